@@ -1,0 +1,1 @@
+"""Pure numerical core: no I/O, no printing, no environment."""

@@ -1,0 +1,104 @@
+"""The one exception tree.
+
+Every error that a user can cause carries the exit code of the command and a hint of what
+would be accepted. ``cli/app.py`` turns them into messages, in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a text file; line and column count from 1, None where unknown."""
+
+    path: Path | None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        name = "<config>" if self.path is None else str(self.path)
+        if self.line is None:
+            return name
+        if self.column is None:
+            return f"{name}:{self.line}"
+        return f"{name}:{self.line}:{self.column}"
+
+
+class HomodyneError(Exception):
+    """Base of all errors that this package raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What is wrong and where, with the value seen.
+    hint
+        What would be accepted, or what to do next.
+    """
+
+    exit_code: int = 4
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(HomodyneError):
+    """The command line asks for something impossible (exit 2)."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A config or fix file is wrong; the message begins with file:line:column (exit 2)."""
+
+    def __init__(
+        self, message: str, *, location: Location | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message if location is None else f"{location}: {message}", hint=hint)
+        self.location = location
+
+
+class OutputError(UsageError):
+    """The output place exists already or cannot be written (exit 2)."""
+
+
+class DataError(HomodyneError):
+    """A data file or run directory cannot be read or makes no sense (exit 3).
+
+    Parameters
+    ----------
+    message
+        What is wrong, with the value seen.
+    path
+        The file, and `dataset` the path inside it.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | None = None,
+        dataset: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        where = "" if path is None else f"{path}: "
+        inside = "" if dataset is None else f"{dataset}: "
+        super().__init__(f"{where}{inside}{message}", hint=hint)
+        self.path = path
+        self.dataset = dataset
+
+
+class FitError(HomodyneError):
+    """The fit cannot be done on these data with these settings (exit 3)."""
+
+    exit_code = 3
+
+
+class DerivativeError(HomodyneError):
+    """The fused gradient and finite differences disagree: a defect, not a user error (exit 4)."""

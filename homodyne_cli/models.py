@@ -1,0 +1,319 @@
+"""The data that flow through a fit: config and file -> Dataset -> FitResult.
+
+All of it is frozen; nothing here reaches back to where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homodyne_cli.parameters import (
+    CONTRAST_BOUNDS,
+    OFFSET_BOUNDS,
+    AnalysisMode,
+    Convention,
+    Loss,
+    PerAngleMode,
+    XScaleMode,
+)
+
+FloatArray = NDArray[np.float64]
+#: Correlation maps keep the precision of their file: float32 or float64.
+MapArray = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Closed interval that a parameter stays in."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class DataSelection:
+    """Which part of which file is fitted.
+
+    Attributes
+    ----------
+    path
+        The data file, absolute.
+    start_frame, end_frame
+        First and last frame, counted from 1, both included; ``end_frame=-1`` is the last.
+    q
+        Wave vector in 1/Å, None to take the only ring of the file.
+    dt
+        Frame interval in seconds, None to take the file's.
+    gap
+        Stator-rotor gap in Å; None where the mode needs none.
+    phi_ranges
+        Angle intervals (degrees) to keep, None to keep all. ``lo > hi`` wraps through 180.
+    bad_frames
+        Frames (counted from 1 in the file) whose pairs are left out.
+    sigma
+        Noise of one c2 value; None to estimate it (or take the file's array).
+    """
+
+    path: Path
+    start_frame: int = 1
+    end_frame: int = -1
+    q: float | None = None
+    dt: float | None = None
+    gap: float | None = None
+    phi_ranges: tuple[tuple[float, float], ...] | None = None
+    bad_frames: tuple[int, ...] = ()
+    sigma: float | None = None
+
+
+@dataclass(frozen=True)
+class InitialParameters:
+    """Where a fit starts and what it may move.
+
+    `values` is None where the config leaves the start to the program. `fixed` maps names to
+    the values they are held at. `contrast` and `offset` are per angle or a single value.
+    """
+
+    values: Mapping[str, float] | None = None
+    active: tuple[str, ...] | None = None
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    contrast: tuple[float, ...] | None = None
+    offset: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ShearTransforms:
+    """Coordinates in which the shear parameters are optimised."""
+
+    enabled: bool = False
+    gamma_dot_t0_ref: float = 0.01
+    beta_ref: float = 0.0
+
+
+@dataclass(frozen=True)
+class DiagnosticsOptions:
+    """Gradient checks and logs during the fit."""
+
+    enabled: bool = False
+    sample_size: int = 2048
+    check_gradients: bool = True
+    log_jacobian_norms: bool = False
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """How `scipy.optimize.least_squares` is driven; tolerances as SciPy defines them."""
+
+    max_iterations: int = 100
+    ftol: float = 1e-10
+    xtol: float = 1e-10
+    gtol: float = 1e-10
+    loss: Loss = "linear"
+    trust_region_scale: float = 1.0
+    x_scale: XScaleMode = "auto"
+    x_scale_map: Mapping[str, float] | None = None
+    shear_transforms: ShearTransforms = ShearTransforms()
+    diagnostics: DiagnosticsOptions = DiagnosticsOptions()
+    multi_start: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FitProblem:
+    """Everything that a fit needs beside the data."""
+
+    mode: AnalysisMode
+    convention: Convention
+    per_angle_mode: PerAngleMode
+    fourier_order: int
+    initial: InitialParameters
+    bounds: Mapping[str, Bounds]
+    contrast_bounds: Bounds = Bounds(*CONTRAST_BOUNDS)
+    offset_bounds: Bounds = Bounds(*OFFSET_BOUNDS)
+    solver: SolverOptions = SolverOptions()
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved configuration.
+
+    Attributes
+    ----------
+    path
+        The YAML file it came from, None if made in memory.
+    selection, problem
+        What the data reader and the solver take.
+    output_directory
+        From ``output.directory``, absolute; None if the config names none.
+    unused_keys
+        Dotted homodyne 2.x keys that are accepted and have no effect here.
+    resolved
+        The complete configuration as plain YAML data, defaults filled in.
+    """
+
+    path: Path | None
+    selection: DataSelection
+    problem: FitProblem
+    output_directory: Path | None
+    unused_keys: tuple[str, ...]
+    resolved: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A resolved quantity, as text, and where it came from."""
+
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two-time correlation maps of one ring, ready to fit.
+
+    Attributes
+    ----------
+    c2
+        (n_phi, n, n) maps; only ``i < j`` is used, NaN marks a pair that is not fitted.
+        Frame k = 0 (t = 0) is not in it.
+    phi
+        (n_phi,) detector angles in degrees.
+    t
+        (n,) times in seconds, ``k*dt`` for k = 1, 2, ...
+    q, gap, dt
+        1/Å, Å (None in static mode when not given), s.
+    sigma
+        Noise per c2 value: None (to be estimated), (n_phi,) or (n_phi, n, n).
+    provenance
+        Resolved q, phi, dt, frames, sigma, layout, each with its source, for display.
+    n_masked
+        Pairs i < j left out because of bad frames or non-finite values.
+    notes
+        Sentences the user should read (disagreements, what was assumed).
+    """
+
+    c2: MapArray
+    phi: FloatArray
+    t: FloatArray
+    q: float
+    gap: float | None
+    dt: float
+    sigma: FloatArray | None
+    provenance: Mapping[str, Resolved]
+    n_masked: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_phi(self) -> int:
+        """Number of angles."""
+        return int(self.c2.shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of fitted frames (k = 0 left out)."""
+        return int(self.c2.shape[1])
+
+
+@dataclass(frozen=True)
+class FittedParameter:
+    """One parameter after the fit; `uncertainty` is NaN where the data give none."""
+
+    name: str
+    value: float
+    uncertainty: float
+    unit: str
+    initial: float
+    bounds: Bounds
+    at_bound: bool
+    fixed: bool
+    unmoved: bool
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """One accepted step of the optimiser."""
+
+    iteration: int
+    chi2: float
+    edm: float
+    step_norm: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit found.
+
+    Attributes
+    ----------
+    parameters
+        In table order.
+    contrast, offset, contrast_uncertainty, offset_uncertainty
+        (n_phi,) each.
+    sigma
+        (n_phi,) noise used (root mean square where the file gives a map).
+    chi2, reduced_chi2, n_points, degrees_of_freedom
+        chi2 = sum (r/sigma)^2 over fitted pairs i < j (the robust cost x 2 for other losses).
+    edm
+        Chi2 decrease that one more undamped Gauss-Newton step within bounds predicts.
+    status, message, converged
+        Optimiser's status code, its meaning in words, and the verdict with EDM taken in.
+    covariance
+        (p, p) of the free parameters named by `covariance_names`; the contrast and offset
+        directions are projected out, not held.
+    undetermined
+        Sentences naming combinations of parameters that the data do not determine.
+    x_scale
+        Scale used per free parameter.
+    """
+
+    mode: AnalysisMode
+    convention: Convention
+    per_angle_mode: PerAngleMode
+    parameters: tuple[FittedParameter, ...]
+    contrast: FloatArray
+    offset: FloatArray
+    contrast_uncertainty: FloatArray
+    offset_uncertainty: FloatArray
+    sigma: FloatArray
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    degrees_of_freedom: int
+    edm: float
+    status: int
+    message: str
+    converged: bool
+    iterations: int
+    evaluations: int
+    covariance: FloatArray
+    covariance_names: tuple[str, ...]
+    undetermined: tuple[str, ...]
+    x_scale: Mapping[str, float]
+    x_scale_mode: XScaleMode
+    history: tuple[IterationRecord, ...]
+    loss: Loss = "linear"
+
+    def value(self, name: str) -> float:
+        """Return the fitted value of a parameter."""
+        return next(p.value for p in self.parameters if p.name == name)
+
+    @property
+    def values(self) -> FloatArray:
+        """(p,) fitted values in table order."""
+        return np.array([p.value for p in self.parameters])
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the wall-clock time of a fit went."""
+
+    load: float
+    compile: float
+    fit: float
+    save: float
+    total: float
