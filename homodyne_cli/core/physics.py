@@ -1,0 +1,206 @@
+"""Transport and shear integrals, the shear factor, and the plain two-time model.
+
+The model (He et al., PNAS 2024) for detector angle ``a`` and frames ``t_i < t_j``::
+
+    c2_a(i, j) = offset_a + contrast_a * exp(-q^2 |A_j - A_i|) * S(kappa_a (G_j - G_i))
+
+with running integrals A of D(t) = D0 t^alpha + D_offset and G of the shear rate
+g(t) = gamma_dot_t0 t^beta + gamma_dot_t_offset, and kappa_a = q L cos(phi0 - phi_a).
+
+``he2024`` takes the integrals in closed form and S(x) = (sin(x/2)/(x/2))^2. ``homodyne-2`` takes
+the cumulative trapezoid of the floored rates on the frame grid and S(x) = (sin(x/2pi)/(x/2pi))^4.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from homodyne_cli.core.backend import jnp
+from homodyne_cli.models import FloatArray
+from homodyne_cli.parameters import N_DIFFUSION, Convention
+
+#: Rates below this are taken as this in the ``homodyne-2`` convention.
+RATE_FLOOR = 1e-10
+_SERIES_TERMS = 17
+_SERIES_RADIUS = 0.5
+_SINC_TERMS = 8
+
+
+class Running(NamedTuple):
+    """A running integral and its derivatives with respect to (amplitude, exponent, offset).
+
+    Attributes
+    ----------
+    value
+        (n,) integral from the first frame to each frame.
+    derivatives
+        (3, n).
+    """
+
+    value: jax.Array
+    derivatives: jax.Array
+
+
+class ShearFactor(NamedTuple):
+    """S(x) = sinc(scale * x)**power, with sinc(h) = sin(h)/h."""
+
+    scale: float
+    power: int
+
+
+SHEAR_FACTORS: dict[Convention, ShearFactor] = {
+    "he2024": ShearFactor(scale=0.5, power=2),
+    "homodyne-2": ShearFactor(scale=1.0 / (2.0 * np.pi), power=4),
+}
+
+
+def _horner(coefficients: FloatArray, x: jax.Array) -> jax.Array:
+    """Evaluate a polynomial given by ascending coefficients."""
+    total = jnp.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = total * x + c
+    return total
+
+
+def _phi(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return expm1(x)/x and its derivative, smooth through x = 0."""
+    coefficients = np.array([1.0 / math.factorial(k + 1) for k in range(_SERIES_TERMS)])
+    small = jnp.abs(x) < _SERIES_RADIUS
+    near = jnp.where(small, x, 0.0)
+    far = jnp.where(small, 1.0, x)
+    direct = jnp.expm1(far) / far
+    value = jnp.where(small, _horner(coefficients, near), direct)
+    slope = jnp.where(
+        small,
+        _horner(coefficients[1:] * np.arange(1, _SERIES_TERMS), near),
+        (jnp.exp(far) - direct) / far,
+    )
+    return value, slope
+
+
+def power_law_integral(t: jax.Array, exponent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Integrate ``s**exponent`` from the first time to each time, in closed form.
+
+    With a = exponent + 1 and l = ln(t/t_0) the integral is t_0^a l expm1(a l)/(a l), which has
+    no special case at exponent -1.
+
+    Parameters
+    ----------
+    t
+        (n,) positive times in seconds.
+    exponent
+        Scalar.
+
+    Returns
+    -------
+    value, slope
+        (n,) each: the integral and its derivative with respect to the exponent.
+    """
+    a = exponent + 1.0
+    log_first = jnp.log(t[0])
+    log_ratio = jnp.log(t / t[0])
+    value, slope = _phi(a * log_ratio)
+    scale = jnp.exp(a * log_first) * log_ratio
+    integral = scale * value
+    return integral, log_first * integral + scale * log_ratio * slope
+
+
+def _closed_form(t: jax.Array, rate: jax.Array) -> Running:
+    power, power_slope = power_law_integral(t, rate[1])
+    elapsed = t - t[0]
+    return Running(
+        rate[0] * power + rate[2] * elapsed,
+        jnp.stack([power, rate[0] * power_slope, elapsed]),
+    )
+
+
+def _cumulative_trapezoid(t: jax.Array, y: jax.Array) -> jax.Array:
+    steps = 0.5 * (y[..., 1:] + y[..., :-1]) * (t[1:] - t[:-1])
+    zero = jnp.zeros((*y.shape[:-1], 1))
+    return jnp.concatenate([zero, jnp.cumsum(steps, axis=-1)], axis=-1)
+
+
+def _trapezoid(t: jax.Array, rate: jax.Array) -> Running:
+    floored = jnp.maximum(t, 0.5 * (t[1] - t[0]))
+    power = floored ** rate[1]
+    unfloored = rate[0] * power + rate[2]
+    acts = unfloored > RATE_FLOOR
+    slopes = jnp.stack([power, rate[0] * power * jnp.log(floored), jnp.ones_like(t)])
+    return Running(
+        _cumulative_trapezoid(t, jnp.maximum(unfloored, RATE_FLOOR)),
+        _cumulative_trapezoid(t, jnp.where(acts, slopes, 0.0)),
+    )
+
+
+def running_integral(t: jax.Array, rate: jax.Array, convention: Convention) -> Running:
+    """Integrate rate[0] * t**rate[1] + rate[2] from the first frame to each frame.
+
+    Parameters
+    ----------
+    t
+        (n,) frame times in seconds, consecutive, the first one positive.
+    rate
+        (3,) amplitude, exponent, offset.
+    convention
+        ``he2024``: exact. ``homodyne-2``: trapezoid on the grid with floored rates.
+    """
+    return _closed_form(t, rate) if convention == "he2024" else _trapezoid(t, rate)
+
+
+def phase_factors(
+    phi0: jax.Array, phi: jax.Array, q: float, gap: float
+) -> tuple[jax.Array, jax.Array]:
+    """Return kappa_a = q L cos(phi0 - phi_a) and its derivative by phi0 in degrees, (n_phi,)."""
+    angle = jnp.deg2rad(phi0 - phi)
+    return q * gap * jnp.cos(angle), -q * gap * jnp.sin(angle) * (np.pi / 180.0)
+
+
+def shear_factor(x: jax.Array, convention: Convention) -> jax.Array:
+    """Return S(x); the series near 0 keeps automatic derivatives accurate there too."""
+    form = SHEAR_FACTORS[convention]
+    h = form.scale * x
+    small = jnp.abs(h) < _SERIES_RADIUS
+    near = jnp.where(small, h, 0.0) ** 2
+    far = jnp.where(small, 1.0, h)
+    signs = (-1.0) ** np.arange(_SINC_TERMS)
+    coefficients = signs / np.array([math.factorial(2 * k + 1) for k in range(_SINC_TERMS)])
+    sinc = jnp.where(small, _horner(coefficients, near), jnp.sin(far) / far)
+    return sinc**form.power
+
+
+def plain_g1_squared(
+    parameters: jax.Array,
+    t: jax.Array,
+    phi: jax.Array,
+    q: float,
+    gap: float,
+    convention: Convention,
+) -> jax.Array:
+    """Evaluate exp(-q^2 |dA|) S(kappa dG) on the full grid, plainly.
+
+    The reference that the fused pass must match, and what fitted maps are drawn from.
+
+    Parameters
+    ----------
+    parameters
+        (7,) or (3,) in table order; with 3 the shear factor is 1.
+    t, phi
+        (n,) seconds and (n_phi,) degrees.
+
+    Returns
+    -------
+    array
+        (n_phi, n, n).
+    """
+    transport = running_integral(t, parameters[:N_DIFFUSION], convention).value
+    decay = jnp.exp(-(q**2) * jnp.abs(transport[None, :] - transport[:, None]))
+    if parameters.shape[0] == N_DIFFUSION:
+        return jnp.broadcast_to(decay, (phi.shape[0], *decay.shape))
+    strain = running_integral(t, parameters[N_DIFFUSION:-1], convention).value
+    kappa, _ = phase_factors(parameters[-1], phi, q, gap)
+    shift = strain[None, :] - strain[:, None]
+    return decay[None] * shear_factor(kappa[:, None, None] * shift[None], convention)

@@ -1,0 +1,75 @@
+"""The slow obvious versions that the fast code must match."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from homodyne_cli.core.backend import jnp
+from homodyne_cli.core.physics import plain_g1_squared
+from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.parameters import Convention
+
+PUBLISHED = np.array([68480.5, -1.32694, 1707.7, 1.99104e-3, -0.211921, -6.07376e-4, 2.00113])
+
+
+def make_dataset(
+    n: int,
+    n_phi: int,
+    *,
+    seed: int = 0,
+    parameters: FloatArray = PUBLISHED,
+    convention: Convention = "he2024",
+    noise: float = 0.06,
+    contrast: float = 0.3017,
+    offset: float = 1.106,
+    gap: float | None = 2e6,
+    dt: float = 0.1,
+    masked: int = 0,
+    spread: float = 0.0,
+    dtype: type[np.floating] = np.float64,
+    phi: FloatArray | None = None,
+) -> Dataset:
+    """Simulate maps with white noise; `masked` random pairs are NaN; `spread` varies scaling."""
+    rng = np.random.default_rng(seed)
+    t = dt * np.arange(1, n + 1)
+    angles = np.linspace(-25.5, 205.5, n_phi) if phi is None else phi
+    model = model_values(parameters, t, angles, 0.0054, gap or 0.0, convention)
+    c = contrast * (1 + spread * rng.uniform(-1, 1, (len(angles), 1, 1)))
+    o = offset * (1 + 0.2 * spread * rng.uniform(-1, 1, (len(angles), 1, 1)))
+    c2 = o + c * model + noise * rng.standard_normal(model.shape)
+    if masked:
+        c2.reshape(-1)[rng.integers(0, c2.size, masked)] = np.nan
+    return Dataset(c2.astype(dtype), angles, t, 0.0054, gap, dt, None, {})
+
+
+def model_values(
+    parameters: FloatArray,
+    t: FloatArray,
+    phi: FloatArray,
+    q: float,
+    gap: float,
+    convention: Convention,
+) -> FloatArray:
+    return np.asarray(
+        plain_g1_squared(
+            jnp.asarray(parameters), jnp.asarray(t), jnp.asarray(phi), q, gap, convention
+        )
+    )
+
+
+def autodiff_columns(dataset: Dataset, parameters: FloatArray, convention: Convention) -> FloatArray:
+    """Return (n_phi, m, pairs): df/dp by forward-mode autodiff, f, 1, y; zero where masked."""
+    t, phi = jnp.asarray(dataset.t), jnp.asarray(dataset.phi)
+
+    def f(p: jax.Array) -> jax.Array:
+        return plain_g1_squared(p, t, phi, dataset.q, dataset.gap or 0.0, convention)
+
+    slopes = np.moveaxis(np.asarray(jax.jacfwd(f)(jnp.asarray(parameters))), -1, 1)
+    value = np.asarray(f(jnp.asarray(parameters)))
+    upper = np.triu_indices(dataset.n_frames, 1)
+    y = np.asarray(dataset.c2, dtype=float)
+    columns = np.concatenate(
+        [slopes, value[:, None], np.ones_like(value)[:, None], y[:, None]], axis=1
+    )[..., upper[0], upper[1]]
+    return np.where(np.isfinite(columns[:, -1:]), columns, 0.0)
