@@ -1,0 +1,105 @@
+"""Uncertainties of the fitted parameters, and what the data cannot determine.
+
+The covariance is the inverse of the full Gauss-Newton Hessian over parameters, contrast and
+offset: its parameter block is the inverse of the Schur complement, not of the parameter block.
+For a robust loss it is H^-1 V H^-1 with H the curvature of the cost and V the variance of its
+gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.projection import Projection
+from homodyne_cli.models import FloatArray
+
+#: Eigenvalues of the unit-diagonal Hessian below this are undetermined directions: the standard
+#: deviation along them is over 10^5 times that of the uncorrelated parameter.
+RANK_TOLERANCE = 1e-10
+#: Share of an undetermined direction above which a parameter counts as part of it.
+_PART_OF = 0.1
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariance of the free parameters, contrast and offset.
+
+    Attributes
+    ----------
+    parameters
+        (p, p); NaN rows for parameters in an undetermined direction.
+    contrast_uncertainty, offset_uncertainty
+        (n_phi,).
+    directions
+        Undetermined directions, each as {name: component} of unit-scaled parameters.
+    """
+
+    parameters: FloatArray
+    contrast_uncertainty: FloatArray
+    offset_uncertainty: FloatArray
+    directions: tuple[dict[str, float], ...]
+
+
+def _scaled_inverse(hessian: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the pseudo-inverse, the null directions (k, m) in unit scale and the norms."""
+    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    safe = np.where(norm > 0.0, norm, 1.0)
+    values, vectors = np.linalg.eigh(hessian / np.outer(safe, safe))
+    good = values > RANK_TOLERANCE
+    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
+    return inverse / np.outer(safe, safe), vectors[:, ~good], safe
+
+
+def covariance(
+    at: Projection,
+    names: Sequence[str],
+    sandwich: tuple[FloatArray, FloatArray] | None = None,
+) -> Covariance:
+    """Invert the Hessian at the fit.
+
+    Parameters
+    ----------
+    at
+        Derivatives at the solution, for the parameters in `names`.
+    sandwich
+        Curvature and score variance (k, k) of a robust fit.
+    """
+    p = len(names)
+    curvature = at.hessian if sandwich is None else sandwich[0]
+    if len(curvature) == 0:
+        zero = np.zeros(len(at.contrast))
+        return Covariance(np.zeros((0, 0)), zero, zero, ())
+    inverse, null, _ = _scaled_inverse(curvature)
+    full = inverse if sandwich is None else inverse @ sandwich[1] @ inverse
+    variance_c = np.einsum(
+        "ai,ij,aj->a", at.contrast_directions, full[p:, p:], at.contrast_directions
+    )
+    variance_o = np.einsum("ai,ij,aj->a", at.offset_directions, full[p:, p:], at.offset_directions)
+    block = full[:p, :p].copy()
+    undetermined = np.any(np.abs(null[:p]) > _PART_OF, axis=1)
+    block[undetermined, :] = np.nan
+    block[:, undetermined] = np.nan
+    directions = tuple(
+        {n: float(c) for n, c in zip(names, column[:p], strict=True) if abs(c) > _PART_OF}
+        for column in null.T
+    )
+    return Covariance(
+        block,
+        np.sqrt(np.maximum(variance_c, 0.0)),
+        np.sqrt(np.maximum(variance_o, 0.0)),
+        tuple(d for d in directions if d),
+    )
+
+
+def describe_direction(direction: dict[str, float]) -> str:
+    """Say in words which combination of parameters the data leave free."""
+    names = sorted(direction, key=lambda n: -abs(direction[n]))
+    if len(names) == 1:
+        return f"{names[0]} is not determined: the data do not depend on it"
+    listed = ", ".join(names[:-1]) + f" and {names[-1]}"
+    pair = [direction[n] for n in names[:2]]
+    kind = "sum" if len(names) == 2 and pair[0] * pair[1] < 0 else "combination"
+    return f"{listed} trade off: only their (scaled) {kind} is measured"

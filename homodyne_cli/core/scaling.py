@@ -1,0 +1,122 @@
+"""Parameter scales, gradient imbalance and the predicted chi2 decrease (EDM)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import optimize
+
+from homodyne_cli.models import FloatArray
+
+#: Limits of a recommended x_scale.
+SCALE_LIMITS = (1e-8, 1e2)
+#: Parameters whose gradients make the default baseline, as far as the mode has them.
+BASELINE = ("D0", "D_offset", "phi0")
+_RANK_TOLERANCE = 1e-13
+
+
+def gradient_x_scale(
+    gradients: Mapping[str, float], baseline: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Return x_scale_k = baseline / |g_k|, clipped to [1e-8, 1e2].
+
+    Parameters
+    ----------
+    gradients
+        Gradient of the sum of squares by parameter.
+    baseline
+        Parameters whose geometric-mean |gradient| is the baseline; None takes D0, D_offset and
+        phi0, those of them that are there.
+    """
+    level = baseline_level(gradients, baseline)
+    scale: dict[str, float] = {}
+    for name, gradient in gradients.items():
+        raw = level / abs(gradient) if gradient else np.inf
+        scale[name] = float(np.clip(raw, *SCALE_LIMITS))
+    return scale
+
+
+def baseline_level(gradients: Mapping[str, float], baseline: Sequence[str] | None = None) -> float:
+    """Return the geometric mean of |gradient| over the baseline parameters."""
+    names = [n for n in (BASELINE if baseline is None else baseline) if n in gradients]
+    magnitudes = np.array([abs(gradients[n]) for n in names])
+    magnitudes = magnitudes[magnitudes > 0.0]
+    if len(magnitudes) == 0:
+        return 1.0
+    return float(np.exp(np.mean(np.log(magnitudes))))
+
+
+def column_norm_scale(hessian: FloatArray, x: FloatArray, width: FloatArray) -> FloatArray:
+    """Return 1/|J_k|, the scale that makes every column of the Jacobian equally long.
+
+    A column that vanishes at `x` says nothing about its scale; the size of the parameter, or
+    a thousandth of its bounds' width, stands in.
+    """
+    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    fallback = np.maximum(np.abs(x), 1e-3 * width)
+    dead = norm <= _RANK_TOLERANCE * max(float(norm.max(initial=0.0)), 1e-300) / fallback.max()
+    return np.where(dead, fallback, 1.0 / np.where(dead, 1.0, norm))
+
+
+def effective_ratio(sensitivity: FloatArray, x_scale: FloatArray) -> float:
+    """Return max/min of sensitivity times x_scale; 1 is perfectly balanced."""
+    product = np.abs(sensitivity * x_scale)
+    return float(product.max() / product.min()) if np.all(product > 0.0) else float("inf")
+
+
+def condition_number(hessian: FloatArray, x_scale: FloatArray | None = None) -> float:
+    """Return the condition number of the (scaled) Jacobian, from its Gram matrix."""
+    scaled = hessian if x_scale is None else hessian * np.outer(x_scale, x_scale)
+    values = np.linalg.eigvalsh(scaled)
+    return float(np.sqrt(values[-1] / values[0])) if values[0] > 0.0 else float("inf")
+
+
+def square_root(hessian: FloatArray) -> FloatArray:
+    """Return R (p, p) with R^T R = hessian, of the unit-diagonal form for accuracy."""
+    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    safe = np.where(norm > 0.0, norm, 1.0)
+    values, vectors = np.linalg.eigh(hessian / np.outer(safe, safe))
+    return np.asarray((np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T) * norm)
+
+
+def predicted_decrease(
+    hessian: FloatArray,
+    gradient: FloatArray,
+    room_below: FloatArray,
+    room_above: FloatArray,
+) -> float:
+    """Return the chi2 decrease that one undamped Gauss-Newton step within bounds predicts.
+
+    Parameters
+    ----------
+    hessian, gradient
+        J^T J and J^T r with weighted r and J, contrast and offset projected out.
+    room_below, room_above
+        Distances to the bounds (inf where there is none), non-negative.
+
+    Notes
+    -----
+    The expected distance to the minimum of MINUIT, r^T J (J^T J)^-1 J^T r. Directions without
+    any sensitivity cannot decrease chi2 and are left out.
+    """
+    if len(gradient) == 0:
+        return 0.0
+    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    live = norm > 0.0
+    if not np.any(live):
+        return 0.0
+    norm = norm[live]
+    unit = hessian[np.ix_(live, live)] / np.outer(norm, norm)
+    slope = gradient[live] / norm
+    values, vectors = np.linalg.eigh(unit)
+    keep = values > _RANK_TOLERANCE * values[-1]
+    root = np.sqrt(values[keep])[:, None] * vectors[:, keep].T
+    target = -(vectors[:, keep].T @ slope) / np.sqrt(values[keep])
+    lower, upper = -room_below[live] * norm, room_above[live] * norm
+    step = vectors[:, keep] @ (target / np.sqrt(values[keep]))
+    if np.any(step < lower) or np.any(step > upper):
+        tiny = 1e-300
+        box = (np.minimum(lower, -tiny), np.maximum(upper, tiny))
+        step = optimize.lsq_linear(root, target, bounds=box, method="bvls").x
+    return float(max(0.0, -(2.0 * slope @ step + step @ unit @ step)))
