@@ -7,7 +7,7 @@ import numpy as np
 
 from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.physics import plain_g1_squared
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.models import Dataset, FloatArray, MapArray
 from homodyne_cli.parameters import Convention
 
 PUBLISHED = np.array([68480.5, -1.32694, 1707.7, 1.99104e-3, -0.211921, -6.07376e-4, 2.00113])
@@ -27,20 +27,21 @@ def make_dataset(
     dt: float = 0.1,
     masked: int = 0,
     spread: float = 0.0,
-    dtype: type[np.floating] = np.float64,
+    single: bool = False,
     phi: FloatArray | None = None,
 ) -> Dataset:
     """Simulate maps with white noise; `masked` random pairs are NaN; `spread` varies scaling."""
     rng = np.random.default_rng(seed)
-    t = dt * np.arange(1, n + 1)
-    angles = np.linspace(-25.5, 205.5, n_phi) if phi is None else phi
+    t: FloatArray = dt * np.arange(1, n + 1)
+    angles: FloatArray = np.linspace(-25.5, 205.5, n_phi) if phi is None else phi
     model = model_values(parameters, t, angles, 0.0054, gap or 0.0, convention)
     c = contrast * (1 + spread * rng.uniform(-1, 1, (len(angles), 1, 1)))
     o = offset * (1 + 0.2 * spread * rng.uniform(-1, 1, (len(angles), 1, 1)))
-    c2 = o + c * model + noise * rng.standard_normal(model.shape)
+    c2: FloatArray = o + c * model + noise * rng.standard_normal(model.shape)
     if masked:
         c2.reshape(-1)[rng.integers(0, c2.size, masked)] = np.nan
-    return Dataset(c2.astype(dtype), angles, t, 0.0054, gap, dt, None, {})
+    stored: MapArray = c2.astype(np.float32) if single else c2
+    return Dataset(stored, angles, t, 0.0054, gap, dt, None, {})
 
 
 def model_values(
@@ -58,7 +59,9 @@ def model_values(
     )
 
 
-def autodiff_columns(dataset: Dataset, parameters: FloatArray, convention: Convention) -> FloatArray:
+def autodiff_columns(
+    dataset: Dataset, parameters: FloatArray, convention: Convention
+) -> FloatArray:
     """Return (n_phi, m, pairs): df/dp by forward-mode autodiff, f, 1, y; zero where masked."""
     t, phi = jnp.asarray(dataset.t), jnp.asarray(dataset.phi)
 

@@ -8,15 +8,18 @@ own and sharding the tiles over them keeps all cores busy. An accelerator is use
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import jax
 import jax.numpy as jnp
+from jax import monitoring
 
 jax.config.update("jax_enable_x64", True)
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
-__all__ = ["describe_device", "jax", "jnp"]
+__all__ = ["compile_clock", "describe_device", "jax", "jnp"]
 
 
 def describe_device() -> str:
@@ -24,3 +27,19 @@ def describe_device() -> str:
     devices = jax.devices()
     kind = devices[0].device_kind
     return f"{devices[0].platform} ({kind} x {len(devices)})"
+
+
+@contextmanager
+def compile_clock() -> Iterator[Callable[[], float]]:
+    """Yield a function that tells the seconds JAX has spent compiling since the start."""
+    spent: list[float] = []
+
+    def listen(event: str, duration: float, **_: str | int) -> None:
+        if "compile" in event or "trace" in event or "lowering" in event:
+            spent.append(duration)
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield lambda: sum(spent)
+    finally:
+        monitoring.unregister_event_duration_listener(listen)

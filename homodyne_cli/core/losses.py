@@ -37,6 +37,9 @@ class PairWeight:
     role: Literal["irls", "curvature", "score"] = "irls"
 
 
+LINEAR = PairWeight("linear")
+
+
 def rho(loss: Loss, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return rho(z), rho'(z) and rho''(z) of one of SciPy's losses."""
     t = 1.0 + z

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.losses import PairWeight
+from homodyne_cli.core.losses import LINEAR, PairWeight
 from homodyne_cli.core.projection import Projection, ScalingModel, project, project_along
 from homodyne_cli.core.residual import PassKind, evaluate
 from homodyne_cli.core.scaling import square_root
@@ -74,7 +74,9 @@ class Objective:
         """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""
         parameters = self.expand(x)
         if not self.robust:
-            return self._free(project(evaluate(self.tiles, self.kind, parameters), self.scaling, self.sigma))
+            return self._free(
+                project(evaluate(self.tiles, self.kind, parameters), self.scaling, self.sigma)
+            )
         cost, contrast, offset = self.cost(x)
         grams = evaluate(self.tiles, self.kind, parameters, (contrast, offset, self.sigma))
         found = project(grams, self.scaling, self.sigma)
@@ -109,7 +111,7 @@ class Objective:
         The weighted problem majorises the cost (rho is concave), so the cost falls at every
         round until the scaling no longer moves.
         """
-        linear = replace(kind, weight=PairWeight("linear"))
+        linear = replace(kind, weight=LINEAR)
         start = project(evaluate(self.tiles, linear, parameters), self.scaling, self.sigma)
         contrast, offset = start.contrast, start.offset
         cost = np.inf

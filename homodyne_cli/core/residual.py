@@ -27,7 +27,7 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.losses import PairWeight, loss_terms
+from homodyne_cli.core.losses import LINEAR, PairWeight, loss_terms
 from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
 from homodyne_cli.core.tiles import TILE, PairTiles
 from homodyne_cli.models import FloatArray
@@ -104,7 +104,7 @@ class PassKind:
     mode: AnalysisMode
     convention: Convention
     derivatives: bool = True
-    weight: PairWeight = PairWeight("linear")
+    weight: PairWeight = LINEAR
 
 
 def _sinc_and_slope(
@@ -279,12 +279,13 @@ def _field_sums(
         return jax.tree.map(lambda leaf: leaf[None], total)
 
     shared = P()
-    return jax.shard_map(
+    sums: FieldSums = jax.shard_map(
         on_device,
         mesh=mesh,
         in_specs=(shared, shared, shared, shared, shared, P("devices")),
         out_specs=P("devices"),
     )(parameters, scaling, shift, grid, geometry, tiles)
+    return sums
 
 
 @dataclass(frozen=True)
@@ -307,7 +308,9 @@ class AngleGrams:
     shift: FloatArray
 
 
-def _assemble(sums: FieldSums, column_scale: FloatArray, tiles: PairTiles, robust: bool) -> FloatArray:
+def _assemble(
+    sums: FieldSums, column_scale: FloatArray, tiles: PairTiles, robust: bool
+) -> FloatArray:
     """Put the field sums of all devices together as Gram matrices in column order."""
     host = FieldSums(*(np.asarray(leaf).sum(axis=0) for leaf in sums))
     moments = tiles.moments
@@ -377,6 +380,8 @@ def _column_scale(kind: PassKind, parameters: FloatArray, tiles: PairTiles) -> F
     diffusion = np.full((n_phi, N_DIFFUSION), -(tiles.q**2))
     if kind.mode == "static":
         return np.hstack([diffusion, tail])
-    kappa, slope = phase_factors(jnp.asarray(parameters[-1]), jnp.asarray(tiles.phi), tiles.q, tiles.gap)
+    kappa, slope = phase_factors(
+        jnp.asarray(parameters[-1]), jnp.asarray(tiles.phi), tiles.q, tiles.gap
+    )
     shear = np.repeat(np.asarray(kappa)[:, None], 3, axis=1)
     return np.hstack([diffusion, shear, np.asarray(slope)[:, None], tail])

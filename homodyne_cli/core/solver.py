@@ -117,7 +117,9 @@ def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:
     )
 
 
-def _choose_scale(problem: FitProblem, names: tuple[str, ...], trace: _Trace, b: Bracket) -> FloatArray:
+def _choose_scale(
+    problem: FitProblem, names: tuple[str, ...], trace: _Trace, b: Bracket
+) -> FloatArray:
     mode = problem.solver.x_scale
     if mode == "unit":
         return np.ones(len(names))
@@ -162,7 +164,7 @@ def descend(
     answer = optimize.least_squares(
         residual,
         bracket.start + shift,
-        jac=jacobian,  # type: ignore[arg-type]
+        jac=jacobian,
         bounds=(bracket.lower + shift, bracket.upper + shift),
         method="trf",
         ftol=options.ftol,
@@ -216,9 +218,7 @@ def build_objective(dataset: Dataset, problem: FitProblem, sigma: FloatArray) ->
     start = _start_values(problem)
     return Objective(
         tiles=pack(dataset),
-        kind=PassKind(
-            problem.mode, problem.convention, weight=PairWeight(problem.solver.loss)
-        ),
+        kind=PassKind(problem.mode, problem.convention, weight=PairWeight(problem.solver.loss)),
         scaling=scaling_model(
             problem.per_angle_mode,
             dataset.phi,
@@ -359,9 +359,7 @@ def _without(found: Projection, at_bound: np.ndarray) -> Projection:
     p = len(found.gradient)
     free = np.flatnonzero(~at_bound)
     keep = [*free, *range(p, found.hessian.shape[0])]
-    return replace(
-        found, hessian=found.hessian[np.ix_(keep, keep)], gradient=found.gradient[free]
-    )
+    return replace(found, hessian=found.hessian[np.ix_(keep, keep)], gradient=found.gradient[free])
 
 
 def _fitted(

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from homodyne_cli.models import Dataset, FloatArray, MapArray
+from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
 
 #: Side of a tile in frames. Measured: 50 is the fastest from 1000 frames on a CPU core (the
 #: fields of one tile stay in cache), and the choice hardly matters for smaller data.
@@ -68,7 +68,7 @@ class PairTiles:
     rows: jax.Array
     columns: jax.Array
     t: FloatArray
-    frames: FloatArray
+    frames: IndexArray
     phi: FloatArray
     q: float
     gap: float
@@ -83,7 +83,7 @@ class PairTiles:
 
 def _blocks(maps: MapArray, rows: np.ndarray, columns: np.ndarray, fill: float) -> np.ndarray:
     """Cut (tiles, n_phi, TILE, TILE) blocks of the strict upper triangle, padded with `fill`."""
-    n_phi, n, _ = maps.shape
+    n_phi = len(maps)
     out = np.full((len(rows), n_phi, TILE, TILE), fill, dtype=maps.dtype)
     lower = np.tri(TILE, dtype=bool)
     for k, (i, j) in enumerate(zip(rows, columns, strict=True)):
@@ -116,7 +116,7 @@ def _moments(y: np.ndarray, weight: np.ndarray | None) -> Moments:
 def pack(
     dataset: Dataset,
     *,
-    frames: np.ndarray | None = None,
+    frames: IndexArray | None = None,
     devices: list[jax.Device] | None = None,
 ) -> PairTiles:
     """Cut a dataset into tiles and place them on the devices.
@@ -132,7 +132,7 @@ def pack(
         Devices to spread over; None takes all of the default backend.
     """
     devices = devices or jax.devices()
-    index = np.arange(dataset.n_frames) if frames is None else frames
+    index: IndexArray = np.arange(dataset.n_frames) if frames is None else frames
     c2 = dataset.c2 if frames is None else dataset.c2[:, index[:, None], index[None, :]]
     n_tiles = -(-len(index) // TILE)
     upper = np.triu_indices(n_tiles)
@@ -155,7 +155,8 @@ def pack(
         split = full.reshape(*shape, *tiles.shape[1:]).swapaxes(0, 1)
         if tiles.ndim > 1:
             split = split.swapaxes(2, 3)
-        return jax.device_put(split, spread)
+        placed: jax.Array = jax.device_put(split, spread)
+        return placed
 
     return PairTiles(
         y=place(y, np.nan),

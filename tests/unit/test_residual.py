@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.oracle import PUBLISHED, autodiff_columns, make_dataset
 
 from homodyne_cli.core.losses import PairWeight, rho
 from homodyne_cli.core.residual import PassKind, evaluate
 from homodyne_cli.core.tiles import pack
 from homodyne_cli.models import Dataset, FloatArray
-from homodyne_cli.parameters import Convention
+from homodyne_cli.parameters import AnalysisMode, Convention
+from tests.oracle import PUBLISHED, autodiff_columns, make_dataset
 
 CONVENTIONS: tuple[Convention, ...] = ("he2024", "homodyne-2")
 
@@ -27,7 +27,7 @@ def changed(**values: float) -> FloatArray:
 
 def worst_disagreement(dataset: Dataset, parameters: FloatArray, convention: Convention) -> float:
     """Largest |fused - plain| over the Gram matrix, relative to sqrt(G_kk G_ll)."""
-    mode = "laminar_flow" if len(parameters) == 7 else "static"
+    mode: AnalysisMode = "laminar_flow" if len(parameters) == 7 else "static"
     columns = autodiff_columns(dataset, parameters, convention)
     tiles = pack(dataset)
     result = evaluate(tiles, PassKind(mode, convention), parameters)
@@ -95,7 +95,7 @@ def test_static_gram_matches_autodiff(convention: Convention) -> None:
 
 
 def test_pass_is_the_same_with_float32_storage_of_the_same_values() -> None:
-    single = make_dataset(60, 2, dtype=np.float32)
+    single = make_dataset(60, 2, single=True)
     double = dataclasses.replace(single, c2=np.asarray(single.c2, dtype=np.float64))
     kind = PassKind("laminar_flow", "he2024")
     a = evaluate(pack(single), kind, PUBLISHED).gram
@@ -155,9 +155,7 @@ def test_decimated_frames_give_the_gram_of_those_pairs() -> None:
     columns = autodiff_columns(data, PUBLISHED, "homodyne-2")
     upper = np.triu_indices(90, 1)
     chosen = np.isin(upper[0], frames) & np.isin(upper[1], frames)
-    result = evaluate(
-        pack(data, frames=frames), PassKind("laminar_flow", "homodyne-2"), PUBLISHED
-    )
+    result = evaluate(pack(data, frames=frames), PassKind("laminar_flow", "homodyne-2"), PUBLISHED)
     columns = columns[..., chosen]
     columns[:, -1] -= result.shift[:, None]
     plain = np.einsum("akp,alp->akl", columns, columns)

@@ -1,0 +1,35 @@
+"""Strict JSON: what Python and NumPy hold, with null for what JSON cannot say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def plain(value: object) -> object:
+    """Turn dataclasses, mappings, arrays and paths into plain JSON data; NaN becomes None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json(value: object) -> str:
+    """Return indented strict JSON."""
+    return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
