@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import numpy as np
 
@@ -11,6 +13,10 @@ from homodyne_cli.models import Dataset, FloatArray, MapArray
 from homodyne_cli.parameters import Convention
 
 PUBLISHED = np.array([68480.5, -1.32694, 1707.7, 1.99104e-3, -0.211921, -6.07376e-4, 2.00113])
+
+
+_plain = partial(jax.jit, static_argnames="convention")(plain_g1_squared)
+_slopes = partial(jax.jit, static_argnames="convention")(jax.jacfwd(plain_g1_squared))
 
 
 def make_dataset(
@@ -52,24 +58,16 @@ def model_values(
     gap: float,
     convention: Convention,
 ) -> FloatArray:
-    return np.asarray(
-        plain_g1_squared(
-            jnp.asarray(parameters), jnp.asarray(t), jnp.asarray(phi), q, gap, convention
-        )
-    )
+    return np.asarray(_plain(jnp.asarray(parameters), t, phi, q, gap, convention))
 
 
 def autodiff_columns(
     dataset: Dataset, parameters: FloatArray, convention: Convention
 ) -> FloatArray:
     """Return (n_phi, m, pairs): df/dp by forward-mode autodiff, f, 1, y; zero where masked."""
-    t, phi = jnp.asarray(dataset.t), jnp.asarray(dataset.phi)
-
-    def f(p: jax.Array) -> jax.Array:
-        return plain_g1_squared(p, t, phi, dataset.q, dataset.gap or 0.0, convention)
-
-    slopes = np.moveaxis(np.asarray(jax.jacfwd(f)(jnp.asarray(parameters))), -1, 1)
-    value = np.asarray(f(jnp.asarray(parameters)))
+    at = (dataset.t, dataset.phi, dataset.q, dataset.gap or 0.0)
+    slopes = np.moveaxis(np.asarray(_slopes(jnp.asarray(parameters), *at, convention)), -1, 1)
+    value = model_values(parameters, *at, convention)
     upper = np.triu_indices(dataset.n_frames, 1)
     y = np.asarray(dataset.c2, dtype=float)
     columns = np.concatenate(

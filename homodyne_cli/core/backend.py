@@ -34,9 +34,10 @@ def compile_clock() -> Iterator[Callable[[], float]]:
     """Yield a function that tells the seconds JAX has spent compiling since the start."""
     spent: list[float] = []
 
-    def listen(event: str, duration: float, **_: str | int) -> None:
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        del kwargs
         if "compile" in event or "trace" in event or "lowering" in event:
-            spent.append(duration)
+            spent.append(duration_secs)
 
     monitoring.register_event_duration_secs_listener(listen)
     try:

@@ -9,15 +9,20 @@ the compressed residual of the solver always exists.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
 import jax
 
 from homodyne_cli.core.backend import jnp
 from homodyne_cli.parameters import Loss
 
-if TYPE_CHECKING:
-    from homodyne_cli.core.residual import Scaling
+
+class Scaling(NamedTuple):
+    """Per-angle state that a robust weight depends on; each (n_phi,)."""
+
+    contrast: jax.Array
+    offset: jax.Array
+    sigma: jax.Array
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def running_integral(t: jax.Array, rate: jax.Array, convention: Convention) -> R
 
 
 def phase_factors(
-    phi0: jax.Array, phi: jax.Array, q: float, gap: float
+    phi0: jax.Array, phi: jax.Array, q: float | jax.Array, gap: float | jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return kappa_a = q L cos(phi0 - phi_a) and its derivative by phi0 in degrees, (n_phi,)."""
     angle = jnp.deg2rad(phi0 - phi)

@@ -203,7 +203,7 @@ def _damage_named(path: Path, name: str) -> Iterator[None]:
 def _reason(error: OSError) -> str:
     text = str(error)
     if "truncated file" in text:
-        return f"truncated HDF5 file ({text.partition('(')[2].rstrip(')')})"
+        return f"truncated HDF5 file ({text.partition('truncated file: ')[2].rstrip(')')})"
     return f"cannot be read as HDF5: {text}"
 
 

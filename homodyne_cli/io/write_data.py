@@ -30,15 +30,16 @@ def write_aps_u(
     """Write maps of one ring as APS-U two-time results.
 
     Like the facility's files: float32, the half above the diagonal with the raw diagonal,
-    zeros below. Frame `frame_start` is t = 0: the given maps begin one frame later, and what
-    lies before is NaN. Read with ``start_frame=frame_start`` the file gives `c2` again.
+    zeros below. The first frame given becomes frame `frame_start`; what lies before is NaN.
+    Read with ``start_frame=frame_start`` the file gives ``c2[:, 1:, 1:]``: the frame at t = 0
+    is in the file and is not fitted.
 
     Parameters
     ----------
     path
         File to make.
     c2
-        (n_phi, n, n) maps for t = dt, 2 dt, ...; only i <= j is written.
+        (n_phi, n, n) maps for t = 0, dt, 2 dt, ...; only i <= j is written.
     phi
         (n_phi,) angles in degrees.
     q, dt
@@ -119,10 +120,11 @@ def _check(c2: MapArray, phi: FloatArray, frame_start: int) -> None:
 
 
 def _stored_maps(c2: MapArray, frame_start: int) -> Iterator[NDArray[np.float32]]:
-    size = frame_start + c2.shape[-1]
+    before = frame_start - 1
+    size = before + c2.shape[-1]
     for one in c2:
         stored = np.full((size, size), np.nan, dtype=np.float32)
-        stored[frame_start:, frame_start:] = one
+        stored[before:, before:] = one
         yield np.triu(stored)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import zipfile
@@ -377,3 +378,13 @@ def test_writing_where_it_cannot_be(tmp_path: Path, write: Callable[..., None]) 
     assert [p.name for p in tmp_path.iterdir()] == ["taken.h5"]
     write(taken, *arguments, force=True)
     assert file_outline(taken)
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_aps_u(tmp_path / "d.h5", np.ones((1, 5, 5)), np.zeros(1), 0.005, 0.1)
+    assert list(tmp_path.iterdir()) == []

@@ -80,6 +80,7 @@ def test_aps_u_map_names_may_carry_bins(tmp_path: Path) -> None:
         group = file["/xpcs/twotime/correlation_map"]
         group.move("c2_00002", "c2_00006")
         group.move("c2_00001", "c2_00004")
+        file["/xpcs/twotime/processed_bins"][...] = [6, 4]
     assert read(path).phi.tolist() == [-30.0, 45.0]
 
 
@@ -171,6 +172,23 @@ def test_legacy_bins_of_a_ring_may_differ_in_q(tmp_path: Path, grid_sizes: bool)
     assert data.q == pytest.approx(0.0062, rel=4e-3)
     assert "their mean was used" in data.notes[0]
     np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1, 2]), rtol=1e-6)
+
+
+def test_legacy_sizes_that_do_not_fit_the_list_are_not_used(tmp_path: Path) -> None:
+    path = aps_legacy(tmp_path / "l.h5", Grid())
+    with h5py.File(path, "r+") as file:
+        file["/xpcs/dnoq"][...] = 3
+        file["/xpcs/dnophi"][...] = 2
+    assert read(path).phi.tolist() == [-30.0, 0.0, 45.0]
+
+
+def test_a_map_whose_angle_is_unknown_is_left_out(tmp_path: Path) -> None:
+    path = aps_legacy(tmp_path / "l.h5", Grid())
+    with h5py.File(path, "r+") as file:
+        file["/xpcs/dphilist"][0, 4] = np.nan
+    data = read(path)
+    assert data.phi.tolist() == [-30.0, 45.0]
+    np.testing.assert_allclose(above(data.c2), Grid().expected(1, [0, 2]), rtol=1e-6)
 
 
 def test_few_angles_never_mix_rings(tmp_path: Path) -> None:
@@ -444,7 +462,8 @@ def test_written_files_read_back(
     path = tmp_path / "w.h5"
     write(path, c2, phi, 0.0054, 0.1, frame_start=frame_start)
     data = read(path, q=None, start_frame=frame_start)
-    np.testing.assert_allclose(above(data.c2), above(c2), rtol=1e-6)
+    assert data.provenance["frames"].source.endswith(f" {frame_start + 11}, 1-{frame_start + 11}")
+    np.testing.assert_allclose(above(data.c2), above(c2[:, 1:, 1:]), rtol=1e-6)
     np.testing.assert_array_equal(data.phi, phi)
     assert (data.q, data.dt, data.n_masked, data.notes) == (0.0054, 0.1, 0, ())
     assert "upper" in data.provenance["layout"].value

@@ -48,6 +48,7 @@ def test_phi_ranges(phi: float, ranges: list[tuple[float, float]], kept: bool) -
 def test_range_edges_hold_in_single_precision() -> None:
     phi = np.array([5.1, -5.1, 190.1], dtype=np.float32).astype(np.float64)
     assert phi_mask(phi, [(-5.1, 5.1), (180.0, 190.1)]).all()
+    assert phi_mask(phi, [(5.1, 6.0), (-5.1, 0.0), (190.1, 200.0)]).all()
 
 
 def test_rings_of_exact_values() -> None:

@@ -1,0 +1,185 @@
+"""The command line: options and help here, the work in one module per command.
+
+Nothing heavy is imported before a command runs, so ``--help`` and completion stay fast.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal, Self
+
+import typer
+
+from homodyne_cli.errors import HomodyneError
+from homodyne_cli.parameters import AnalysisMode, XScaleMode
+
+app = typer.Typer(
+    name="homodyne",
+    help="Fit, diagnose and verify XPCS two-time correlation maps of soft matter in flow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 good, 1 negative finding, 2 usage or config, 3 data, 4 internal, "
+    "130 interrupted.",
+)
+
+INTERNAL_ERROR = 4
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from homodyne_cli.cli.version import version_text
+
+        typer.echo(version_text())
+        raise typer.Exit
+
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Same as 'homodyne fit CONFIG'.")
+    ] = None,
+    method: Annotated[
+        Literal["nlsq"], typer.Option("--method", help="Only 'nlsq' (with --config).")
+    ] = "nlsq",
+    output: Annotated[
+        Path | None, typer.Option("--output-dir", help="Run directory (with --config).")
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show versions."),
+    ] = False,
+) -> None:
+    """Fit, diagnose and verify XPCS two-time correlation maps of soft matter in flow."""
+    if context.invoked_subcommand is not None:
+        return
+    if config is not None:
+        fit(config, output=output)
+
+
+@app.command(epilog="Example: homodyne init -o config.yaml --mode laminar_flow")
+def init(
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path(
+        "config.yaml"
+    ),
+    mode: Annotated[AnalysisMode, typer.Option(help="Analysis mode.")] = "laminar_flow",
+    force: Force = False,
+) -> None:
+    """Write a commented config to start from."""
+    from homodyne_cli.cli.init import run_init
+
+    run_init(output, mode, force=force)
+
+
+@app.command(
+    epilog="Example: homodyne simulate config.yaml -o data.h5 --phi 0,45,90 --frames 200 --seed 1"
+)
+def simulate(
+    config: ConfigFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
+    noise: Annotated[float, typer.Option(min=0.0, help="White noise per pair.")] = 0.06,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    layout: Annotated[
+        Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")
+    ] = "aps-u",
+    phi: Annotated[
+        str, typer.Option(help="Detector angles in degrees, separated by commas.")
+    ] = "-30,-15,0,30,60",
+    frames: Annotated[
+        int | None,
+        typer.Option(min=4, help="Frames in the file; default the config's end_frame, else 200."),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Simulate an experiment from a config: its initial values are the truth."""
+    from homodyne_cli.cli.simulate import run_simulate
+
+    run_simulate(
+        config, output, noise=noise, seed=seed, layout=layout, phi=phi, frames=frames, force=force
+    )
+
+
+@app.command(
+    epilog="Example: homodyne fit config.yaml -o run1 --set analyzer_parameters.end_frame=500"
+)
+def fit(
+    config: ConfigFile,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Run directory to write.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one config key."),
+    ] = None,
+    x_scale: Annotated[
+        XScaleMode | None, typer.Option("--x-scale", help="How parameters are scaled.")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Config whose initial values are the truth, shown beside the fit."),
+    ] = None,
+    as_json: AsJson = False,
+    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List config keys that have no effect here.")
+    ] = False,
+) -> None:
+    """Fit the model to two-time correlation maps and write a run directory."""
+    from homodyne_cli.cli.fit import FitRequest, run_fit
+
+    request = FitRequest(
+        config=config,
+        output=output,
+        overrides=tuple(override or ()),
+        x_scale=x_scale,
+        truth=truth,
+        as_json=as_json,
+        plots=not no_plots,
+        force=force,
+        quiet=quiet,
+        verbose=verbose,
+    )
+    raise typer.Exit(run_fit(request))
+
+
+class _ErrorsToMessages:
+    """Turns what a command raises into a message and an exit code; the only place that does."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)):
+            return
+        if isinstance(error, HomodyneError):
+            from homodyne_cli.render.console import print_error
+
+            print_error(error.message if not error.args else str(error), error.hint)
+            raise SystemExit(error.exit_code) from None
+        traceback.print_exception(kind, error, trace)
+        sys.stderr.write("homodyne: internal error; please report it with the lines above\n")
+        raise SystemExit(INTERNAL_ERROR) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    with _ErrorsToMessages():
+        app()

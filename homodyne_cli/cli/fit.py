@@ -1,0 +1,214 @@
+"""``homodyne fit``: config and data file -> run directory and tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from homodyne_cli.cli.version import versions
+from homodyne_cli.core.backend import compile_clock, describe_device
+from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.solver import dataset_sigma, fit
+from homodyne_cli.errors import ConfigError
+from homodyne_cli.io.json_text import to_json
+from homodyne_cli.io.read_data import read_dataset
+from homodyne_cli.io.rundir import RunRecord, check_output, staged_directory, write_run
+from homodyne_cli.io.yaml_config import dump_yaml, load_config
+from homodyne_cli.models import Config, Dataset, FitResult, Resolved, Seconds
+from homodyne_cli.parameters import XScaleMode
+from homodyne_cli.render.console import make_console
+from homodyne_cli.render.heatmaps import save_heatmaps
+from homodyne_cli.render.progress import FitProgress
+from homodyne_cli.render.tables import (
+    fit_summary,
+    parameter_table,
+    provenance_table,
+    scaling_table,
+)
+
+DEFAULT_OUTPUT = "homodyne_results"
+NOT_CONVERGED = 1
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What the command line asks for."""
+
+    config: Path
+    output: Path | None
+    overrides: tuple[str, ...]
+    x_scale: XScaleMode | None
+    truth: Path | None
+    as_json: bool
+    plots: bool
+    force: bool
+    quiet: bool
+    verbose: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A fit with the maps and times that its run directory records."""
+
+    result: FitResult
+    fitted: np.ndarray
+    seconds: Seconds
+
+
+def run_fit(request: FitRequest) -> int:
+    """Fit, write the run directory, show the result; return the exit code."""
+    started = time.perf_counter()
+    overrides = request.overrides
+    if request.x_scale is not None:
+        overrides = (*overrides, f"optimization.nlsq.x_scale={request.x_scale}")
+    config = load_config(request.config, overrides)
+    truth = None if request.truth is None else _truth(request.truth)
+    target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
+    check_output(target, force=request.force)
+    notes = make_console(stderr=True)
+    if not request.quiet:
+        _tell_unused(notes, config, request.verbose)
+    with FitProgress(notes, enabled=not request.quiet) as progress, compile_clock() as compiled:
+        dataset = read_dataset(config.selection, config.problem.mode, progress.on_load)
+        loaded = time.perf_counter()
+        result = fit(dataset, config.problem, progress.on_iteration)
+        fitted_at = time.perf_counter()
+        compile_seconds = compiled()
+    dataset = _with_sigma(dataset, result)
+    values = np.asarray(result.values)
+    fitted = fitted_maps(dataset, values, result.contrast, result.offset, result.convention)
+    with staged_directory(target, force=request.force) as staging:
+        if request.plots:
+            save_heatmaps(staging, dataset.phi, dataset.t, dataset.c2, fitted, result.sigma)
+        saved = time.perf_counter()
+        seconds = Seconds(
+            load=loaded - started,
+            compile=compile_seconds,
+            fit=fitted_at - loaded - compile_seconds,
+            save=saved - fitted_at,
+            total=saved - started,
+        )
+        write_run(staging, config, dataset, result, fitted, seconds, _record(request, config))
+    seconds = _final(seconds, fitted_at, started)
+    if request.as_json:
+        sys.stdout.write(to_json(_summary(target, dataset, result, seconds)) + "\n")
+    else:
+        _show(target, dataset, result, seconds, truth, plots=request.plots)
+    return 0 if result.converged else NOT_CONVERGED
+
+
+def _final(seconds: Seconds, fitted_at: float, started: float) -> Seconds:
+    now = time.perf_counter()
+    return Seconds(seconds.load, seconds.compile, seconds.fit, now - fitted_at, now - started)
+
+
+def _truth(path: Path) -> Mapping[str, float]:
+    values = load_config(path).problem.initial.values
+    if values is None:
+        raise ConfigError(f"{path}: has no initial_parameters.values to show as the truth")
+    return values
+
+
+def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
+    """Note in the provenance where the noise came from if the fit estimated it."""
+    if dataset.sigma is not None:
+        return dataset
+    estimate = dataset_sigma(dataset)
+    low, high = float(estimate.min()), float(estimate.max())
+    text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
+    source = Resolved(text, "estimated from neighbouring pairs at equal lag")
+    return Dataset(
+        **{
+            **{f: getattr(dataset, f) for f in dataset.__dataclass_fields__},
+            "provenance": {**dataset.provenance, "sigma": source},
+        }
+    )
+
+
+def _record(request: FitRequest, config: Config) -> RunRecord:
+    return RunRecord(
+        command_line=tuple(sys.argv),
+        versions=versions(),
+        device=describe_device(),
+        config_text=dump_yaml(config.resolved),
+        inputs=(request.config, config.selection.path),
+    )
+
+
+def _tell_unused(notes, config: Config, verbose: bool) -> None:
+    if not config.unused_keys:
+        return
+    count = len(config.unused_keys)
+    listed = ":\n  " + "\n  ".join(config.unused_keys) if verbose else " (-v lists them)"
+    notes.print(
+        f"{count} homodyne 2.x keys of the config have no effect here{listed}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _summary(
+    target: Path, dataset: Dataset, result: FitResult, seconds: Seconds
+) -> dict[str, object]:
+    return {
+        "run_dir": target,
+        "status": result.message,
+        "converged": result.converged,
+        "convention": result.convention,
+        "n_points": result.n_points,
+        "n_angles": dataset.n_phi,
+        "chi2": result.chi2,
+        "reduced_chi2": result.reduced_chi2,
+        "edm": result.edm,
+        "iterations": result.iterations,
+        "evaluations": result.evaluations,
+        "seconds": seconds,
+        "parameters": {
+            p.name: {
+                "value": p.value,
+                "uncertainty": p.uncertainty,
+                "unit": p.unit,
+                "at_bound": p.at_bound,
+            }
+            for p in result.parameters
+        },
+        "contrast": result.contrast,
+        "offset": result.offset,
+        "x_scale": result.x_scale,
+    }
+
+
+def _show(
+    target: Path,
+    dataset: Dataset,
+    result: FitResult,
+    seconds: Seconds,
+    truth: Mapping[str, float] | None,
+    *,
+    plots: bool,
+) -> None:
+    console = make_console()
+    console.print(provenance_table(dataset.provenance))
+    for note in dataset.notes:
+        console.print(f"Note: {note}", markup=False, highlight=False)
+    console.print(parameter_table(result, truth))
+    for sentence in result.undetermined:
+        console.print(f"Not determined: {sentence}", markup=False, highlight=False)
+    console.print(
+        scaling_table(
+            dataset.phi,
+            result.contrast,
+            result.contrast_uncertainty,
+            result.offset,
+            result.offset_uncertainty,
+            result.sigma,
+        )
+    )
+    console.print(fit_summary(result, seconds))
+    pictures = " (heatmaps: c2_heatmaps_phi_*.png)" if plots else ""
+    console.print(f"Run directory: {target}{pictures}", markup=False, highlight=False)
