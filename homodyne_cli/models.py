@@ -238,13 +238,20 @@ class FittedParameter:
 
 @dataclass(frozen=True)
 class IterationRecord:
-    """One accepted step of the optimiser."""
+    """One accepted step of the optimiser; iteration 0 is the start.
+
+    `step_norm` is the length of the step in units of x_scale, `condition` that of the scaled
+    Jacobian. `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
+    """
 
     iteration: int
     chi2: float
     edm: float
     step_norm: float
     seconds: float
+    condition: float = float("nan")
+    effective_ratio: float = float("nan")
+    column_norms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

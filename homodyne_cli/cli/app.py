@@ -90,9 +90,7 @@ def simulate(
     output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
     noise: Annotated[float, typer.Option(min=0.0, help="White noise per pair.")] = 0.06,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    layout: Annotated[
-        Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")
-    ] = "aps-u",
+    layout: Annotated[Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")] = "aps-u",
     phi: Annotated[
         str, typer.Option(help="Detector angles in degrees, separated by commas.")
     ] = "-30,-15,0,30,60",

@@ -12,8 +12,9 @@ import numpy as np
 
 from homodyne_cli.cli.version import versions
 from homodyne_cli.core.backend import compile_clock, describe_device
+from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model_maps import fitted_maps
-from homodyne_cli.core.solver import dataset_sigma, fit
+from homodyne_cli.core.setup import dataset_sigma
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.io.json_text import to_json
 from homodyne_cli.io.read_data import read_dataset

@@ -1,0 +1,216 @@
+"""The fit: Dataset and FitProblem in, FitResult out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from homodyne_cli.core.coordinates import coordinates
+from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
+from homodyne_cli.core.gradient_check import check_gradient, sample_frames
+from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
+from homodyne_cli.core.solver import Bracket, Descent, OnIteration, descend, edm_at
+from homodyne_cli.core.starts import Search, decimated_frames, search
+from homodyne_cli.errors import FitError
+from homodyne_cli.models import Dataset, FitProblem, FitResult, FittedParameter, FloatArray
+from homodyne_cli.parameters import BY_NAME, names_of
+
+#: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
+#: parameter moved by 0.3 of its uncertainty costs 0.1.
+EDM_CONVERGED = 0.1
+_AT_BOUND = 1e-6
+_MESSAGES = {
+    -2: "stopped: max_iterations reached",
+    0: "stopped: too many trial steps",
+    1: "gradient below gtol",
+    2: "chi2 no longer falls (ftol)",
+    3: "parameters no longer move (xtol)",
+    4: "chi2 no longer falls and parameters no longer move (ftol and xtol)",
+}
+
+
+def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None) -> FitResult:
+    """Fit the model to a dataset.
+
+    Parameters
+    ----------
+    dataset
+        Maps of one ring.
+    problem
+        Model, bounds, start and solver options. Without start values, or with ``multi_start``,
+        a search on decimated pairs finds the start.
+    notify
+        Called with the start and after every accepted step.
+
+    Raises
+    ------
+    FitError
+        If there is nothing to fit: no free parameter, or fewer pairs than unknowns.
+    ConfigError
+        If options contradict each other or the data.
+    DerivativeError
+        If ``diagnostics.check_gradients`` finds the gradient wrong.
+    """
+    names = free_names(problem)
+    if not names:
+        raise FitError("every parameter is fixed: nothing to fit", hint="free at least one")
+    sigma = dataset_sigma(dataset)
+    objective = build_objective(dataset, problem, sigma)
+    n_unknown = len(names) + objective.scaling.size
+    if objective.tiles.n_points <= n_unknown:
+        raise FitError(
+            f"{objective.tiles.n_points} pairs cannot determine {n_unknown} unknowns",
+            hint="use more frames or angles, or fix parameters",
+        )
+    bracket = bracket_of(problem, objective)
+    found = _search(dataset, problem, sigma, bracket)
+    if found is not None:
+        bracket = replace(bracket, start=found.x)
+    _check(dataset, problem, sigma, bracket, bracket.start, "at the start")
+    descent = descend(
+        objective,
+        problem.solver,
+        bracket,
+        coordinates(names, problem.solver.shear_transforms, dict(problem.bounds)),
+        notify,
+    )
+    _check(dataset, problem, sigma, bracket, descent.x, "at the end")
+    return _result(problem, objective, bracket, descent)
+
+
+def _search(
+    dataset: Dataset, problem: FitProblem, sigma: FloatArray, bracket: Bracket
+) -> Search | None:
+    given = problem.initial.values is not None
+    if given and problem.solver.multi_start == 0:
+        return None
+    coarse = build_objective(dataset, problem, sigma, decimated_frames(dataset.n_frames))
+    moves = coordinates(bracket.names, problem.solver.shear_transforms, dict(problem.bounds))
+    return search(dataset, coarse, problem.solver, bracket, moves, bracket.start if given else None)
+
+
+def _check(
+    dataset: Dataset,
+    problem: FitProblem,
+    sigma: FloatArray,
+    bracket: Bracket,
+    x: FloatArray,
+    where: str,
+) -> None:
+    options = problem.solver.diagnostics
+    if not (options.enabled and options.check_gradients):
+        return
+    frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
+    check_gradient(build_objective(dataset, problem, sigma, frames), bracket, x, where)
+
+
+def _result(
+    problem: FitProblem, objective: Objective, bracket: Bracket, descent: Descent
+) -> FitResult:
+    found = objective.derivatives(descent.x)
+    edm = edm_at(found, descent.x, bracket)
+    at_bound = _at_bound(descent.x, bracket)
+    inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
+    spread = _spread(objective, descent.x, found, at_bound, inside)
+    sigmas = dict(zip(inside, np.sqrt(np.diag(spread.parameters)).tolist(), strict=True))
+    n_points = objective.tiles.n_points
+    freedom = n_points - len(bracket.names) - objective.scaling.size
+    finished = descent.status > 0
+    message = _MESSAGES[descent.status]
+    if finished and edm >= EDM_CONVERGED:
+        message += f", but one more step would still lower chi2 by {edm:.3g}: stopped early"
+    return FitResult(
+        mode=problem.mode,
+        convention=problem.convention,
+        per_angle_mode=problem.per_angle_mode,
+        parameters=_fitted(problem, objective, bracket, descent.x, sigmas, at_bound),
+        contrast=found.contrast,
+        offset=found.offset,
+        contrast_uncertainty=spread.contrast_uncertainty,
+        offset_uncertainty=spread.offset_uncertainty,
+        sigma=objective.sigma,
+        chi2=found.chi2,
+        reduced_chi2=found.chi2 / freedom,
+        n_points=n_points,
+        degrees_of_freedom=freedom,
+        edm=edm,
+        status=descent.status,
+        message=message,
+        converged=finished and edm < EDM_CONVERGED,
+        iterations=descent.iterations,
+        evaluations=descent.evaluations,
+        covariance=spread.parameters,
+        covariance_names=inside,
+        undetermined=tuple(describe_direction(d) for d in spread.directions),
+        x_scale=dict(zip(bracket.names, descent.x_scale.tolist(), strict=True)),
+        x_scale_mode=problem.solver.x_scale,
+        history=descent.history,
+        loss=problem.solver.loss,
+    )
+
+
+def _at_bound(x: FloatArray, bracket: Bracket) -> np.ndarray:
+    margin = _AT_BOUND * (bracket.upper - bracket.lower)
+    return np.asarray((x - bracket.lower <= margin) | (bracket.upper - x <= margin))
+
+
+def _spread(
+    objective: Objective,
+    x: FloatArray,
+    found: Projection,
+    at_bound: np.ndarray,
+    inside: tuple[str, ...],
+) -> Covariance:
+    """Return the covariance with parameters at a bound held there."""
+    p = len(at_bound)
+    keep = [*np.flatnonzero(~at_bound), *range(p, found.hessian.shape[0])]
+    held = replace(
+        found,
+        hessian=found.hessian[np.ix_(keep, keep)],
+        gradient=found.gradient[~at_bound],
+    )
+    if not objective.robust:
+        return covariance(held, inside)
+    curvature, score = objective.sandwich_parts(x, found)
+    return covariance(held, inside, (curvature[np.ix_(keep, keep)], score[np.ix_(keep, keep)]))
+
+
+def _fitted(
+    problem: FitProblem,
+    objective: Objective,
+    bracket: Bracket,
+    x: FloatArray,
+    sigmas: dict[str, float],
+    at_bound: np.ndarray,
+) -> tuple[FittedParameter, ...]:
+    values = dict(zip(names_of(problem.mode), objective.expand(x).tolist(), strict=True))
+    starts = dict(zip(bracket.names, bracket.start.tolist(), strict=True))
+    stuck = dict(zip(bracket.names, at_bound.tolist(), strict=True))
+    out = []
+    for name, value in values.items():
+        free = name in starts
+        sigma = sigmas.get(name, float("nan")) if free else 0.0
+        out.append(
+            FittedParameter(
+                name=name,
+                value=value,
+                uncertainty=sigma,
+                unit=BY_NAME[name].unit,
+                initial=starts.get(name, value),
+                bounds=problem.bounds[name],
+                at_bound=stuck.get(name, False),
+                fixed=not free,
+                unmoved=free and _unmoved(starts[name], value, sigma),
+            )
+        )
+    return tuple(out)
+
+
+def _unmoved(start: float, value: float, sigma: float) -> bool:
+    """Whether a parameter stayed at its start, to rounding and to its uncertainty."""
+    moved = abs(value - start)
+    rounding = 1e-9 * max(abs(start), abs(value), 1e-12)
+    return bool(moved <= rounding or (np.isfinite(sigma) and moved < 1e-6 * sigma))
