@@ -23,3 +23,16 @@ lint: $(STAMP)
 
 clean:
 	rm -rf $(VENV) build *.egg-info
+
+.PHONY: bench
+DEMO := demo_output
+
+demo: $(STAMP)
+	rm -rf $(DEMO) && mkdir $(DEMO)
+	$(BIN)/homodyne init -o $(DEMO)/truth.yaml
+	$(BIN)/homodyne simulate $(DEMO)/truth.yaml -o $(DEMO)/data.h5 --frames 200 --noise 0.015 --seed 7
+	$(BIN)/homodyne fit $(DEMO)/truth.yaml -o $(DEMO)/run --truth $(DEMO)/truth.yaml \
+		--set initial_parameters.values=null
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/realistic.py

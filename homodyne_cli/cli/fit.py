@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from homodyne_cli.cli.version import versions
 from homodyne_cli.core.backend import compile_clock, describe_device
@@ -22,7 +23,7 @@ from homodyne_cli.io.rundir import RunRecord, check_output, staged_directory, wr
 from homodyne_cli.io.yaml_config import dump_yaml, load_config
 from homodyne_cli.models import Config, Dataset, FitResult, Resolved, Seconds
 from homodyne_cli.parameters import XScaleMode
-from homodyne_cli.render.console import make_console
+from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.heatmaps import save_heatmaps
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.render.tables import (
@@ -123,12 +124,7 @@ def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
     low, high = float(estimate.min()), float(estimate.max())
     text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
     source = Resolved(text, "estimated from neighbouring pairs at equal lag")
-    return Dataset(
-        **{
-            **{f: getattr(dataset, f) for f in dataset.__dataclass_fields__},
-            "provenance": {**dataset.provenance, "sigma": source},
-        }
-    )
+    return replace(dataset, provenance={**dataset.provenance, "sigma": source})
 
 
 def _record(request: FitRequest, config: Config) -> RunRecord:
@@ -141,16 +137,12 @@ def _record(request: FitRequest, config: Config) -> RunRecord:
     )
 
 
-def _tell_unused(notes, config: Config, verbose: bool) -> None:
+def _tell_unused(notes: Console, config: Config, verbose: bool) -> None:
     if not config.unused_keys:
         return
     count = len(config.unused_keys)
     listed = ":\n  " + "\n  ".join(config.unused_keys) if verbose else " (-v lists them)"
-    notes.print(
-        f"{count} homodyne 2.x keys of the config have no effect here{listed}",
-        markup=False,
-        highlight=False,
-    )
+    print_plain(notes, f"{count} homodyne 2.x keys of the config have no effect here{listed}")
 
 
 def _summary(
@@ -196,10 +188,10 @@ def _show(
     console = make_console()
     console.print(provenance_table(dataset.provenance))
     for note in dataset.notes:
-        console.print(f"Note: {note}", markup=False, highlight=False)
+        print_plain(console, f"Note: {note}")
     console.print(parameter_table(result, truth))
     for sentence in result.undetermined:
-        console.print(f"Not determined: {sentence}", markup=False, highlight=False)
+        print_plain(console, f"Not determined: {sentence}")
     console.print(
         scaling_table(
             dataset.phi,
@@ -212,4 +204,4 @@ def _show(
     )
     console.print(fit_summary(result, seconds))
     pictures = " (heatmaps: c2_heatmaps_phi_*.png)" if plots else ""
-    console.print(f"Run directory: {target}{pictures}", markup=False, highlight=False)
+    print_plain(console, f"Run directory: {target}{pictures}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.templates import template_text
 from homodyne_cli.parameters import AnalysisMode
-from homodyne_cli.render.console import make_console
+from homodyne_cli.render.console import make_console, print_plain
 
 
 def run_init(output: Path, mode: AnalysisMode, *, force: bool) -> None:
@@ -18,8 +18,7 @@ def run_init(output: Path, mode: AnalysisMode, *, force: bool) -> None:
         output.write_text(template_text(mode), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
-    make_console(stderr=True).print(
+    print_plain(
+        make_console(stderr=True),
         f"Wrote {output}. Name your data file in it, then: homodyne fit {output}",
-        markup=False,
-        highlight=False,
     )

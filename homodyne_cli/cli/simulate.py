@@ -13,7 +13,7 @@ from homodyne_cli.io.write_data import write_aps_legacy, write_aps_u
 from homodyne_cli.io.yaml_config import load_config
 from homodyne_cli.models import Config, Dataset, FloatArray
 from homodyne_cli.parameters import names_of
-from homodyne_cli.render.console import make_console
+from homodyne_cli.render.console import make_console, print_plain
 
 DEFAULT_CONTRAST = 0.3
 DEFAULT_OFFSET = 1.1
@@ -45,11 +45,10 @@ def run_simulate(
     dataset = simulate_dataset(config, _angles(phi), frames, noise, seed)
     write = write_aps_u if layout == "aps-u" else write_aps_legacy
     write(output, dataset.c2, dataset.phi, dataset.q, dataset.dt, force=force)
-    make_console(stderr=True).print(
+    print_plain(
+        make_console(stderr=True),
         f"Wrote {output}: {dataset.n_phi} angles x {frames} frames, q {dataset.q:g} 1/Å, "
         f"dt {dataset.dt:g} s, noise {noise:g}, seed {seed}",
-        markup=False,
-        highlight=False,
     )
 
 
@@ -79,7 +78,7 @@ def simulate_dataset(
     contrast = np.broadcast_to(np.asarray(initial.contrast or (DEFAULT_CONTRAST,)), phi.shape)
     offset = np.broadcast_to(np.asarray(initial.offset or (DEFAULT_OFFSET,)), phi.shape)
     # The model is singular at t = 0: frame 0 is written as a copy of frame 1 and never fitted.
-    t = selection.dt * np.arange(1, frames)
+    t = np.asarray(selection.dt * np.arange(1, frames), dtype=np.float64)
     blank = np.zeros((len(phi), frames - 1, frames - 1))
     grid = Dataset(blank, phi, t, selection.q, selection.gap, selection.dt, None, {})
     truth = {**initial.values, **initial.fixed}

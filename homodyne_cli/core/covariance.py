@@ -43,19 +43,36 @@ class Covariance:
     directions: tuple[dict[str, float], ...]
 
 
-def _scaled_inverse(hessian: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the pseudo-inverse, the null directions (k, m) in unit scale and the norms."""
+def _scaled_inverse(hessian: FloatArray, dead: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """Return the pseudo-inverse without `dead` rows and the null directions (k, m), unit scale."""
+    hessian = hessian.copy()
+    hessian[dead, :] = 0.0
+    hessian[:, dead] = 0.0
     norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     safe = np.where(norm > 0.0, norm, 1.0)
     values, vectors = np.linalg.eigh(hessian / np.outer(safe, safe))
     good = values > RANK_TOLERANCE
     inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
-    return inverse / np.outer(safe, safe), vectors[:, ~good], safe
+    return inverse / np.outer(safe, safe), vectors[:, ~good]
+
+
+def _wider_than_bounds(block: FloatArray, widths: FloatArray) -> list[FloatArray]:
+    """Return the main direction of the covariance if it reaches beyond the bounds' width."""
+    known = np.flatnonzero(np.isfinite(np.diag(block)))
+    inner = block[np.ix_(known, known)]
+    if len(known) == 0 or not np.any(np.sqrt(np.diag(inner)) > widths[known]):
+        return []
+    sigma = np.sqrt(np.diag(inner))
+    _, vectors = np.linalg.eigh(inner / np.outer(sigma, sigma))
+    direction = np.zeros(len(widths))
+    direction[known] = vectors[:, -1]
+    return [direction]
 
 
 def covariance(
     at: Projection,
     names: Sequence[str],
+    widths: FloatArray,
     sandwich: tuple[FloatArray, FloatArray] | None = None,
 ) -> Covariance:
     """Invert the Hessian at the fit.
@@ -64,6 +81,9 @@ def covariance(
     ----------
     at
         Derivatives at the solution, for the parameters in `names`.
+    widths
+        (p,) widths of the bounds: a parameter that the data could not tell from any other value
+        inside them, even with all others known, is not determined.
     sandwich
         Curvature and score variance (k, k) of a robust fit.
     """
@@ -72,7 +92,8 @@ def covariance(
     if len(curvature) == 0:
         zero = np.zeros(len(at.contrast))
         return Covariance(np.zeros((0, 0)), zero, zero, ())
-    inverse, null, _ = _scaled_inverse(curvature)
+    dead = np.sqrt(np.maximum(np.diag(curvature)[:p], 0.0)) * widths < 1.0
+    inverse, null = _scaled_inverse(curvature, np.flatnonzero(dead))
     full = inverse if sandwich is None else inverse @ sandwich[1] @ inverse
     variance_c = np.einsum(
         "ai,ij,aj->a", at.contrast_directions, full[p:, p:], at.contrast_directions
@@ -82,9 +103,10 @@ def covariance(
     undetermined = np.any(np.abs(null[:p]) > _PART_OF, axis=1)
     block[undetermined, :] = np.nan
     block[:, undetermined] = np.nan
+    columns = [*null[:p].T, *_wider_than_bounds(block, widths)]
     directions = tuple(
-        {n: float(c) for n, c in zip(names, column[:p], strict=True) if abs(c) > _PART_OF}
-        for column in null.T
+        {n: float(c) for n, c in zip(names, column, strict=True) if abs(c) > _PART_OF}
+        for column in columns
     )
     return Covariance(
         block,

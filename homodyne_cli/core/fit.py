@@ -114,7 +114,7 @@ def _result(
     edm = edm_at(found, descent.x, bracket)
     at_bound = _at_bound(descent.x, bracket)
     inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
-    spread = _spread(objective, descent.x, found, at_bound, inside)
+    spread = _spread(objective, bracket, descent.x, found, at_bound, inside)
     sigmas = dict(zip(inside, np.sqrt(np.diag(spread.parameters)).tolist(), strict=True))
     n_points = objective.tiles.n_points
     freedom = n_points - len(bracket.names) - objective.scaling.size
@@ -159,6 +159,7 @@ def _at_bound(x: FloatArray, bracket: Bracket) -> np.ndarray:
 
 def _spread(
     objective: Objective,
+    bracket: Bracket,
     x: FloatArray,
     found: Projection,
     at_bound: np.ndarray,
@@ -172,10 +173,13 @@ def _spread(
         hessian=found.hessian[np.ix_(keep, keep)],
         gradient=found.gradient[~at_bound],
     )
+    widths = (bracket.upper - bracket.lower)[~at_bound]
     if not objective.robust:
-        return covariance(held, inside)
+        return covariance(held, inside, widths)
     curvature, score = objective.sandwich_parts(x, found)
-    return covariance(held, inside, (curvature[np.ix_(keep, keep)], score[np.ix_(keep, keep)]))
+    return covariance(
+        held, inside, widths, (curvature[np.ix_(keep, keep)], score[np.ix_(keep, keep)])
+    )
 
 
 def _fitted(

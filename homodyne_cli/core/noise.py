@@ -11,6 +11,8 @@ _MAD_TO_SIGMA = 1.482602218505602
 #: Weights of a second difference have variance 1 + 4 + 1.
 _SECOND_DIFFERENCE = np.sqrt(6.0)
 _MAX_SAMPLES = 200_000
+#: In units of sigma; beyond it a Gaussian has 1e-6 of its variance.
+_CLIP = 5.5
 #: Below this the data are noise-free to their own precision.
 _FLOOR = 1e-7
 
@@ -19,8 +21,9 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     """Estimate the noise per c2 value from neighbouring pairs at equal lag, robustly.
 
     Along a diagonal of the map (equal lag) the model changes slowly, so the second difference
-    c[i] - 2 c[i+1] + c[i+2] is noise; its median absolute deviation ignores outliers. Maps
-    too small for a second difference fall back to the spread of all pairs.
+    c[i] - 2 c[i+1] + c[i+2] is noise; what lies beyond 5.5 sigma (from the median absolute
+    deviation) is an outlier. Maps too small for a second difference fall back to the spread of
+    all pairs.
 
     Returns
     -------
@@ -46,4 +49,8 @@ def _map_sigma(c2: np.ndarray) -> float:
     if len(difference) < 3:
         return max(float(np.nanstd(upper)), _FLOOR * level)
     spread = _MAD_TO_SIGMA * float(np.median(np.abs(difference - np.median(difference))))
-    return max(spread, _FLOOR * level)
+    # The median finds the scale whatever the outliers do; the mean square of what lies within
+    # it is a quarter less noisy.
+    inliers = difference[np.abs(difference) <= _CLIP * spread]
+    rms = float(np.sqrt(np.mean(inliers**2))) if len(inliers) else spread
+    return max(rms, _FLOOR * level)
