@@ -35,4 +35,4 @@ demo: $(STAMP)
 		--set initial_parameters.values=null
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/realistic.py
+	$(BIN)/python -m benchmarks.realistic

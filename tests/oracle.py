@@ -40,7 +40,7 @@ def make_dataset(
 ) -> Dataset:
     """Simulate maps with white noise; `masked` random pairs are NaN; `spread` varies scaling."""
     rng = np.random.default_rng(seed)
-    t: FloatArray = dt * np.arange(1, n + 1)
+    t = np.asarray(dt * np.arange(1, n + 1), dtype=np.float64)
     angles: FloatArray = np.linspace(-25.5, 205.5, n_phi) if phi is None else phi
     model = model_values(parameters, t, angles, 0.0054, gap or 0.0, convention)
     c = contrast * (1 + spread * rng.uniform(-1, 1, (len(angles), 1, 1)))

@@ -32,7 +32,7 @@ DATA = make_dataset(60, 4, spread=0.05, seed=5)
 
 def pulls(result: FitResult, truth: FloatArray) -> FloatArray:
     sigma = np.array([p.uncertainty for p in result.parameters])
-    return (result.values - truth[: len(sigma)]) / sigma
+    return np.asarray((result.values - truth[: len(sigma)]) / sigma)
 
 
 def joint_residual(data: Dataset, sigma: FloatArray, x: FloatArray, n_par: int) -> FloatArray:
@@ -73,6 +73,7 @@ def test_fit_finds_the_minimum_of_the_full_problem(loss: Loss) -> None:
         return float(values[loss].sum())
 
     assert result.chi2 == pytest.approx(cost(start), rel=1e-9)
+
     def residual(x: FloatArray) -> FloatArray:
         return joint_residual(data, sigma, x, 7)
 
@@ -221,8 +222,8 @@ def test_angle_blind_to_shear_leaves_shear_undetermined() -> None:
 
 
 def test_unmoved_parameter_is_flagged() -> None:
-    data = make_dataset(40, 1, phi=np.array([92.0]))
-    result = fit(data, make_problem(fixed={"phi0": 2.0}))
+    flat = dataclasses.replace(make_dataset(40, 1), gap=0.0)
+    result = fit(flat, make_problem())
     assert result.parameters[4].unmoved
     assert not result.parameters[0].unmoved
 

@@ -1,0 +1,144 @@
+"""``homodyne apply-scale``: enter a recommended x_scale_map into a config."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homodyne_cli.errors import ConfigError, Location, OutputError
+
+if TYPE_CHECKING:
+    from homodyne_cli.io.yaml_edit import ScaleEdit
+
+_STYLES = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_NO_FINAL_BREAK = "\\ No newline at end of file\n"
+
+
+def run_apply_scale(
+    config: Path, fix: Path, *, output: Path | None, dry_run: bool, backup: bool, force: bool
+) -> int:
+    """Merge the map of `fix` into `config`, show the difference, return the exit code.
+
+    Parameters
+    ----------
+    config
+        The config; a symbolic link stays one and its target is edited.
+    fix
+        What ``homodyne diagnose -o`` wrote.
+    output
+        File to write instead of `config`.
+    dry_run
+        Write nothing.
+    backup
+        Keep the old config beside it under a name that is still free.
+    force
+        Replace `output` if it exists.
+
+    Raises
+    ------
+    ConfigError
+        If one of the files is wrong.
+    OutputError
+        If the result cannot be written; the config is then untouched.
+    """
+    from homodyne_cli.io.atomic import write_bytes_atomic
+    from homodyne_cli.io.yaml_edit import edit_bytes, read_fix
+
+    scale = read_fix(fix)
+    edit = edit_bytes(_read(config), scale, path=config)
+    if output is not None and not force and (output.exists() or output.is_symlink()):
+        raise OutputError(f"{output}: already exists", hint="choose another -o, or --force")
+    target = output or config
+    _show_diff(edit, config, target)
+    if dry_run:
+        done = "nothing written (--dry-run)"
+    elif output is not None:
+        write_bytes_atomic(output, edit.after)
+        done = f"written to {output}"
+    elif edit.before == edit.after:
+        done = "nothing to change"
+    else:
+        done = _write_in_place(config, edit, backup=backup)
+    _report(edit, config, len(scale), done)
+    return 0
+
+
+def _read(config: Path) -> bytes:
+    try:
+        return config.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError("no such file", location=Location(config)) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot read it: {reason}", location=Location(config)) from error
+
+
+def _write_in_place(config: Path, edit: ScaleEdit, *, backup: bool) -> str:
+    from homodyne_cli.io.atomic import write_bytes_atomic
+
+    if not backup:
+        write_bytes_atomic(config, edit.after)
+        return "written, no backup kept"
+    kept = _keep(config, edit.before)
+    try:
+        write_bytes_atomic(config, edit.after)
+    except OutputError:
+        kept.unlink(missing_ok=True)
+        raise
+    return f"written, the old one is {kept}"
+
+
+def _keep(config: Path, data: bytes) -> Path:
+    """Copy the config to the first of ``.bak``, ``.bak.1``, ``.bak.2`` that is free."""
+    from homodyne_cli.io.atomic import write_new
+
+    mode = config.stat().st_mode & 0o7777
+    name = candidate = config.with_name(f"{config.name}.bak")
+    number = 0
+    while not write_new(candidate, data, mode=mode):
+        number += 1
+        candidate = name.with_name(f"{name.name}.{number}")
+    return candidate
+
+
+def _show_diff(edit: ScaleEdit, config: Path, target: Path) -> None:
+    from homodyne_cli.render.console import make_console, print_plain
+
+    console = make_console()
+    coloured = console.is_terminal and not console.no_color
+    for line in _diff(edit, config, target):
+        if coloured:
+            style = next((style for start, style in _STYLES if line.startswith(start)), None)
+            print_plain(console, line.rstrip("\r\n"), style=style)
+        else:
+            # As it is, line breaks included, so that `patch` can take it from a pipe.
+            console.file.write(line)
+    console.file.flush()
+
+
+def _diff(edit: ScaleEdit, config: Path, target: Path) -> Iterator[str]:
+    before, after = (_LINES.findall(text) for text in (edit.before_text, edit.after_text))
+    for line in difflib.unified_diff(before, after, str(config), str(target)):
+        yield line if line.endswith("\n") else f"{line}\n{_NO_FINAL_BREAK}"
+
+
+def _report(edit: ScaleEdit, config: Path, entries: int, done: str) -> None:
+    from homodyne_cli.render.console import make_console, print_plain
+
+    console = make_console(stderr=True)
+    if edit.before == edit.after:
+        summary = f"all {entries} entries of x_scale_map have these values already"
+    else:
+        summary = f"x_scale_map: {len(edit.added)} added, {len(edit.changed)} changed"
+    print_plain(console, f"{config}: {summary}; {done}")
+    if edit.x_scale is not None:
+        print_plain(
+            console,
+            f"warning: {edit.x_scale_at}: x_scale is {edit.x_scale}, so the map has no effect; "
+            "set it to config, or to null",
+            style="yellow",
+        )

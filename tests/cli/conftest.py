@@ -1,0 +1,49 @@
+"""A small experiment on disk, and the command line in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def homodyne(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a fresh process, as a user does."""
+    return subprocess.run(
+        [sys.executable, "-c", "from homodyne_cli.cli.app import main; main()", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with config.yaml, data.h5 (3 angles x 60 frames) and a run of them."""
+    folder = tmp_path_factory.mktemp("experiment")
+    steps = (
+        ("init",),
+        ("simulate", "config.yaml", "-o", "data.h5", "--frames", "60", "--noise", "0.01",
+         "--phi", "0,30,60"),
+        ("fit", "config.yaml", "-o", "run", "--quiet"),
+    )  # fmt: skip
+    for step in steps:
+        done = homodyne(*step, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(experiment: Path, tmp_path: Path) -> Path:
+    """A fresh folder with links to the experiment's config and data, free to be messed up."""
+    (tmp_path / "config.yaml").write_bytes((experiment / "config.yaml").read_bytes())
+    (tmp_path / "data.h5").symlink_to(experiment / "data.h5")
+    return tmp_path
