@@ -10,6 +10,7 @@ from typing import Literal
 from homodyne_cli.models import Bounds, Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention, PerAngleMode
 
+Measure = Literal["gradient", "sensitivity"]
 CheckStatus = Literal["pass", "warn", "fail", "n/a"]
 
 
@@ -44,6 +45,7 @@ class Run:
     mode: AnalysisMode
     convention: Convention
     per_angle_mode: PerAngleMode
+    fourier_order: int
     dataset: Dataset
     values: Mapping[str, float]
     uncertainties: Mapping[str, float]
@@ -95,13 +97,14 @@ class Diagnosis:
     names
         Free parameters; the arrays below follow them.
     gradients
-        d SSE / d p with contrast and offset held (SSE of unweighted residuals).
+        d SSE / d p with contrast and offset held (SSE of unweighted residuals);
+        `gradient_noise` is their standard deviation if the data were model plus noise.
     sensitivities
         Column norms of the weighted Jacobian, contrast and offset projected out.
     z
         Gradient of chi2 (projected) over its standard deviation under noise.
     x_scale_map
-        Recommended scale, by the rule in `measure`.
+        Recommended scale, by the rule in `measure`; `asked_measure` is what was asked for.
     max_ratio
         Largest |gradient| over the baseline.
     effective_ratio
@@ -121,16 +124,20 @@ class Diagnosis:
     names: tuple[str, ...]
     values: FloatArray
     gradients: FloatArray
+    gradient_noise: FloatArray
     sensitivities: FloatArray
     z: FloatArray
     x_scale_map: Mapping[str, float]
-    measure: str
+    measure: Measure
+    asked_measure: Measure
     baseline: float
     max_ratio: float
+    threshold: float
     imbalance: bool
     effective_ratio: float
     edm: float
     premature: bool
+    chi2: float
     condition_raw: float
     condition_scaled: float
     correlated: tuple[tuple[str, str, float], ...]

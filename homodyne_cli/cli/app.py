@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so ``--help`` and completion st
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 
 INTERNAL_ERROR = 4
+CLOSED_PIPE = 141
 
 
 def _show_version(wanted: bool) -> None:
@@ -39,6 +41,11 @@ def _show_version(wanted: bool) -> None:
 
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG")]
+RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN_DIR")]
+GapConfig = Annotated[
+    Path | None,
+    typer.Option("--config", help="Config to take the gap from, for homodyne 2.x runs."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
@@ -153,6 +160,83 @@ def fit(
     raise typer.Exit(run_fit(request))
 
 
+@app.command(epilog="Example: homodyne diagnose run1 -o x_scale_fix.yaml")
+def diagnose(
+    run: RunDirectory,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the recommended map as YAML.")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=1.0, help="Effective ratio that counts as imbalance.")
+    ] = 10.0,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Baseline parameters; default D0,D_offset,phi0."),
+    ] = None,
+    measure: Annotated[
+        Literal["gradient", "sensitivity"], typer.Option(help="What the map is built from.")
+    ] = "gradient",
+    config: GapConfig = None,
+    force: Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The verdict alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show whether gradient imbalance stopped a fit early, and recommend an x_scale_map."""
+    from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
+
+    request = DiagnoseRequest(
+        run, output, threshold, baseline, measure, config, force, quiet, as_json
+    )
+    raise typer.Exit(run_diagnose(request))
+
+
+@app.command(
+    "apply-scale", epilog="Example: homodyne apply-scale config.yaml x_scale_fix.yaml --dry-run"
+)
+def apply_scale(
+    config: ConfigFile,
+    fix: Annotated[Path, typer.Argument(help="What 'homodyne diagnose -o' wrote.", metavar="FIX")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File to write; the config is left alone."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the difference, write nothing.")
+    ] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Keep no CONFIG.bak.")] = False,
+    force: Force = False,
+) -> None:
+    """Enter a recommended x_scale_map into a config and leave every other byte as it was."""
+    from homodyne_cli.cli.apply_scale import run_apply_scale
+
+    raise typer.Exit(
+        run_apply_scale(
+            config, fix, output=output, dry_run=dry_run, backup=not no_backup, force=force
+        )
+    )
+
+
+@app.command(epilog="Example: homodyne verify run2 --baseline run1")
+def verify(
+    run: RunDirectory,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Older run of the same data to compare with.")
+    ] = None,
+    config: GapConfig = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A warning fails as well.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No lag profiles.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a fit against the validation checklist."""
+    from homodyne_cli.cli.verify import run_verify
+
+    raise typer.Exit(
+        run_verify(
+            run, baseline=baseline, config=config, strict=strict, quiet=quiet, as_json=as_json
+        )
+    )
+
+
 class _ErrorsToMessages:
     """Turns what a command raises into a message and an exit code; the only place that does."""
 
@@ -172,6 +256,10 @@ class _ErrorsToMessages:
 
             print_error(error.message if not error.args else str(error), error.hint)
             raise SystemExit(error.exit_code) from None
+        if isinstance(error, BrokenPipeError):
+            # The reader of the pipe has gone; what is still buffered has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(CLOSED_PIPE) from None
         traceback.print_exception(kind, error, trace)
         sys.stderr.write("homodyne: internal error; please report it with the lines above\n")
         raise SystemExit(INTERNAL_ERROR) from None

@@ -63,7 +63,7 @@ def run_apply_scale(
         done = "nothing to change"
     else:
         done = _write_in_place(config, edit, backup=backup)
-    _report(edit, config, len(scale), done)
+    _report(edit, config, done)
     return 0
 
 
@@ -126,12 +126,12 @@ def _diff(edit: ScaleEdit, config: Path, target: Path) -> Iterator[str]:
         yield line if line.endswith("\n") else f"{line}\n{_NO_FINAL_BREAK}"
 
 
-def _report(edit: ScaleEdit, config: Path, entries: int, done: str) -> None:
+def _report(edit: ScaleEdit, config: Path, done: str) -> None:
     from homodyne_cli.render.console import make_console, print_plain
 
     console = make_console(stderr=True)
     if edit.before == edit.after:
-        summary = f"all {entries} entries of x_scale_map have these values already"
+        summary = "x_scale_map has these values already"
     else:
         summary = f"x_scale_map: {len(edit.added)} added, {len(edit.changed)} changed"
     print_plain(console, f"{config}: {summary}; {done}")

@@ -200,6 +200,14 @@ def project(grams: AngleGrams, model: ScalingModel, sigma: FloatArray) -> Projec
     return _project_at(grams, contrast, offset, inverse_variance, (toward_contrast, toward_offset))
 
 
+def hold(
+    grams: AngleGrams, contrast: FloatArray, offset: FloatArray, sigma: FloatArray
+) -> Projection:
+    """Evaluate cost and derivatives at a given scaling, not moved."""
+    none = np.zeros((len(sigma), 0))
+    return _project_at(grams, contrast, offset, sigma**-2.0, (none, none))
+
+
 def project_along(grams: AngleGrams, at: Projection, sigma: FloatArray) -> Projection:
     """Evaluate at the scaling, and with the free scaling directions, of an earlier projection."""
     directions = (at.contrast_directions, at.offset_directions)

@@ -66,10 +66,14 @@ def effective_ratio(sensitivity: FloatArray, x_scale: FloatArray) -> float:
 
 
 def condition_number(hessian: FloatArray, x_scale: FloatArray | None = None) -> float:
-    """Return the condition number of the (scaled) Jacobian, from its Gram matrix."""
-    scaled = hessian if x_scale is None else hessian * np.outer(x_scale, x_scale)
-    values = np.linalg.eigvalsh(scaled)
-    return float(np.sqrt(values[-1] / values[0])) if values[0] > 0.0 else float("inf")
+    """Return the condition number of the (scaled) Jacobian, from its Gram matrix.
+
+    The Gram matrix of unit columns is factored first: with columns of very different lengths the
+    eigenvalues of the matrix itself would drown in rounding.
+    """
+    root = square_root(hessian)
+    values = np.linalg.svd(root if x_scale is None else root * x_scale, compute_uv=False)
+    return float(values[0] / values[-1]) if values[-1] > 0.0 else float("inf")
 
 
 def square_root(hessian: FloatArray) -> FloatArray:

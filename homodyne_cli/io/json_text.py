@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from homodyne_cli.errors import DataError
+
 
 def plain(value: object) -> object:
     """Turn dataclasses, mappings, arrays and paths into plain JSON data; NaN becomes None."""
@@ -33,3 +35,22 @@ def plain(value: object) -> object:
 def to_json(value: object) -> str:
     """Return indented strict JSON."""
     return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def read_json_object(path: Path) -> Mapping[str, object]:
+    """Read one JSON object from a run directory.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or holds something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError("missing from the run directory", path=path) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not JSON: {error}", path=path) from error
+    if not isinstance(data, dict):
+        raise DataError("holds no JSON object", path=path)
+    return data

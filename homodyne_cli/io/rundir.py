@@ -143,7 +143,7 @@ def write_run(
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     files = {
-        "parameters.json": _parameters(result, dataset, now),
+        "parameters.json": _parameters(result, dataset, config.problem.fourier_order, now),
         "analysis_results_nlsq.json": _analysis(result, dataset, seconds, now),
         "convergence_metrics.json": _convergence(result, seconds, record),
         MANIFEST: _manifest(config, result, record, now),
@@ -156,12 +156,15 @@ def write_run(
     write_fitted_data(directory / "fitted_data.h5", dataset, result, fitted)
 
 
-def _parameters(result: FitResult, dataset: Dataset, now: str) -> dict[str, object]:
+def _parameters(
+    result: FitResult, dataset: Dataset, fourier_order: int, now: str
+) -> dict[str, object]:
     return {
         "timestamp": now,
         "analysis_mode": result.mode,
         "convention": result.convention,
         "per_angle_mode": result.per_angle_mode,
+        "fourier_order": fourier_order,
         "chi_squared": result.chi2,
         "reduced_chi_squared": result.reduced_chi2,
         "parameters": {

@@ -5,40 +5,54 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from typing import IO
+from typing import IO, Any, cast
 
 from rich.console import Console
+from rich.text import Text
 
 #: Width in a pipe: wide enough that no table is cut, unless COLUMNS says otherwise.
 PIPE_WIDTH = 120
+_HEIGHT = 25
 
-_PLAIN = {
-    "α": "alpha", "β": "beta", "γ̇": "gamma_dot", "γ": "gamma", "φ": "phi", "χ²": "chi2",
-    "χ": "chi", "κ": "kappa", "σ": "sigma", "±": "+/-", "×": "x", "·": "*", "—": "-", "–": "-",
-    "…": "...", "→": "->", "≤": "<=", "≥": ">=", "≈": "~", "✓": "ok", "✗": "x", "⚠": "!",
-    "█": "#", "▇": "#", "▆": "#", "▅": "#", "▄": "#", "▃": "=", "▂": "=", "▁": "-", "Å": "A",
-    "µ": "u", "μ": "u", "⁻": "-", "⁺": "+", "−": "-", "°": "deg", "₀": "0", "²": "2", "⁴": "4",
+_SPELLINGS = {
+    "Å": "A", "α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa", "λ": "lambda", "μ": "u",
+    "µ": "u", "π": "pi", "σ": "sigma", "φ": "phi", "χ": "chi", "Δ": "Delta", "Σ": "Sum",
+    "²": "2", "³": "3", "⁴": "4", "⁻": "-", "⁺": "+", "₀": "0", "°": "deg", "±": "+/-", "×": "x",
+    "·": "*", "−": "-", "—": "-", "–": "-", "…": "...", "→": "->", "←": "<-", "≤": "<=",
+    "≥": ">=", "≈": "~", "≠": "!=", "√": "sqrt", "∞": "inf", "•": "*", "●": "o", "✓": "ok",
+    "✗": "x", "⚠": "!", "█": "#", "▇": "#", "▆": "#", "▅": "#", "▄": "#", "▃": "=", "▂": "=",
+    "▁": "-", "━": "-", "─": "-", "│": "|", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+",
+    "┤": "+", "┬": "+", "┴": "+", "┼": "+", "‘": "'", "’": "'", "“": '"', "”": '"',
 }  # fmt: skip
+_TABLE = str.maketrans(_SPELLINGS)
+#: Pairs of signs that mean something together.
+_PAIRS = (("γ̇", "gamma_dot"),)
 
 
 def ascii_text(text: str) -> str:
     """Spell `text` in ASCII; what has no spelling becomes its base letter, or '?'."""
-    for sign, spelling in _PLAIN.items():
-        text = text.replace(sign, spelling)
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode("ascii")
+    for signs, spelling in _PAIRS:
+        text = text.replace(signs, spelling)
+    text = text.translate(_TABLE)
+    return "".join(sign if sign.isascii() else _base(sign) for sign in text)
+
+
+def _base(sign: str) -> str:
+    letters = "".join(c for c in unicodedata.normalize("NFKD", sign) if c.isascii())
+    return letters or ("" if unicodedata.combining(sign) else "?")
 
 
 class AsciiStream:
-    """A text stream that spells what its target cannot encode."""
+    """A text stream that spells what its target cannot encode: nothing written to it raises."""
 
     def __init__(self, target: IO[str]) -> None:
         self._target = target
 
     @property
     def encoding(self) -> str:
-        """Encoding of the target, which decides on rich's box characters."""
+        """Encoding that decides on rich's box characters."""
         return "ascii"
 
     def write(self, text: str) -> int:
@@ -64,24 +78,54 @@ def knows_unicode(stream: IO[str]) -> bool:
     return encoding.lower().replace("-", "").replace("_", "").startswith("utf")
 
 
+class _AsciiConsole(Console):
+    """A console that spells text before it is laid out, so that columns stay aligned."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(ascii_text(text), **options)
+
+
 def make_console(
     *, stderr: bool = False, file: IO[str] | None = None, width: int | None = None
 ) -> Console:
     """Return a console on stdout, stderr or `file`.
 
-    A pipe gets no colour and a width of 120 so that nothing is cut; an ASCII stream gets
-    everything spelt out.
+    COLUMNS decides on the width where it is set. Without it a terminal gets its own width, a pipe
+    120 columns so that nothing is cut. An ASCII stream gets everything spelt out. NO_COLOR and
+    TERM=dumb are heeded.
     """
     target = file or (sys.stderr if stderr else sys.stdout)
-    stream: IO[str] = target if knows_unicode(target) else AsciiStream(target)  # type: ignore[assignment]
-    if width is None and not target.isatty() and "COLUMNS" not in os.environ:
-        width = PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
+    if width is None:
+        width = _width_wanted(target)
+    # rich takes a width on a dumb terminal only with a height.
+    height = None if width is None else _HEIGHT
+    if knows_unicode(target):
+        return Console(file=target, width=width, height=height, highlight=False, emoji=False)
+    stream = cast(IO[str], AsciiStream(target))
+    return _AsciiConsole(file=stream, width=width, height=height, highlight=False, emoji=False)
+
+
+def is_ascii(console: Console) -> bool:
+    """Tell whether the console's stream knows ASCII only."""
+    return console.options.ascii_only
+
+
+def _width_wanted(target: IO[str]) -> int | None:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    return None if target.isatty() else PIPE_WIDTH
 
 
 def print_plain(console: Console, text: str, style: str | None = None) -> None:
     """Print user text as it is: no markup, and no wrapping, which would break paths."""
     console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+
+
+def print_note(console: Console, text: str) -> None:
+    """Print one note, marked as such."""
+    console.print("note: ", style="cyan", end="", highlight=False)
+    print_plain(console, text)
 
 
 def print_error(message: str, hint: str | None) -> None:

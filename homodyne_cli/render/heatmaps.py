@@ -13,6 +13,8 @@ from homodyne_cli.models import FloatArray, MapArray
 
 _DPI = 100
 _PAGE = (13.0, 4.4)
+#: Noise hardly shrinks further, and the default level takes three times as long.
+_COMPRESSION = 2
 
 
 def displayed(maps: np.ndarray, max_pixels: int) -> np.ndarray:
@@ -23,7 +25,7 @@ def displayed(maps: np.ndarray, max_pixels: int) -> np.ndarray:
     n = len(maps)
     upper = np.triu(np.ones((n, n), dtype=bool), 1)
     values = np.where(upper, maps, np.nan)
-    block = -(-n // max_pixels)
+    block = _block_size(n, max_pixels)
     size = -(-n // block)
     padded = np.full((size * block, size * block), np.nan, dtype=values.dtype)
     padded[:n, :n] = values
@@ -32,6 +34,10 @@ def displayed(maps: np.ndarray, max_pixels: int) -> np.ndarray:
     total = np.nansum(blocks, axis=(1, 3))
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return np.where(np.isfinite(mean), mean, mean.T)
+
+
+def _block_size(n: int, max_pixels: int) -> int:
+    return -(-n // max_pixels)
 
 
 def file_names(phi: FloatArray) -> list[str]:
@@ -67,7 +73,7 @@ def save_heatmaps(
     max_pixels
         Side of the drawn maps; larger ones are averaged in blocks.
     """
-    page = _Page(t)
+    page = _Page(t, _block_size(len(t), max_pixels))
     paths = []
     for a, name in enumerate(file_names(phi)):
         data, fit = displayed(c2[a], max_pixels), displayed(fitted[a], max_pixels)
@@ -81,15 +87,20 @@ def save_heatmaps(
 class _Page:
     """Three panels that are made once and drawn again for every angle."""
 
-    def __init__(self, t: FloatArray) -> None:
+    def __init__(self, t: FloatArray, block: int) -> None:
         self._figure = Figure(figsize=_PAGE, dpi=_DPI)
         FigureCanvasAgg(self._figure)
         self._images = []
         axes = self._figure.subplots(1, 3)
-        extent = (float(t[0]), float(t[-1]), float(t[0]), float(t[-1]))
+        # The last block may reach past the last frame.
+        step = float(t[1] - t[0]) if len(t) > 1 else 1.0
+        low = float(t[0]) - step / 2
+        high = low + step * block * -(-len(t) // block)
+        extent = (low, high, low, high)
+        averaged = f", mean of {block} × {block}" if block > 1 else ""
         for axis, title, colours in zip(
             axes,
-            ("data c2", "fit c2", "residual / noise"),
+            ("data c2", "fit c2", f"residual / noise{averaged}"),
             ("viridis", "viridis", "RdBu_r"),
             strict=True,
         ):
@@ -115,7 +126,7 @@ class _Page:
             image.set_data(values)
             image.set_clim(bottom, top)
         self._figure.suptitle(title)
-        self._figure.savefig(path, format="png")
+        self._figure.savefig(path, format="png", pil_kwargs={"compress_level": _COMPRESSION})
 
 
 def _robust_range(values: np.ndarray) -> tuple[float, float]:

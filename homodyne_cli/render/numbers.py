@@ -7,15 +7,17 @@ import math
 MISSING = "—"
 FIXED = "fixed"
 _DIGITS = 2
-#: Magnitudes written without an exponent.
+#: Magnitudes written without an exponent; larger ones too if all their digits are known.
 _PLAIN_RANGE = (1e-3, 1e6)
+#: Beyond so many digits of the value, value and uncertainty are rounded on their own.
+_MOST_DIGITS = 9
 
 
 def format_with_uncertainty(value: float, uncertainty: float) -> tuple[str, str]:
     """Round the uncertainty to two digits and the value to the same place.
 
-    Both share an exponent where the value needs one: ``1.991e-03`` and ``0.023e-03``. An
-    uncertainty of NaN is a dash, of 0 "fixed".
+    Both share an exponent where one is needed: ``-6.07e-04`` and ``0.23e-04``. An uncertainty
+    of 0 is "fixed", one that is not finite a dash.
 
     Returns
     -------
@@ -26,32 +28,50 @@ def format_with_uncertainty(value: float, uncertainty: float) -> tuple[str, str]
         return format_number(value, 6), FIXED
     if not (math.isfinite(uncertainty) and math.isfinite(value)):
         return format_number(value, 6), MISSING
-    # A value that drowns in its uncertainty still shows two digits of its own.
-    place = min(_place(uncertainty), _place(abs(value))) if value else _place(uncertainty)
-    size = max(abs(value), abs(uncertainty))
-    if _PLAIN_RANGE[0] <= size < _PLAIN_RANGE[1]:
-        digits = max(0, -place)
-        return f"{round(value, -place):.{digits}f}", f"{round(uncertainty, -place):.{digits}f}"
-    exponent = math.floor(math.log10(size))
-    digits = max(0, exponent - place)
-    factor = 10.0**-exponent
-    tail = f"e{exponent:+03d}"
-    return f"{value * factor:.{digits}f}{tail}", f"{uncertainty * factor:.{digits}f}{tail}"
+    uncertainty = abs(uncertainty)
+    place = _exponent(uncertainty) - _DIGITS + 1
+    largest = max(_exponent(abs(value)) if value else place, _exponent(uncertainty))
+    if largest - place >= _MOST_DIGITS:
+        return format_number(value, _MOST_DIGITS), f"{uncertainty:.{_DIGITS - 1}e}"
+    low, high = _PLAIN_RANGE
+    if low <= max(abs(value), uncertainty) and (largest < math.log10(high) or place <= 1):
+        return _rounded(value, place, 0), _rounded(uncertainty, place, 0)
+    return _rounded(value, place, largest), _rounded(uncertainty, place, largest)
 
 
-def _place(magnitude: float) -> int:
-    """Return the power of ten of the second significant digit, after rounding."""
-    exponent = math.floor(math.log10(magnitude))
-    if round(magnitude / 10.0 ** (exponent - _DIGITS + 1)) >= 10**_DIGITS:
-        exponent += 1
-    return exponent - _DIGITS + 1
+def _rounded(value: float, place: int, exponent: int) -> str:
+    """Round to the decimal `place` and write in units of 10**exponent (0: plainly)."""
+    scaled = _shifted(value, -exponent)
+    text = f"{round(scaled, exponent - place):.{max(0, exponent - place)}f}"
+    if float(text) == 0.0:
+        text = text.removeprefix("-")
+    return text if exponent == 0 else f"{text}e{exponent:+03d}"
+
+
+def _shifted(value: float, exponent: int) -> float:
+    # Through text, because 10.0**exponent under- and overflows before the product does.
+    mantissa, _, power = f"{value:.17e}".partition("e")
+    return float(f"{mantissa}e{int(power) + exponent}")
+
+
+def _exponent(magnitude: float) -> int:
+    """Return the power of ten of the first digit after rounding to two digits."""
+    return int(f"{magnitude:.{_DIGITS - 1}e}".partition("e")[2])
 
 
 def format_number(value: float, digits: int = 4) -> str:
     """Return `value` to some significant digits, with an exponent only where it helps."""
     if not math.isfinite(value):
-        return MISSING
+        return MISSING if math.isnan(value) else f"{value:+}"
     return f"{value:.{digits}g}"
+
+
+def format_digits(value: float, digits: int = 3) -> str:
+    """Return `value` to so many significant digits, zeros at the end kept."""
+    if not math.isfinite(value):
+        return format_number(value)
+    mantissa, e, power = f"{value:#.{digits}g}".partition("e")
+    return mantissa.removesuffix(".") + e + power
 
 
 def format_count(value: int) -> str:
@@ -65,4 +85,7 @@ def format_seconds(value: float) -> str:
         return f"{value:.2f} s"
     if value < 120.0:
         return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+    whole = round(value)
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

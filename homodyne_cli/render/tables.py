@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,6 +14,7 @@ from homodyne_cli.models import FitResult, FittedParameter, FloatArray, Resolved
 from homodyne_cli.render.numbers import (
     MISSING,
     format_count,
+    format_digits,
     format_number,
     format_seconds,
     format_with_uncertainty,
@@ -28,19 +31,64 @@ _LABELS = {
 }
 
 
-def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table in the house style; `right` names right-aligned columns."""
+#: A rule under the head and nothing else, the same on streams that know only ASCII.
+_HEAD_RULE = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+
+
+#: Columns from which parameters, numbers, units and remarks fit beside each other.
+_WIDE = 88
+_WIDE_WITH_TRUTH = 104
+
+
+class ByWidth:
+    """One renderable where the console is wide enough for it, another one where it is not."""
+
+    def __init__(self, wide: RenderableType, narrow: RenderableType, least: int) -> None:
+        self._wide = wide
+        self._narrow = narrow
+        self._least = least
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._wide if options.max_width >= self._least else self._narrow
+
+
+def plain_table(
+    title: str, *columns: str, right: tuple[str, ...] = (), words: tuple[str, ...] = ()
+) -> Table:
+    """Return an empty table in the house style.
+
+    Parameters
+    ----------
+    title
+        Markup; "" for none. A blank line goes before it.
+    right
+        Columns aligned to the right.
+    words
+        Columns that may be wrapped; where there is room none is.
+    """
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=f"\n{title}" if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=_HEAD_RULE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        show_header=any(columns),
     )
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column not in words,
+        )
     return table
 
 
 def provenance_table(provenance: Mapping[str, Resolved]) -> Table:
     """Show what was read and where each figure came from."""
-    table = plain_table("Data", "", "value", "from")
+    table = plain_table("Data", "", "value", "from", words=("value", "from"))
     for key, resolved in provenance.items():
         table.add_row(_LABELS.get(key, key), escape(resolved.value), escape(resolved.source))
     return table
@@ -52,29 +100,44 @@ def parameter_flag(parameter: FittedParameter) -> str:
         return "fixed"
     if parameter.at_bound:
         return "at bound"
-    if parameter.uncertainty != parameter.uncertainty:
+    if math.isnan(parameter.uncertainty):
         return "not determined"
     if parameter.unmoved:
         return "did not move from its start"
     return ""
 
 
-def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> Table:
-    """Show fitted parameters, with the truth and the pull beside them where it is known."""
+def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> ByWidth:
+    """Show fitted parameters, with the truth and the pull beside them where it is known.
+
+    What is special about a parameter stands beside it, or below where the console is narrow.
+    """
     known = ("truth", "pull") if truth else ()
     numeric = ("value", "uncertainty", *known)
-    table = plain_table("Parameters", "parameter", *numeric, "unit", "", right=numeric)
+    columns = ("parameter", *numeric, "unit")
+    wide = plain_table("Parameters", *columns, "remark", right=numeric, words=("remark",))
+    narrow = plain_table("Parameters", *columns, right=numeric)
+    remarks = plain_table("", "parameter", "remark", words=("remark",))
+    remarks.show_header = False
     for p in result.parameters:
-        value, uncertainty = format_with_uncertainty(p.value, p.uncertainty)
-        extra: tuple[str, ...] = ()
-        if truth:
-            true = truth.get(p.name, float("nan"))
-            pull = (p.value - true) / p.uncertainty if p.uncertainty else float("nan")
-            extra = (format_number(true, 6), MISSING if pull != pull else f"{pull:+.1f}")
         flag = parameter_flag(p)
         style = "yellow" if flag and not p.fixed else None
-        table.add_row(p.name, value, uncertainty, *extra, p.unit, flag, style=style)
-    return table
+        cells: tuple[str, ...] = (p.name, *format_with_uncertainty(p.value, p.uncertainty))
+        if truth:
+            cells = (*cells, *_against_truth(p, truth.get(p.name, float("nan"))))
+        wide.add_row(*cells, p.unit, flag, style=style)
+        narrow.add_row(*cells, p.unit, style=style)
+        if flag and not p.fixed:
+            remarks.add_row(p.name, flag, style=style)
+    below = Group(narrow, "", remarks) if remarks.row_count else Group(narrow)
+    return ByWidth(wide, below, _WIDE_WITH_TRUTH if truth else _WIDE)
+
+
+def _against_truth(parameter: FittedParameter, truth: float) -> tuple[str, str]:
+    """Return the truth and the pull (value - truth) / uncertainty."""
+    known = parameter.uncertainty > 0.0
+    pull = (parameter.value - truth) / parameter.uncertainty if known else float("nan")
+    return format_number(truth, 6), f"{pull:+.1f}" if math.isfinite(pull) else MISSING
 
 
 def scaling_table(
@@ -93,14 +156,14 @@ def scaling_table(
             f"{phi[a]:.2f}",
             *format_with_uncertainty(float(contrast[a]), float(contrast_uncertainty[a])),
             *format_with_uncertainty(float(offset[a]), float(offset_uncertainty[a])),
-            format_number(float(sigma[a]), 3),
+            format_digits(float(sigma[a])),
         )
     return table
 
 
 def fit_summary(result: FitResult, seconds: Seconds) -> Table:
     """Show quality, convergence and where the time went."""
-    table = plain_table("Fit", "", " ")
+    table = plain_table("Fit", "", "", words=("",))
     verdict = "converged" if result.converged else "NOT CONVERGED"
     style = "green" if result.converged else "bold red"
     rows = (

@@ -121,6 +121,25 @@ CASES = {
         "# c\noptimization:\n  nlsq:\n    x_scale_map:\n      D0: 1.195\n"
         "      gamma_dot_t0: 3.71e-06\nnote: >-\n text",
     ),
+    "literal at the end, final spaces": (
+        "a: 1\nnote: |\n text ",
+        "a: 1\noptimization:\n  nlsq:\n    x_scale_map:\n      D0: 1.195\n"
+        "      gamma_dot_t0: 3.71e-06\nnote: |\n text ",
+    ),
+    "brace closes on the last key's line": (
+        "optimization:\n  nlsq: {\n    ftol: 1e-8}\n",
+        "optimization:\n  nlsq: {\n    ftol: 1e-8,\n"
+        "    x_scale_map: {D0: 1.195, gamma_dot_t0: 3.71e-06}}\n",
+    ),
+    "an equal number keeps its spelling": (
+        "optimization:\n  nlsq:\n    x_scale_map:\n      D0: 1.19500\n      gamma0: 1\n",
+        "optimization:\n  nlsq:\n    x_scale_map:\n      D0: 1.19500\n      gamma0: 3.71e-06\n",
+    ),
+    "the step of the section, not of the file": (
+        "a:\n  b:\n    c:\n      d: 1\noptimization:\n     nlsq:\n",
+        "a:\n  b:\n    c:\n      d: 1\noptimization:\n     nlsq:\n          x_scale_map:\n"
+        "               D0: 1.195\n               gamma_dot_t0: 3.71e-06\n",
+    ),
     "anchors elsewhere": (
         "base: &b {x: 1}\noptimization:\n  nlsq:\n    diagnostics: *b\nz: {<<: *b}\n",
         "base: &b {x: 1}\noptimization:\n  nlsq:\n    diagnostics: *b\n    x_scale_map:\n"

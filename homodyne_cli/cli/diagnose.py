@@ -1,0 +1,171 @@
+"""``homodyne diagnose``: did gradient imbalance stop the fit early, and what would balance it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from homodyne_cli.core.diagnosis import diagnose, verdict
+from homodyne_cli.core.scaling import BASELINE
+from homodyne_cli.errors import OutputError, UsageError
+from homodyne_cli.io.json_text import to_json
+from homodyne_cli.io.read_run import read_run
+from homodyne_cli.io.scale_fix import MAP_PATH
+from homodyne_cli.io.yaml_place import block_lines
+from homodyne_cli.parameters import canonical_name
+from homodyne_cli.render.bars import log_bar_chart
+from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain
+from homodyne_cli.render.tables_checks import diagnosis_table
+from homodyne_cli.verdicts import Diagnosis, Measure, Run
+
+IMBALANCE = 1
+
+
+@dataclass(frozen=True)
+class DiagnoseRequest:
+    """What the command line asks for."""
+
+    run: Path
+    output: Path | None
+    threshold: float
+    baseline: str | None
+    measure: Measure
+    config: Path | None
+    force: bool
+    quiet: bool
+    as_json: bool
+
+
+def run_diagnose(request: DiagnoseRequest) -> int:
+    """Diagnose a run; return 1 if it is imbalanced or stopped early."""
+    run = read_run(request.run, configured_gap(request.config))
+    baseline = _baseline(request.baseline, run)
+    if request.output is not None and request.output.exists() and not request.force:
+        raise OutputError(f"{request.output}: exists already", hint="choose another -o, or --force")
+    found = diagnose(run, threshold=request.threshold, baseline=baseline, measure=request.measure)
+    if request.output is not None:
+        _write_fix(request.output, run, found, baseline)
+    if request.as_json:
+        sys.stdout.write(to_json(_summary(run, found)) + "\n")
+    else:
+        _show(run, found, baseline, request)
+    return IMBALANCE if found.imbalance or found.premature else 0
+
+
+def configured_gap(config: Path | None) -> float | None:
+    """Return the gap of a config given for runs that do not record it."""
+    if config is None:
+        return None
+    from homodyne_cli.io.yaml_config import load_config
+
+    return load_config(config).selection.gap
+
+
+def _baseline(text: str | None, run: Run) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = []
+    for part in text.split(","):
+        name = canonical_name(part.strip())
+        if name is None or name not in run.free:
+            raise UsageError(
+                f"--baseline {part.strip()!r}: not a fitted parameter of this run",
+                hint=f"they are {', '.join(run.free)}",
+            )
+        names.append(name)
+    return tuple(names)
+
+
+def _baseline_name(found: Diagnosis, baseline: Sequence[str] | None) -> str:
+    if baseline is not None:
+        return ", ".join(baseline)
+    return "geometric mean of " + ", ".join(n for n in BASELINE if n in found.names)
+
+
+def _rule(found: Diagnosis) -> str:
+    if found.measure == found.asked_measure:
+        return found.measure
+    return "sensitivity (gradients below their noise floor say nothing about scale)"
+
+
+def _write_fix(path: Path, run: Run, found: Diagnosis, baseline: Sequence[str] | None) -> None:
+    header = [
+        "# Recommended parameter scales. Enter them with:",
+        f"#   homodyne apply-scale CONFIG {path.name}",
+        f"# Run: {run.directory}",
+        f"# Date: {datetime.now(UTC).date().isoformat()}",
+        f"# Rule: {_rule(found)}; baseline {_baseline_name(found, baseline)}",
+        f"# Largest gradient / baseline: {found.max_ratio:.4g}; "
+        f"effective ratio of the run: {found.effective_ratio:.4g}; EDM {found.edm:.4g}",
+    ]
+    lines = [*header, *block_lines(MAP_PATH, found.x_scale_map, 0, 2)]
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _summary(run: Run, found: Diagnosis) -> dict[str, object]:
+    return {
+        "run_dir": run.directory,
+        "convention": run.convention,
+        "gradients": dict(zip(found.names, found.gradients.tolist(), strict=True)),
+        "sensitivities": dict(zip(found.names, found.sensitivities.tolist(), strict=True)),
+        "max_ratio": found.max_ratio,
+        "imbalance_detected": found.imbalance,
+        "effective_ratio": found.effective_ratio,
+        "edm": found.edm,
+        "premature": found.premature,
+        "condition_number": {"raw": found.condition_raw, "scaled": found.condition_scaled},
+        "x_scale_map": found.x_scale_map,
+        "measure": found.measure,
+        "below_noise": found.below_noise,
+    }
+
+
+def _show(
+    run: Run, found: Diagnosis, baseline: Sequence[str] | None, request: DiagnoseRequest
+) -> None:
+    console = make_console()
+    said, todo = verdict(found)
+    if not request.quiet:
+        _details(console, run, found, _baseline_name(found, baseline))
+    style = "bold red" if found.premature else ("yellow" if found.imbalance else "green")
+    print_plain(console, said, style=style)
+    print_plain(console, todo)
+    if request.output is not None:
+        print_note(make_console(stderr=True), f"Wrote {request.output}")
+
+
+def _details(console: Console, run: Run, found: Diagnosis, baseline: str) -> None:
+    print_plain(console, f"{run.directory}: {run.mode}, convention {run.convention}")
+    for note in run.notes:
+        print_plain(console, f"Note: {note}")
+    console.print(diagnosis_table(found, baseline))
+    ascii_only = is_ascii(console)
+    width = min(console.width, 100)
+    for title, values in (
+        ("|gradient|, logarithmic", np.abs(found.gradients)),
+        ("sensitivity, logarithmic", found.sensitivities),
+    ):
+        print_plain(console, title, style="bold")
+        chart = log_bar_chart(found.names, values.tolist(), width=width, ascii_only=ascii_only)
+        print_plain(console, chart + "\n")
+    if found.below_noise:
+        print_plain(console, f"Below the noise floor: gradients of {', '.join(found.below_noise)}.")
+    print_plain(console, f"Recommended map built from: {_rule(found)}.")
+    print_plain(
+        console,
+        f"Condition number of the Jacobian: {found.condition_raw:.3g} raw, "
+        f"{found.condition_scaled:.3g} with the recommended map.",
+    )
+    for one, other, value in found.correlated:
+        print_plain(console, f"Correlated: {one} and {other} ({value:+.4f})")
+    for sentence in found.undetermined:
+        print_plain(console, f"Not determined: {sentence}")

@@ -1,0 +1,146 @@
+"""``homodyne verify``: the validation checklist."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from homodyne_cli.core.checks import BaselineFit, CheckInputs, run_checks
+from homodyne_cli.core.diagnosis import diagnose, problem_of
+from homodyne_cli.core.lag_profile import lag_profiles
+from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.projection import hold
+from homodyne_cli.core.residual import evaluate
+from homodyne_cli.core.setup import build_objective, dataset_sigma
+from homodyne_cli.io.json_text import to_json
+from homodyne_cli.io.read_run import read_run
+from homodyne_cli.parameters import names_of
+from homodyne_cli.render.bars import lag_profile
+from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.tables_checks import checks_table
+from homodyne_cli.verdicts import CheckResult, Run
+
+FAILED = 1
+_PROFILE_HEIGHT = 14
+_PROFILES_SHOWN = 3
+
+
+def run_verify(
+    directory: Path,
+    *,
+    baseline: Path | None,
+    config: Path | None,
+    strict: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
+    from homodyne_cli.cli.diagnose import configured_gap
+
+    gap = configured_gap(config)
+    run = read_run(directory, gap)
+    older = None if baseline is None else read_run(baseline, gap)
+    inputs = check_inputs(run, older)
+    checks = run_checks(inputs)
+    bad = ("fail", "warn") if strict else ("fail",)
+    passed = not any(c.status in bad for c in checks)
+    if as_json:
+        sys.stdout.write(to_json(_summary(run, checks, passed)) + "\n")
+        return 0 if passed else FAILED
+    console = make_console()
+    print_plain(console, f"{run.directory}: {run.mode}, convention {run.convention}")
+    for note in run.notes:
+        print_plain(console, f"Note: {note}")
+    if not quiet:
+        for chart in _profiles(run, inputs.fitted, min(console.width, 100), is_ascii(console)):
+            print_plain(console, chart + "\n")
+    console.print(checks_table(checks))
+    print_plain(
+        console,
+        "All checks pass." if passed else "Not all checks pass.",
+        style="green" if passed else "bold red",
+    )
+    return 0 if passed else FAILED
+
+
+def check_inputs(run: Run, older: Run | None) -> CheckInputs:
+    """Evaluate a run at its own parameters and scaling, and an older one on the same pairs."""
+    sigma = dataset_sigma(run.dataset)
+    found = diagnose(run)
+    values = np.array([run.values[n] for n in names_of(run.mode)])
+    objective = build_objective(run.dataset, problem_of(run), sigma)
+    return CheckInputs(
+        run=run,
+        fitted=fitted_maps(run.dataset, values, run.contrast, run.offset, run.convention),
+        sigma=sigma,
+        chi2=_chi2_of(run, run),
+        degrees_of_freedom=objective.tiles.n_points - len(run.free) - objective.scaling.size,
+        edm=found.edm,
+        effective_ratio=found.effective_ratio,
+        baseline=None if older is None else _baseline(run, older),
+    )
+
+
+def _chi2_of(run: Run, on: Run) -> float:
+    """Return chi2 of a run's model on another run's pairs and sigma."""
+    sigma = dataset_sigma(on.dataset)
+    objective = build_objective(on.dataset, problem_of(run), sigma)
+    values = np.array([run.values[n] for n in names_of(run.mode)])
+    return hold(
+        evaluate(objective.tiles, objective.kind, values), run.contrast, run.offset, sigma
+    ).chi2
+
+
+def _baseline(run: Run, older: Run) -> BaselineFit:
+    name = str(older.directory)
+    mine, theirs = run.dataset, older.dataset
+    if mine.c2.shape != theirs.c2.shape or not np.allclose(mine.phi, theirs.phi):
+        return BaselineFit(name, None, "it was fitted to other angles or frames")
+    upper = np.triu_indices(mine.n_frames, 1)
+    if not np.allclose(
+        mine.c2[:, upper[0], upper[1]],
+        theirs.c2[:, upper[0], upper[1]],
+        rtol=1e-6,
+        atol=0.0,
+        equal_nan=True,
+    ):
+        return BaselineFit(name, None, "it was fitted to other data")
+    return BaselineFit(name, _chi2_of(older, run))
+
+
+def _profiles(run: Run, fitted: np.ndarray, width: int, ascii_only: bool) -> list[str]:
+    """Draw lag profiles of up to three angles, spread over those measured."""
+    profiles = lag_profiles(run.dataset, fitted, dataset_sigma(run.dataset))
+    count = min(_PROFILES_SHOWN, run.dataset.n_phi)
+    chosen = np.unique(np.linspace(0, run.dataset.n_phi - 1, count).astype(int))
+    return [
+        lag_profile(
+            profiles.lag,
+            profiles.data[a],
+            profiles.fit[a],
+            title=f"c2 over lag (s), phi = {run.dataset.phi[a]:.2f} deg: marks data, curve fit",
+            width=width,
+            height=_PROFILE_HEIGHT,
+            ascii_only=ascii_only,
+        )
+        for a in chosen
+    ]
+
+
+def _summary(run: Run, checks: tuple[CheckResult, ...], passed: bool) -> dict[str, object]:
+    return {
+        "run_dir": run.directory,
+        "passed": passed,
+        "checks": [
+            {
+                "id": c.id,
+                "status": c.status,
+                "value": c.value,
+                "threshold": c.threshold,
+                "message": c.message,
+            }
+            for c in checks
+        ],
+    }

@@ -1,0 +1,201 @@
+"""Gradient imbalance and premature convergence at the point where a fit stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.covariance import covariance, describe_direction
+from homodyne_cli.core.fit import EDM_CONVERGED
+from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.projection import hold
+from homodyne_cli.core.residual import evaluate
+from homodyne_cli.core.scaling import (
+    baseline_level,
+    condition_number,
+    effective_ratio,
+    gradient_x_scale,
+)
+from homodyne_cli.core.setup import build_objective, dataset_sigma
+from homodyne_cli.core.solver import Bracket, edm_at
+from homodyne_cli.models import FitProblem, FloatArray, InitialParameters
+from homodyne_cli.verdicts import Diagnosis, Measure, Run
+
+#: Ratio above which gradients count as imbalanced (reference document).
+THRESHOLD = 10.0
+#: Pairs of parameters correlated more than this are named.
+CORRELATED = 0.95
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of the unweighted sum of squares with contrast and offset held.
+
+    Attributes
+    ----------
+    values
+        (p,) d SSE / d p.
+    noise
+        (p,) their standard deviation if the data were the model plus noise.
+    """
+
+    values: FloatArray
+    noise: FloatArray
+
+
+def held_gradients(
+    objective: Objective, x: FloatArray, contrast: FloatArray, offset: FloatArray
+) -> Gradients:
+    """Evaluate the reference document's gradients at a run's parameters and scaling.
+
+    Parameters
+    ----------
+    x
+        (p,) free parameters.
+    contrast, offset
+        (n_phi,) scaling of the run, not moved.
+    """
+    grams = evaluate(objective.tiles, objective.kind, objective.expand(x))
+    free = np.array(objective.free, dtype=int)
+    found = hold(grams, contrast, offset, np.ones(len(contrast)))
+    diagonal = np.einsum("akk->ak", grams.gram)[:, free]
+    weight = (contrast * objective.sigma) ** 2
+    return Gradients(
+        values=2.0 * found.gradient[free],
+        noise=2.0 * np.sqrt(np.einsum("a,ak->k", weight, diagonal)),
+    )
+
+
+def problem_of(run: Run) -> FitProblem:
+    """Return the problem that reproduces a run's model, bounds and scaling."""
+    fixed = {n: v for n, v in run.values.items() if n not in run.free}
+    return FitProblem(
+        mode=run.mode,
+        convention=run.convention,
+        per_angle_mode=run.per_angle_mode,
+        fourier_order=run.fourier_order,
+        initial=InitialParameters(
+            values=run.values,
+            fixed=fixed,
+            contrast=tuple(run.contrast.tolist()),
+            offset=tuple(run.offset.tolist()),
+        ),
+        bounds=run.bounds,
+    )
+
+
+def diagnose(
+    run: Run,
+    *,
+    threshold: float = THRESHOLD,
+    baseline: Sequence[str] | None = None,
+    measure: Measure = "gradient",
+) -> Diagnosis:
+    """Judge balance and convergence of a run.
+
+    Parameters
+    ----------
+    threshold
+        Effective ratio above which the run counts as imbalanced.
+    baseline
+        Parameters whose geometric mean is the baseline of the rule; None takes D0, D_offset, phi0.
+    measure
+        What the recommended map is built from. Gradients below their noise floor say nothing
+        about scale: the map then falls back to sensitivities and the diagnosis says so.
+    """
+    problem = problem_of(run)
+    objective = build_objective(run.dataset, problem, dataset_sigma(run.dataset))
+    names = run.free
+    x = np.array([run.values[n] for n in names])
+    lower = np.array([run.bounds[n].lower for n in names])
+    upper = np.array([run.bounds[n].upper for n in names])
+    bracket = Bracket(names, x, np.minimum(lower, x), np.maximum(upper, x))
+    found = objective.derivatives(x)
+    hessian = found.reduced_hessian()
+    norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    gradients = held_gradients(objective, x, run.contrast, run.offset)
+    table = dict(zip(names, gradients.values.tolist(), strict=True))
+    below = tuple(
+        n
+        for n, g, noise in zip(names, gradients.values, gradients.noise, strict=True)
+        if abs(g) < noise
+    )
+    used: Measure = "sensitivity" if below else measure
+    source = table if used == "gradient" else dict(zip(names, norms.tolist(), strict=True))
+    scale = gradient_x_scale(source, baseline)
+    ratio = effective_ratio(norms, np.array([run.x_scale.get(n, 1.0) for n in names]))
+    level = baseline_level(table, baseline)
+    edm = edm_at(found, x, bracket)
+    spread = covariance(found, names, upper - lower)
+    return Diagnosis(
+        names=names,
+        values=x,
+        gradients=gradients.values,
+        gradient_noise=gradients.noise,
+        sensitivities=norms,
+        z=np.where(norms > 0.0, found.gradient / np.where(norms > 0.0, norms, 1.0), 0.0),
+        x_scale_map=scale,
+        measure=used,
+        asked_measure=measure,
+        baseline=level,
+        max_ratio=float(np.max(np.abs(gradients.values)) / level),
+        threshold=threshold,
+        imbalance=ratio > threshold,
+        effective_ratio=ratio,
+        edm=edm,
+        premature=edm >= EDM_CONVERGED,
+        chi2=found.chi2,
+        condition_raw=condition_number(hessian),
+        condition_scaled=condition_number(hessian, np.array([scale[n] for n in names])),
+        correlated=_correlated(spread.parameters, names),
+        undetermined=tuple(describe_direction(d) for d in spread.directions),
+        below_noise=below,
+    )
+
+
+def _correlated(block: FloatArray, names: Sequence[str]) -> tuple[tuple[str, str, float], ...]:
+    sigma = np.sqrt(np.diag(block))
+    pairs = []
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            value = block[i, j] / (sigma[i] * sigma[j])
+            if np.isfinite(value) and abs(value) > CORRELATED:
+                pairs.append((names[i], names[j], float(value)))
+    return tuple(sorted(pairs, key=lambda pair: -abs(pair[2])))
+
+
+def verdict(diagnosis: Diagnosis) -> tuple[str, str]:
+    """Say in words what was found, and what to do next."""
+    worst = f"effective ratio {diagnosis.effective_ratio:.3g}, threshold {diagnosis.threshold:g}"
+    left = f"one more step would lower chi2 by {diagnosis.edm:.3g}"
+    if diagnosis.premature and diagnosis.imbalance:
+        return (
+            f"Stopped early, and gradients are imbalanced ({worst}; {left}).",
+            "Write the map with -o fix.yaml, enter it with apply-scale, and fit again.",
+        )
+    if diagnosis.premature:
+        return (
+            f"Stopped early ({left}), but gradients are balanced ({worst}).",
+            "Fit again from here with more iterations or tighter ftol; check the start values.",
+        )
+    if diagnosis.imbalance:
+        return (
+            f"Gradients are imbalanced ({worst}), yet the fit converged ({left}).",
+            "The result stands. The recommended map would have got there in fewer iterations.",
+        )
+    return (
+        f"Balanced ({worst}) and converged ({left}).",
+        "Nothing to do here: go on with homodyne verify.",
+    )
+
+
+def ratios_to_median(diagnosis: Diagnosis) -> Mapping[str, float]:
+    """Return |gradient| over the median |gradient|, by name."""
+    size = np.abs(diagnosis.gradients)
+    median = float(np.median(size))
+    return {
+        n: float(g / median) if median > 0.0 else float("nan")
+        for n, g in zip(diagnosis.names, size, strict=True)
+    }

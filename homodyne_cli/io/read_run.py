@@ -1,0 +1,137 @@
+"""Reading a run directory back: this program's own, or one of homodyne 2.x."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import h5py
+import numpy as np
+
+from homodyne_cli.errors import DataError
+from homodyne_cli.io.json_text import read_json_object
+from homodyne_cli.io.read_legacy_run import read_legacy_run
+from homodyne_cli.models import Bounds, Dataset, FloatArray, Resolved
+from homodyne_cli.parameters import BY_NAME, AnalysisMode, Convention, PerAngleMode
+from homodyne_cli.verdicts import Run
+
+Tree = Mapping[str, object]
+
+
+def read_run(directory: Path, gap: float | None = None) -> Run:
+    """Read a finished fit.
+
+    Parameters
+    ----------
+    directory
+        A run directory of this program, or ``OUT/nlsq`` or ``OUT`` of homodyne 2.x.
+    gap
+        Gap in Å for a run that does not record it.
+
+    Raises
+    ------
+    DataError
+        If the directory is not a run, or a file in it is missing or damaged.
+    """
+    if not directory.is_dir():
+        raise DataError(
+            "no such run directory", path=directory, hint="name a folder that fit wrote"
+        )
+    home = directory
+    if not (home / "parameters.json").is_file() and (home / "nlsq").is_dir():
+        home = home / "nlsq"
+    if (home / "fitted_data.h5").is_file():
+        return _own(home)
+    if (home / "fitted_data.npz").is_file():
+        return read_legacy_run(home, gap)
+    found = ", ".join(sorted(p.name for p in home.iterdir())[:8]) or "nothing"
+    raise DataError(
+        f"not a run directory: it holds {found}",
+        path=directory,
+        hint="a run holds parameters.json and fitted_data.h5 (homodyne 2.x: fitted_data.npz)",
+    )
+
+
+def section(tree: Tree, key: str, path: Path) -> Tree:
+    """Return a nested object."""
+    value = tree.get(key)
+    if not isinstance(value, dict):
+        raise DataError(f"has no {key!r} object", path=path)
+    return cast(Tree, value)
+
+
+def number(value: object) -> float:
+    """Return a JSON number; null and anything else become NaN."""
+    return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _own(home: Path) -> Run:
+    path = home / "parameters.json"
+    tree = read_json_object(path)
+    convergence = read_json_object(home / "convergence_metrics.json")
+    ended = section(convergence, "convergence", path)
+    rows = {
+        name: cast(Tree, row)
+        for name, row in section(tree, "parameters", path).items()
+        if name in BY_NAME and isinstance(row, dict)
+    }
+    dataset, contrast, offset = _fitted_data(home / "fitted_data.h5")
+    covariance = section(tree, "covariance", path)
+    matrix = np.array(
+        [[number(v) for v in row] for row in cast("list[list[object]]", covariance["matrix"])]
+    )
+    scale = section(section(convergence, "x_scale", path), "values", path)
+    return Run(
+        directory=home,
+        written_by="homodyne",
+        mode=cast(AnalysisMode, tree["analysis_mode"]),
+        convention=cast(Convention, tree["convention"]),
+        per_angle_mode=cast(PerAngleMode, tree["per_angle_mode"]),
+        fourier_order=int(number(tree.get("fourier_order"))),
+        dataset=dataset,
+        values={n: number(r.get("value")) for n, r in rows.items()},
+        uncertainties={n: number(r.get("uncertainty")) for n, r in rows.items()},
+        initial={n: number(r.get("initial")) for n, r in rows.items()},
+        free=tuple(n for n, r in rows.items() if not r.get("fixed")),
+        contrast=contrast,
+        offset=offset,
+        bounds={n: _bounds(r) for n, r in rows.items()},
+        x_scale={n: number(v) for n, v in scale.items()},
+        converged=ended.get("status") == "converged",
+        message=str(ended.get("message", "")),
+        iterations=int(number(ended.get("iterations"))),
+        covariance=matrix,
+        covariance_names=tuple(cast("list[str]", covariance["names"])),
+    )
+
+
+def _bounds(row: Tree) -> Bounds:
+    lower, upper = cast("list[object]", row["bounds"])
+    return Bounds(number(lower), number(upper))
+
+
+def _fitted_data(path: Path) -> tuple[Dataset, FloatArray, FloatArray]:
+    try:
+        with h5py.File(path, "r") as file:
+            vectors = {
+                key: np.asarray(file[key][...], dtype=float)
+                for key in ("phi", "t", "sigma", "contrast", "offset")
+            }
+            sigma = vectors["sigma"]
+            if "sigma_map" in file:
+                sigma = np.asarray(file["sigma_map"][...], dtype=float)
+                sigma[sigma == 0.0] = 1.0
+            dataset = Dataset(
+                c2=file["c2"][...],
+                phi=vectors["phi"],
+                t=vectors["t"],
+                q=float(file["q"][()]),
+                gap=float(file["stator_rotor_gap"][()]) if "stator_rotor_gap" in file else None,
+                dt=float(file["dt"][()]),
+                sigma=sigma,
+                provenance={"run": Resolved(str(path.parent), "run directory")},
+            )
+    except (OSError, KeyError) as error:
+        raise DataError(f"cannot be read: {error}", path=path) from error
+    return dataset, vectors["contrast"], vectors["offset"]

@@ -1,0 +1,141 @@
+"""Tables of a diagnosis, of the validation checks, and of two runs beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from homodyne_cli.parameters import BY_NAME
+from homodyne_cli.render.numbers import MISSING, format_digits, format_number
+from homodyne_cli.render.tables import ByWidth, plain_table
+from homodyne_cli.verdicts import CheckResult, CheckStatus, Diagnosis
+
+#: Columns from which the diagnosis fits into one table.
+_WIDE = 136
+_LARGE_Z = 1e4
+_VERDICTS: dict[CheckStatus, tuple[str, str]] = {
+    "pass": ("pass", "green"),
+    "warn": ("WARN", "yellow"),
+    "fail": ("FAIL", "bold red"),
+    "n/a": ("n/a", "dim"),
+}
+_GRADIENT = ("parameter", "value", "unit", "gradient", "ratio to\nmedian", "ratio to\nbaseline")
+_SCALE = ("sensitivity", "z", "recommended\nx_scale", "note")
+
+
+def diagnosis_table(diagnosis: Diagnosis, baseline_name: str) -> ByWidth:
+    """Show gradient, sensitivity and recommended scale of every free parameter.
+
+    Parameters
+    ----------
+    baseline_name
+        What the baseline of the ratios is, in words.
+
+    Returns
+    -------
+    renderable
+        One table, or two stacked ones where the console is narrower than 136 columns.
+    """
+    title = f"Gradients of SSE (baseline {escape(baseline_name)} = "
+    title += f"{format_number(diagnosis.baseline, 4)})"
+    gradients = [_gradient_cells(diagnosis, k) for k in range(len(diagnosis.names))]
+    scales = [_scale_cells(diagnosis, k) for k in range(len(diagnosis.names))]
+    wide = _numbers_table(title, (*_GRADIENT, *_SCALE))
+    upper = _numbers_table(title, _GRADIENT)
+    lower = _numbers_table(f"Scales (rule: {escape(diagnosis.measure)})", ("parameter", *_SCALE))
+    over = np.abs(diagnosis.gradients) > diagnosis.threshold * diagnosis.baseline
+    for k, (name, gradient, scale) in enumerate(
+        zip(diagnosis.names, gradients, scales, strict=True)
+    ):
+        style = "yellow" if over[k] else None
+        wide.add_row(name, *gradient, *scale, style=style)
+        upper.add_row(name, *gradient, style=style)
+        lower.add_row(name, *scale)
+    return ByWidth(wide, Group(upper, lower), _WIDE)
+
+
+def _numbers_table(title: str, columns: tuple[str, ...]) -> Table:
+    words = ("parameter", "unit", "note")
+    right = tuple(c for c in columns if c not in words)
+    return plain_table(title, *columns, right=right, words=("note",))
+
+
+def _gradient_cells(diagnosis: Diagnosis, k: int) -> tuple[str, ...]:
+    name = diagnosis.names[k]
+    size = abs(float(diagnosis.gradients[k]))
+    unit = BY_NAME[name].unit if name in BY_NAME else ""
+    return (
+        format_number(float(diagnosis.values[k]), 6),
+        unit,
+        format_number(float(diagnosis.gradients[k]), 4),
+        _ratio(size, float(np.median(np.abs(diagnosis.gradients)))),
+        _ratio(size, diagnosis.baseline),
+    )
+
+
+def _scale_cells(diagnosis: Diagnosis, k: int) -> tuple[str, ...]:
+    name, z = diagnosis.names[k], float(diagnosis.z[k])
+    return (
+        format_number(float(diagnosis.sensitivities[k]), 4),
+        f"{z:+.1f}" if abs(z) < _LARGE_Z else format_digits(z),
+        format_digits(diagnosis.x_scale_map.get(name, float("nan"))),
+        "gradient below noise" if name in diagnosis.below_noise else "",
+    )
+
+
+def _ratio(part: float, whole: float) -> str:
+    return format_digits(part / whole) if whole > 0.0 else MISSING
+
+
+def verdict_markup(status: CheckStatus) -> str:
+    """Return the verdict as a word, with its colour as markup."""
+    word, style = _VERDICTS[status]
+    return f"[{style}]{word}[/]"
+
+
+def checks_table(checks: Sequence[CheckResult]) -> Group:
+    """Show every check, then what to do about those that do not pass."""
+    numeric = ("measured", "threshold")
+    columns = ("check", *numeric, "verdict", "reason")
+    table = plain_table("Checks", *columns, right=numeric, words=("reason",))
+    for check in checks:
+        table.add_row(
+            check.id,
+            MISSING if check.value is None else format_digits(check.value),
+            MISSING if check.threshold is None else format_digits(check.threshold),
+            verdict_markup(check.status),
+            escape(check.message),
+        )
+    open_ones = [c for c in checks if c.advice and c.status != "pass"]
+    if not open_ones:
+        return Group(table)
+    advice = plain_table("What to do", "check", "advice", words=("advice",))
+    advice.show_header = False
+    for check in open_ones:
+        advice.add_row(check.id, escape(check.advice))
+    return Group(table, advice)
+
+
+def comparison_table(
+    rows: Sequence[tuple[str, str, str]],
+    *,
+    title: str = "Before and after",
+    before: str = "before",
+    after: str = "after",
+) -> Table:
+    """Show quantities of two runs beside each other.
+
+    Parameters
+    ----------
+    rows
+        (what, before, after), as text.
+    """
+    figures = (before, after)
+    table = plain_table(escape(title), "", *figures, right=figures, words=("", *figures))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
