@@ -33,6 +33,7 @@ demo: $(STAMP)
 	$(BIN)/homodyne simulate $(DEMO)/truth.yaml -o $(DEMO)/data.h5 --frames 200 --noise 0.015 --seed 7
 	$(BIN)/homodyne fit $(DEMO)/truth.yaml -o $(DEMO)/run --truth $(DEMO)/truth.yaml \
 		--set initial_parameters.values=null
+	$(BIN)/python -m benchmarks.loop $(DEMO)/loop
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.realistic

@@ -13,8 +13,9 @@ from homodyne_cli.core.model_maps import fitted_maps
 from homodyne_cli.core.scaling import effective_ratio
 from homodyne_cli.core.setup import bracket_of, build_objective
 from homodyne_cli.core.solver import edm_at
-from homodyne_cli.models import Dataset, FitProblem, FitResult, FloatArray, Run
+from homodyne_cli.models import Dataset, FitProblem, FitResult, FloatArray
 from homodyne_cli.parameters import names_of
+from homodyne_cli.verdicts import Run
 
 
 def run_of(data: Dataset, problem: FitProblem, result: FitResult) -> Run:
@@ -24,6 +25,7 @@ def run_of(data: Dataset, problem: FitProblem, result: FitResult) -> Run:
         mode=result.mode,
         convention=result.convention,
         per_angle_mode=result.per_angle_mode,
+        fourier_order=problem.fourier_order,
         dataset=replace(data, sigma=result.sigma),
         values={p.name: p.value for p in result.parameters},
         uncertainties={p.name: p.uncertainty for p in result.parameters},

@@ -6,8 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.ticker import MaxNLocator
 
 from homodyne_cli.models import FloatArray, MapArray
 
@@ -23,17 +26,25 @@ def displayed(maps: np.ndarray, max_pixels: int) -> np.ndarray:
     Only i < j is read; the diagonal and pairs that are not fitted stay blank (NaN).
     """
     n = len(maps)
-    upper = np.triu(np.ones((n, n), dtype=bool), 1)
-    values = np.where(upper, maps, np.nan)
     block = _block_size(n, max_pixels)
-    size = -(-n // block)
-    padded = np.full((size * block, size * block), np.nan, dtype=values.dtype)
-    padded[:n, :n] = values
-    blocks = padded.reshape(size, block, size, block)
-    count = np.isfinite(blocks).sum(axis=(1, 3))
-    total = np.nansum(blocks, axis=(1, 3))
+    keep = np.triu(np.isfinite(maps), 1)
+    count = _block_sums(keep.astype(np.float32), block)
+    total = _block_sums(np.where(keep, maps, 0.0), block)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return np.where(np.isfinite(mean), mean, mean.T)
+
+
+def _block_sums(values: np.ndarray, block: int) -> np.ndarray:
+    """Sum an (n, n) map over squares of `block` x `block`; the last ones may be smaller."""
+    if block == 1:
+        return values
+    n = len(values)
+    size = -(-n // block)
+    padded = np.zeros((size * block, size * block), dtype=values.dtype)
+    padded[:n, :n] = values
+    rows = padded.reshape(size, block, size * block).sum(axis=1)
+    sums: np.ndarray = rows.reshape(size, size, block).sum(axis=2)
+    return sums
 
 
 def _block_size(n: int, max_pixels: int) -> int:
@@ -85,34 +96,35 @@ def save_heatmaps(
 
 
 class _Page:
-    """Three panels that are made once and drawn again for every angle."""
+    """Three panels whose frames are drawn once; a page adds maps, colour bars and its title."""
 
     def __init__(self, t: FloatArray, block: int) -> None:
         self._figure = Figure(figsize=_PAGE, dpi=_DPI)
-        FigureCanvasAgg(self._figure)
-        self._images = []
-        axes = self._figure.subplots(1, 3)
+        self._canvas = FigureCanvasAgg(self._figure)
         # The last block may reach past the last frame.
         step = float(t[1] - t[0]) if len(t) > 1 else 1.0
         low = float(t[0]) - step / 2
         high = low + step * block * -(-len(t) // block)
-        extent = (low, high, low, high)
         averaged = f", mean of {block} × {block}" if block > 1 else ""
-        for axis, title, colours in zip(
-            axes,
-            ("data c2", "fit c2", f"residual / noise{averaged}"),
-            ("viridis", "viridis", "RdBu_r"),
-            strict=True,
-        ):
-            image = axis.imshow(
-                np.zeros((2, 2)), origin="lower", extent=extent, cmap=colours, aspect="equal"
+        self._panels = [
+            _Panel(self._figure, k, title, colours, (low, high, low, high))
+            for k, (title, colours) in enumerate(
+                (
+                    ("data c2", "viridis"),
+                    ("fit c2", "viridis"),
+                    (f"residual / noise{averaged}", "RdBu_r"),
+                )
             )
-            axis.set_title(title)
-            axis.set_xlabel("t2 (s)")
-            axis.set_ylabel("t1 (s)")
-            self._figure.colorbar(image, ax=axis, fraction=0.046, pad=0.03)
-            self._images.append(image)
+        ]
+        self._title = self._figure.suptitle("")
         self._figure.subplots_adjust(left=0.05, right=0.95, top=0.85, bottom=0.12, wspace=0.35)
+        for artist in self._changing():
+            artist.set_animated(True)
+        self._canvas.draw()
+        self._frames = self._canvas.copy_from_bbox(self._figure.bbox)
+
+    def _changing(self) -> list[Artist]:
+        return [self._title, *(artist for panel in self._panels for artist in panel.changing())]
 
     def draw(
         self, path: Path, title: str, data: np.ndarray, fit: np.ndarray, residual: np.ndarray
@@ -120,13 +132,46 @@ class _Page:
         low, high = _robust_range(np.concatenate([data.ravel(), fit.ravel()]))
         reach = max(abs(v) for v in _robust_range(residual.ravel()))
         limits = ((low, high), (low, high), (-reach, reach))
-        for image, values, (bottom, top) in zip(
-            self._images, (data, fit, residual), limits, strict=True
-        ):
-            image.set_data(values)
-            image.set_clim(bottom, top)
-        self._figure.suptitle(title)
-        self._figure.savefig(path, format="png", pil_kwargs={"compress_level": _COMPRESSION})
+        for panel, values, ends in zip(self._panels, (data, fit, residual), limits, strict=True):
+            panel.show(values, *ends)
+        self._title.set_text(title)
+        self._canvas.restore_region(self._frames)
+        for artist in self._changing():
+            self._figure.draw_artist(artist)
+        pixels = self._canvas.buffer_rgba()
+        imsave(path, pixels, format="png", pil_kwargs={"compress_level": _COMPRESSION})
+
+
+class _Panel:
+    """One map with its colour bar."""
+
+    def __init__(
+        self,
+        figure: Figure,
+        place: int,
+        title: str,
+        colours: str,
+        extent: tuple[float, float, float, float],
+    ) -> None:
+        axes = figure.add_subplot(1, 3, place + 1)
+        self._image = axes.imshow(
+            np.zeros((2, 2)), origin="lower", extent=extent, cmap=colours, aspect="equal"
+        )
+        axes.set_title(title)
+        axes.set_xlabel("t2 (s)")
+        axes.set_ylabel("t1 (s)")
+        axes.locator_params(nbins=5)
+        bar = figure.colorbar(self._image, ax=axes, fraction=0.046, pad=0.03, ticks=MaxNLocator(5))
+        self._bar_axes = bar.ax
+        self._spines = tuple(axes.spines.values())
+
+    def changing(self) -> tuple[Artist, ...]:
+        """Return what differs from page to page, in drawing order: the map covers its spines."""
+        return (self._image, *self._spines, self._bar_axes)
+
+    def show(self, values: np.ndarray, low: float, high: float) -> None:
+        self._image.set_data(values)
+        self._image.set_clim(low, high)
 
 
 def _robust_range(values: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,308 @@
+r"""Whether side lobes of the shear factor are where they should be, in the fit and in the data.
+
+S = sinc(h)^power with h = scale kappa dG touches zero at h = pi, 2 pi, ... and rises to a lobe
+in between. Beyond the first zero S is a smooth mean plus an oscillation,
+
+    sinc^2 = [1 - cos 2h] / 2h^2        sinc^4 = [3 - 4 cos 2h + cos 4h] / 8h^4
+
+and a matched filter measures how much of the oscillation that the fit predicts is in a map:
+averaged in bins of h, the map is fitted by contrast E times the oscillation, beside a constant, E
+and E times the mean, which take up what is smooth. An amplitude near 1 means that the lobes are
+there, at the lags where they should be; near 0 that they are not. So does a pattern that this
+fit leaves over, if it is larger than the lobes themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.core.backend import jax, jnp
+from homodyne_cli.core.lag_profile import fitted_pairs
+from homodyne_cli.core.lobe_scan import LobeScan, look_again, scan_lobes
+from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
+from homodyne_cli.models import FloatArray, MapArray
+from homodyne_cli.parameters import N_DIFFUSION, names_of
+from homodyne_cli.verdicts import CheckResult, Run
+
+#: Lobes that the fit predicts are visible if their amplitude can be measured to 1 part in this.
+#: The limits below are then 4 standard deviations away from 1.
+VISIBLE = 8.0
+#: Share of the predicted lobes that the data and the fitted map must show.
+SHARE_LIMIT = 0.5
+_EXCESS_LIMIT = 2.0
+#: Factor within which the lags of the first zero in data and fit agree.
+_LAG_RATIO = 1.3
+#: Lobes beyond the fifth are below 1% of the first.
+_LAST_PHASE = 6.0 * np.pi
+_BIN = 0.25
+_MIN_BINS = 8
+_LEFT_SIGMAS = 5.0
+_ID = "oscillations"
+
+
+@dataclass(frozen=True)
+class Lobes:
+    """The lobes that a fit predicts, and how much of them is there.
+
+    Attributes
+    ----------
+    max_phase
+        Largest h over angles and pairs.
+    expected
+        Signal to noise with which the data can measure the lobes' amplitude.
+    in_data, in_fit
+        Amplitude relative to the prediction; NaN where no pair is beyond the first zero.
+    misplaced
+        Whether the data have a pattern there that is larger than the predicted lobes.
+    lag, phi
+        Lag of the first zero from the middle of the window (NaN if outside) at the angle with the
+        largest phase.
+    """
+
+    max_phase: float
+    expected: float
+    in_data: float
+    in_fit: float
+    misplaced: bool
+    lag: float
+    phi: float
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """(n,) transport and strain integrals, (n_phi,) phase rates scale * kappa, and limits."""
+
+    transport: FloatArray
+    strain: FloatArray
+    rate: FloatArray
+    widest: float
+
+
+def _curves(run: Run) -> _Curves:
+    data = run.dataset
+    gap = 0.0 if data.gap is None else data.gap
+    values = np.array([run.values[n] for n in names_of(run.mode)])
+    integral = jax.jit(running_integral, static_argnums=2)
+    t = jnp.asarray(data.t)
+    transport = integral(t, jnp.asarray(values[:N_DIFFUSION]), run.convention).value
+    strain = np.asarray(integral(t, jnp.asarray(values[N_DIFFUSION:-1]), run.convention).value)
+    kappa, _ = phase_factors(jnp.asarray(values[-1]), jnp.asarray(data.phi), data.q, gap)
+    scale = SHEAR_FACTORS[run.convention].scale
+    return _Curves(
+        np.asarray(transport),
+        strain,
+        scale * np.abs(np.asarray(kappa)),
+        float(scale * data.q * gap * np.ptp(strain)),
+    )
+
+
+def _oscillation(h: FloatArray, power: int) -> tuple[FloatArray, FloatArray]:
+    """Return mean and oscillating part of sinc(h)^power beyond its first zero."""
+    if power == 2:
+        mean = 0.5 / h**2
+        return mean, -mean * np.cos(2.0 * h)
+    mean = 0.125 / h**4
+    return 3.0 * mean, mean * (np.cos(4.0 * h) - 4.0 * np.cos(2.0 * h))
+
+
+def _angle_filter(columns: FloatArray, sides: FloatArray) -> tuple[float, FloatArray, float]:
+    """Regress (2, bins) data and fit on (k, bins) columns, of which the last is looked for.
+
+    Returns
+    -------
+    information, amount, left
+        The last column's sum of squares once the others are projected out, its products with
+        the sides (their ratio is the amplitude), and the sum of squares of the data that no
+        column explains.
+    """
+    norm = np.sqrt((columns**2).sum(axis=1, keepdims=True))
+    unit = columns / np.maximum(norm, 1e-300)
+    q, triangle = np.linalg.qr(unit[:-1].T)
+    q = q[:, np.abs(np.diag(triangle)) > 1e-8]
+    wanted = (unit[-1] - q @ (q.T @ unit[-1])) * float(norm[-1, 0])
+    information = float(wanted @ wanted)
+    amount = sides @ wanted
+    data = sides[0] - q @ (q.T @ sides[0])
+    left = float(data @ data - amount[0] ** 2 / max(information, 1e-300))
+    return information, np.asarray(amount), left
+
+
+def _binned(run: Run, curves: _Curves, a: int, fitted: np.ndarray, sigma: float) -> FloatArray:
+    """Average one angle over bins of h beyond the first zero.
+
+    Returns
+    -------
+    array
+        (6, bins): constant, E, E mean and contrast E wave, then data and fit less the offset;
+        all divided by the standard error of the bin.
+    """
+    data = run.dataset
+    h = curves.rate[a] * np.abs(curves.strain[None, :] - curves.strain[:, None])
+    i, j = np.nonzero(fitted_pairs(data.c2[a]) & (h > np.pi) & (h < _LAST_PHASE))
+    h = h[i, j]
+    decay = np.exp(-(data.q**2) * np.abs(curves.transport[j] - curves.transport[i]))
+    mean, wave = _oscillation(h, SHEAR_FACTORS[run.convention].power)
+    c, o = run.contrast[a], run.offset[a]
+    rows = (decay, decay * mean, c * decay * wave, data.c2[a][i, j] - o, fitted[i, j] - o)
+    index = ((h - np.pi) / _BIN).astype(np.intp)
+    count = np.bincount(index)
+    used = count > 0
+    error = sigma * np.sqrt(count[used])
+    sums = [count.astype(float), *(np.bincount(index, row) for row in rows)]
+    return np.array([total[used] / error for total in sums])
+
+
+def find_lobes(run: Run, fitted: np.ndarray, sigma: FloatArray) -> Lobes:
+    """Measure the predicted lobes in the data and in the fitted map.
+
+    Parameters
+    ----------
+    run
+        A laminar-flow run.
+    fitted
+        (n_phi, n, n) fitted maps; i < j is read.
+    sigma
+        (n_phi,) noise per c2 value.
+    """
+    curves = _curves(run)
+    data = run.dataset
+    information, amount, left, bins = 0.0, np.zeros(2), 0.0, 0
+    for a in range(data.n_phi):
+        if curves.rate[a] * np.ptp(curves.strain) <= np.pi:
+            continue
+        binned = _binned(run, curves, a, fitted[a], float(sigma[a]))
+        if binned.shape[1] < _MIN_BINS:
+            continue
+        found = _angle_filter(binned[:4], binned[4:])
+        information, amount, left = information + found[0], amount + found[1], left + found[2]
+        bins += binned.shape[1] - len(binned[:4])
+    seen = information > 0.0
+    in_data, in_fit = (amount / information) if seen else (np.nan, np.nan)
+    largest = int(curves.rate.argmax())
+    return Lobes(
+        max_phase=float(curves.rate.max() * np.ptp(curves.strain)),
+        expected=float(np.sqrt(information)),
+        in_data=float(in_data),
+        in_fit=float(in_fit),
+        misplaced=bool(left - bins - _LEFT_SIGMAS * np.sqrt(2.0 * bins) > information),
+        lag=_first_zero(data.t, curves.strain * curves.rate[largest]),
+        phi=float(data.phi[largest]),
+    )
+
+
+def _first_zero(t: FloatArray, phase: FloatArray) -> float:
+    """Return the lag after the middle frame at which the phase has grown by pi."""
+    middle = len(t) // 2
+    beyond = np.flatnonzero(np.abs(phase[middle:] - phase[middle]) >= np.pi)
+    return float(t[middle + beyond[0]] - t[middle]) if len(beyond) else float("nan")
+
+
+def check_oscillations(run: Run, fitted: np.ndarray, sigma: FloatArray) -> CheckResult:
+    """Check that the side lobes are present in the fitted map and in the data.
+
+    Parameters
+    ----------
+    run
+        What was fitted.
+    fitted
+        (n_phi, n, n) fitted maps; i < j is read.
+    sigma
+        (n_phi,) noise per c2 value.
+    """
+    if run.mode == "static":
+        return CheckResult(_ID, "n/a", None, None, "static mode has no shear and so no lobes")
+    lobes = find_lobes(run, fitted, sigma)
+    powers = tuple(sorted({2, SHEAR_FACTORS[run.convention].power}))
+    if lobes.expected < VISIBLE:
+        return _without_lobes(run, lobes, scan_lobes(run.dataset, sigma, powers), fitted, sigma)
+    share_fits = SHARE_LIMIT <= lobes.in_data <= _EXCESS_LIMIT and not lobes.misplaced
+    if share_fits and lobes.in_fit >= SHARE_LIMIT:
+        return CheckResult(
+            _ID,
+            "pass",
+            lobes.in_data,
+            SHARE_LIMIT,
+            f"side lobes in data and fit, phases up to {lobes.max_phase:.3g} rad: the data show "
+            f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f} of the predicted lobes"
+            + _zero_at(lobes.lag, lobes.phi),
+        )
+    return _wrong_lobes(lobes, scan_lobes(run.dataset, sigma, powers))
+
+
+def _zero_at(lag: float, phi: float) -> str:
+    """Say where the first zero is, after a comma; nothing if it is outside the window."""
+    return "" if np.isnan(lag) else f", first zero at a lag of {lag:.3g} s (phi = {phi:.4g} deg)"
+
+
+def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
+    share = f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f}"
+    if lobes.in_fit < SHARE_LIMIT:
+        message = (
+            f"the fitted map has {lobes.in_fit:.2f} of the lobes that its parameters predict: "
+            "map and parameters do not belong together"
+        )
+        advice = "refit: the run directory is inconsistent"
+    elif lobes.in_data > _EXCESS_LIMIT and not lobes.misplaced:
+        message = f"the lobes in the data are {share} times those of the fit"
+        advice = "check model.convention and the contrast: the form of the shear factor is wrong"
+    else:
+        message = f"of the lobes in the fit{_zero_at(lobes.lag, lobes.phi)}, the data show {share}"
+        if lobes.misplaced:
+            message += " and a larger pattern that is not theirs"
+        advice = "the shear is wrong: refit from another start (multi_start), or as static"
+        if scan.found:
+            message += f"; they have others{_zero_at(scan.lag, scan.phi)}"
+    return CheckResult(_ID, "fail", lobes.in_data, SHARE_LIMIT, message, advice)
+
+
+def _without_lobes(
+    run: Run, lobes: Lobes, scan: LobeScan, fitted: np.ndarray, sigma: FloatArray
+) -> CheckResult:
+    """Judge a fit whose own lobes are too weak for the matched filter."""
+    if not scan.found:
+        return _not_applicable(run, lobes)
+    in_fit = look_again(replace(run.dataset, c2=_masked(run, fitted)), sigma, scan)
+    share = in_fit.gain / scan.gain
+    place = _zero_at(scan.lag, scan.phi)
+    agrees = abs(np.log(in_fit.lag / scan.lag)) < np.log(_LAG_RATIO) if share > 0.0 else False
+    if lobes.max_phase > np.pi and agrees and share >= SHARE_LIMIT:
+        message = f"side lobes in data and fit: they lower chi2 by {scan.gain:.3g}{place}"
+        return CheckResult(_ID, "pass", share, SHARE_LIMIT, message)
+    return CheckResult(
+        _ID,
+        "fail",
+        share,
+        SHARE_LIMIT,
+        f"the data have side lobes that the fit lacks: they lower chi2 by {scan.gain:.3g}{place}",
+        "the shear was not fitted: refit with a balanced x_scale or another start (multi_start), "
+        "and check model.convention",
+    )
+
+
+def _masked(run: Run, fitted: np.ndarray) -> MapArray:
+    """Return the fitted maps without the pairs that the data lack."""
+    maps: MapArray = np.where(np.isfinite(run.dataset.c2), fitted, np.nan)
+    return maps
+
+
+def _not_applicable(run: Run, lobes: Lobes) -> CheckResult:
+    curves = _curves(run)
+    if lobes.max_phase > np.pi:
+        reason = (
+            f"phases reach {lobes.max_phase:.3g} rad, but the lobes are below the noise "
+            f"(signal to noise {lobes.expected:.2g} of {VISIBLE:g})"
+        )
+    elif curves.widest > np.pi:
+        reason = (
+            f"angle set too narrow: phases reach {lobes.max_phase:.3g} rad at phi = "
+            f"{lobes.phi:.4g} deg, lobes begin at 3.14; along the flow it would be "
+            f"{curves.widest:.3g}"
+        )
+    else:
+        reason = (
+            f"shear too weak: phases reach {lobes.max_phase:.3g} rad in this window, "
+            "lobes begin at 3.14"
+        )
+    return CheckResult(_ID, "n/a", lobes.expected, VISIBLE, reason)
