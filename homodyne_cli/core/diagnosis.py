@@ -20,7 +20,8 @@ from homodyne_cli.core.scaling import (
 )
 from homodyne_cli.core.setup import build_objective, dataset_sigma
 from homodyne_cli.core.solver import Bracket, edm_at
-from homodyne_cli.models import FitProblem, FloatArray, InitialParameters
+from homodyne_cli.models import Bounds, FitProblem, FloatArray, InitialParameters
+from homodyne_cli.parameters import CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import Diagnosis, Measure, Run
 
 #: Ratio above which gradients count as imbalanced (reference document).
@@ -83,6 +84,8 @@ def problem_of(run: Run) -> FitProblem:
             offset=tuple(run.offset.tolist()),
         ),
         bounds=run.bounds,
+        contrast_bounds=run.bounds.get("contrast", Bounds(*CONTRAST_BOUNDS)),
+        offset_bounds=run.bounds.get("offset", Bounds(*OFFSET_BOUNDS)),
     )
 
 

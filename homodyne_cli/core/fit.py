@@ -21,6 +21,8 @@ from homodyne_cli.parameters import BY_NAME, names_of
 #: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
 #: parameter moved by 0.3 of its uncertainty costs 0.1.
 EDM_CONVERGED = 0.1
+#: Largest ratio of scaled column norms that counts as balanced (reference document).
+BALANCED = 10.0
 _AT_BOUND = 1e-6
 _MESSAGES = {
     -2: "stopped: max_iterations reached",
@@ -70,15 +72,33 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     if found is not None:
         bracket = replace(bracket, start=found.x)
     _check(dataset, problem, sigma, bracket, bracket.start, "at the start")
-    descent = descend(
-        objective,
-        problem.solver,
-        bracket,
-        coordinates(names, problem.solver.shear_transforms, dict(problem.bounds)),
-        notify,
-    )
+    descent = _descend(objective, problem, bracket, notify)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
     return _result(problem, objective, bracket, descent)
+
+
+def _descend(
+    objective: Objective, problem: FitProblem, bracket: Bracket, notify: OnIteration | None
+) -> Descent:
+    """Run the trust region; once more with a fresh scale if the automatic one has grown stale.
+
+    The scale that balances the columns at a distant start may be far off where the fit ends.
+    """
+    options = problem.solver
+    moves = coordinates(bracket.names, options.shear_transforms, dict(problem.bounds))
+    first = descend(objective, options, bracket, moves, notify)
+    stale = first.history[-1].effective_ratio > BALANCED
+    left = options.max_iterations - first.iterations
+    if options.x_scale != "auto" or not stale or first.status <= 0 or left < 1:
+        return first
+    again = descend(
+        objective,
+        replace(options, max_iterations=left, trust_region_scale=1.0),
+        replace(bracket, start=first.x),
+        moves,
+        notify,
+    )
+    return again.after(first)
 
 
 def _search(

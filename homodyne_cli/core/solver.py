@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize
@@ -58,6 +58,18 @@ class Descent:
     def iterations(self) -> int:
         """Accepted steps."""
         return max(len(self.history) - 1, 0)
+
+    def after(self, earlier: Descent) -> Descent:
+        """Return this descent as the continuation of an earlier one."""
+        steps = [
+            replace(step, iteration=step.iteration + earlier.iterations)
+            for step in self.history[1:]
+        ]
+        return replace(
+            self,
+            evaluations=self.evaluations + earlier.evaluations,
+            history=(*earlier.history, *steps),
+        )
 
 
 def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:

@@ -76,6 +76,8 @@ def _own(home: Path) -> Run:
         for name, row in section(tree, "parameters", path).items()
         if name in BY_NAME and isinstance(row, dict)
     }
+    limits = section(tree, "scaling_bounds", path)
+    scaling_rows: dict[str, Tree] = {n: {"bounds": v} for n, v in limits.items()}
     dataset, contrast, offset = _fitted_data(home / "fitted_data.h5")
     covariance = section(tree, "covariance", path)
     matrix = np.array(
@@ -96,7 +98,7 @@ def _own(home: Path) -> Run:
         free=tuple(n for n, r in rows.items() if not r.get("fixed")),
         contrast=contrast,
         offset=offset,
-        bounds={n: _bounds(r) for n, r in rows.items()},
+        bounds={n: _bounds(r) for n, r in {**rows, **scaling_rows}.items()},
         x_scale={n: number(v) for n, v in scale.items()},
         converged=ended.get("status") == "converged",
         message=str(ended.get("message", "")),

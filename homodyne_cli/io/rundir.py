@@ -20,7 +20,15 @@ import numpy as np
 
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.json_text import to_json
-from homodyne_cli.models import Config, Dataset, FitResult, FloatArray, MapArray, Seconds
+from homodyne_cli.models import (
+    Config,
+    Dataset,
+    FitProblem,
+    FitResult,
+    FloatArray,
+    MapArray,
+    Seconds,
+)
 
 MANIFEST = "manifest.json"
 _CHUNK_FRAMES = 250
@@ -143,7 +151,7 @@ def write_run(
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     files = {
-        "parameters.json": _parameters(result, dataset, config.problem.fourier_order, now),
+        "parameters.json": _parameters(result, dataset, config.problem, now),
         "analysis_results_nlsq.json": _analysis(result, dataset, seconds, now),
         "convergence_metrics.json": _convergence(result, seconds, record),
         MANIFEST: _manifest(config, result, record, now),
@@ -157,14 +165,14 @@ def write_run(
 
 
 def _parameters(
-    result: FitResult, dataset: Dataset, fourier_order: int, now: str
+    result: FitResult, dataset: Dataset, problem: FitProblem, now: str
 ) -> dict[str, object]:
     return {
         "timestamp": now,
         "analysis_mode": result.mode,
         "convention": result.convention,
         "per_angle_mode": result.per_angle_mode,
-        "fourier_order": fourier_order,
+        "fourier_order": problem.fourier_order,
         "chi_squared": result.chi2,
         "reduced_chi_squared": result.reduced_chi2,
         "parameters": {
@@ -179,6 +187,10 @@ def _parameters(
                 "moved": not p.unmoved,
             }
             for p in result.parameters
+        },
+        "scaling_bounds": {
+            "contrast": [problem.contrast_bounds.lower, problem.contrast_bounds.upper],
+            "offset": [problem.offset_bounds.lower, problem.offset_bounds.upper],
         },
         "scaling": [
             {

@@ -120,8 +120,8 @@ class _Page:
         self._figure.subplots_adjust(left=0.05, right=0.95, top=0.85, bottom=0.12, wspace=0.35)
         for artist in self._changing():
             artist.set_animated(True)
-        self._canvas.draw()
-        self._frames = self._canvas.copy_from_bbox(self._figure.bbox)
+        self._canvas.draw()  # type: ignore[no-untyped-call]
+        self._frames = self._canvas.copy_from_bbox(self._figure.bbox)  # type: ignore[no-untyped-call]
 
     def _changing(self) -> list[Artist]:
         return [self._title, *(artist for panel in self._panels for artist in panel.changing())]
@@ -135,10 +135,10 @@ class _Page:
         for panel, values, ends in zip(self._panels, (data, fit, residual), limits, strict=True):
             panel.show(values, *ends)
         self._title.set_text(title)
-        self._canvas.restore_region(self._frames)
+        self._canvas.restore_region(self._frames)  # type: ignore[no-untyped-call]
         for artist in self._changing():
             self._figure.draw_artist(artist)
-        pixels = self._canvas.buffer_rgba()
+        pixels = self._canvas.buffer_rgba()  # type: ignore[no-untyped-call]
         imsave(path, pixels, format="png", pil_kwargs={"compress_level": _COMPRESSION})
 
 

@@ -26,7 +26,7 @@ class FitProgress:
             disable=not (enabled and console.is_terminal),
         )
         self._load = self._progress.add_task("reading maps", total=None, visible=False)
-        self._fit = self._progress.add_task("fit", total=None, visible=False)
+        self._fit = self._progress.add_task("fit", start=False, total=None, visible=False)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -50,6 +50,7 @@ class FitProgress:
             description=f"reading maps {done}/{total}",
         )
         if done == total:
+            self._progress.start_task(self._fit)
             self._progress.update(self._fit, visible=True, description="fit: first evaluation")
 
     def on_iteration(self, record: IterationRecord) -> None:

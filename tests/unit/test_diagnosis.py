@@ -101,7 +101,8 @@ def test_oracle_scales_through_the_library() -> None:
 def data_with_gradients(target: FloatArray) -> tuple[Dataset, FloatArray]:
     """Make data whose gradients at SLOW are exactly the given ones.
 
-    The dynamics are slow, so that the shift is smooth and not taken for noise. With y = model - J (J^T J)^-1 g / 2 the residual's gradient 2 J^T (model - y) is g.
+    With y = model - J (J^T J)^-1 g / 2 the residual's gradient 2 J^T (model - y) is g. The dynamics
+    are slow, so that this shift is smooth and not taken for noise.
     """
     dataset = make_dataset(120, 3, parameters=SLOW, convention="homodyne-2", noise=0.0)
     columns = autodiff_columns(dataset, SLOW, "homodyne-2")[:, :7]
