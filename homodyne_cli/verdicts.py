@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from homodyne_cli.models import Bounds, Dataset, FloatArray
-from homodyne_cli.parameters import AnalysisMode, Convention, PerAngleMode
+from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode
 
 Measure = Literal["gradient", "sensitivity"]
 CheckStatus = Literal["pass", "warn", "fail", "n/a"]
@@ -61,6 +61,7 @@ class Run:
     covariance: FloatArray | None
     covariance_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    loss: Loss = "linear"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from homodyne_cli.core.checks import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.diagnosis import diagnose, problem_of
 from homodyne_cli.core.lag_profile import lag_profiles
 from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import hold
-from homodyne_cli.core.residual import evaluate
 from homodyne_cli.core.setup import build_objective, dataset_sigma
 from homodyne_cli.io.json_text import to_json
 from homodyne_cli.io.read_run import read_run
@@ -75,7 +75,7 @@ def check_inputs(run: Run, older: Run | None) -> CheckInputs:
         run=run,
         fitted=fitted_maps(run.dataset, values, run.contrast, run.offset, run.convention),
         sigma=sigma,
-        chi2=_chi2_of(run, run),
+        chi2=_held_chi2(objective, run),
         degrees_of_freedom=objective.tiles.n_points - len(run.free) - objective.scaling.size,
         edm=found.edm,
         effective_ratio=found.effective_ratio,
@@ -83,14 +83,10 @@ def check_inputs(run: Run, older: Run | None) -> CheckInputs:
     )
 
 
-def _chi2_of(run: Run, on: Run) -> float:
-    """Return chi2 of a run's model on another run's pairs and sigma."""
-    sigma = dataset_sigma(on.dataset)
-    objective = build_objective(on.dataset, problem_of(run), sigma)
-    values = np.array([run.values[n] for n in names_of(run.mode)])
-    return hold(
-        evaluate(objective.tiles, objective.kind, values), run.contrast, run.offset, sigma
-    ).chi2
+def _held_chi2(objective: Objective, run: Run) -> float:
+    """Return chi2 of a run's model and scaling on an objective's pairs and sigma."""
+    grams = objective.plain_grams(np.array([run.values[n] for n in run.free]))
+    return hold(grams, run.contrast, run.offset, objective.sigma).chi2
 
 
 def _baseline(run: Run, older: Run) -> BaselineFit:
@@ -107,7 +103,8 @@ def _baseline(run: Run, older: Run) -> BaselineFit:
         equal_nan=True,
     ):
         return BaselineFit(name, None, "it was fitted to other data")
-    return BaselineFit(name, _chi2_of(older, run))
+    objective = build_objective(mine, problem_of(older), dataset_sigma(mine))
+    return BaselineFit(name, _held_chi2(objective, older))
 
 
 def _profiles(run: Run, fitted: np.ndarray, width: int, ascii_only: bool) -> list[str]:

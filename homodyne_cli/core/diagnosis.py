@@ -11,7 +11,7 @@ from homodyne_cli.core.covariance import covariance, describe_direction
 from homodyne_cli.core.fit import EDM_CONVERGED
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import hold
-from homodyne_cli.core.residual import evaluate
+from homodyne_cli.core.residual import AngleGrams
 from homodyne_cli.core.scaling import (
     baseline_level,
     condition_number,
@@ -20,7 +20,7 @@ from homodyne_cli.core.scaling import (
 )
 from homodyne_cli.core.setup import build_objective, dataset_sigma
 from homodyne_cli.core.solver import Bracket, edm_at
-from homodyne_cli.models import Bounds, FitProblem, FloatArray, InitialParameters
+from homodyne_cli.models import Bounds, FitProblem, FloatArray, InitialParameters, SolverOptions
 from homodyne_cli.parameters import CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import Diagnosis, Measure, Run
 
@@ -47,18 +47,17 @@ class Gradients:
 
 
 def held_gradients(
-    objective: Objective, x: FloatArray, contrast: FloatArray, offset: FloatArray
+    objective: Objective, grams: AngleGrams, contrast: FloatArray, offset: FloatArray
 ) -> Gradients:
-    """Evaluate the reference document's gradients at a run's parameters and scaling.
+    """Return the reference document's gradients at a run's parameters and scaling.
 
     Parameters
     ----------
-    x
-        (p,) free parameters.
+    grams
+        Of the pass at the run's parameters, pairs weighted equally.
     contrast, offset
         (n_phi,) scaling of the run, not moved.
     """
-    grams = evaluate(objective.tiles, objective.kind, objective.expand(x))
     free = np.array(objective.free, dtype=int)
     found = hold(grams, contrast, offset, np.ones(len(contrast)))
     diagonal = np.einsum("akk->ak", grams.gram)[:, free]
@@ -84,6 +83,7 @@ def problem_of(run: Run) -> FitProblem:
             offset=tuple(run.offset.tolist()),
         ),
         bounds=run.bounds,
+        solver=SolverOptions(loss=run.loss),
         contrast_bounds=run.bounds.get("contrast", Bounds(*CONTRAST_BOUNDS)),
         offset_bounds=run.bounds.get("offset", Bounds(*OFFSET_BOUNDS)),
     )
@@ -115,10 +115,11 @@ def diagnose(
     lower = np.array([run.bounds[n].lower for n in names])
     upper = np.array([run.bounds[n].upper for n in names])
     bracket = Bracket(names, x, np.minimum(lower, x), np.maximum(upper, x))
-    found = objective.derivatives(x)
+    grams = objective.plain_grams(x)
+    found = objective.derivatives(x) if objective.robust else objective.project(grams)
     hessian = found.reduced_hessian()
     norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    gradients = held_gradients(objective, x, run.contrast, run.offset)
+    gradients = held_gradients(objective, grams, run.contrast, run.offset)
     table = dict(zip(names, gradients.values.tolist(), strict=True))
     below = tuple(
         n

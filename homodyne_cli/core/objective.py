@@ -19,7 +19,7 @@ import numpy as np
 
 from homodyne_cli.core.losses import LINEAR, PairWeight
 from homodyne_cli.core.projection import Projection, ScalingModel, project, project_along
-from homodyne_cli.core.residual import PassKind, evaluate
+from homodyne_cli.core.residual import AngleGrams, PassKind, evaluate
 from homodyne_cli.core.scaling import square_root
 from homodyne_cli.core.tiles import PairTiles
 from homodyne_cli.models import FloatArray
@@ -72,15 +72,21 @@ class Objective:
 
     def derivatives(self, x: FloatArray) -> Projection:
         """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""
-        parameters = self.expand(x)
         if not self.robust:
-            return self._free(
-                project(evaluate(self.tiles, self.kind, parameters), self.scaling, self.sigma)
-            )
+            return self.project(self.plain_grams(x))
+        parameters = self.expand(x)
         cost, contrast, offset = self.cost(x)
         grams = evaluate(self.tiles, self.kind, parameters, (contrast, offset, self.sigma))
         found = project(grams, self.scaling, self.sigma)
         return self._free(replace(found, chi2=cost, contrast=contrast, offset=offset))
+
+    def plain_grams(self, x: FloatArray) -> AngleGrams:
+        """Run the pass with all pairs weighted by their noise alone, whatever the loss."""
+        return evaluate(self.tiles, replace(self.kind, weight=LINEAR), self.expand(x))
+
+    def project(self, grams: AngleGrams) -> Projection:
+        """Eliminate contrast and offset; keep the free parameters."""
+        return self._free(project(grams, self.scaling, self.sigma))
 
     def sandwich_parts(self, x: FloatArray, at: Projection) -> tuple[FloatArray, FloatArray]:
         """Return curvature and score variance (k, k) of a robust fit, scaling included."""

@@ -13,7 +13,7 @@ from homodyne_cli.errors import DataError
 from homodyne_cli.io.json_text import read_json_object
 from homodyne_cli.io.read_legacy_run import read_legacy_run
 from homodyne_cli.models import Bounds, Dataset, FloatArray, Resolved
-from homodyne_cli.parameters import BY_NAME, AnalysisMode, Convention, PerAngleMode
+from homodyne_cli.parameters import BY_NAME, AnalysisMode, Convention, Loss, PerAngleMode
 from homodyne_cli.verdicts import Run
 
 Tree = Mapping[str, object]
@@ -105,6 +105,7 @@ def _own(home: Path) -> Run:
         iterations=int(number(ended.get("iterations"))),
         covariance=matrix,
         covariance_names=tuple(cast("list[str]", covariance["names"])),
+        loss=cast(Loss, tree["loss"]),
     )
 
 

@@ -172,6 +172,7 @@ def _parameters(
         "analysis_mode": result.mode,
         "convention": result.convention,
         "per_angle_mode": result.per_angle_mode,
+        "loss": result.loss,
         "fourier_order": problem.fourier_order,
         "chi_squared": result.chi2,
         "reduced_chi_squared": result.reduced_chi2,
