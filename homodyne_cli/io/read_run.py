@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import h5py
 import numpy as np
@@ -80,16 +80,17 @@ def _own(home: Path) -> Run:
     scaling_rows: dict[str, Tree] = {n: {"bounds": v} for n, v in limits.items()}
     dataset, contrast, offset = _fitted_data(home / "fitted_data.h5")
     covariance = section(tree, "covariance", path)
-    matrix = np.array(
-        [[number(v) for v in row] for row in cast("list[list[object]]", covariance["matrix"])]
-    )
+    rows_of_matrix = _list(covariance, "matrix", path)
+    matrix = np.array([[number(v) for v in cast("list[object]", row)] for row in rows_of_matrix])
     scale = section(section(convergence, "x_scale", path), "values", path)
     return Run(
         directory=home,
         written_by="homodyne",
-        mode=cast(AnalysisMode, tree["analysis_mode"]),
-        convention=cast(Convention, tree["convention"]),
-        per_angle_mode=cast(PerAngleMode, tree["per_angle_mode"]),
+        mode=cast(AnalysisMode, _one_of(get_args(AnalysisMode), tree, "analysis_mode", path)),
+        convention=cast(Convention, _one_of(get_args(Convention), tree, "convention", path)),
+        per_angle_mode=cast(
+            PerAngleMode, _one_of(get_args(PerAngleMode), tree, "per_angle_mode", path)
+        ),
         fourier_order=int(number(tree.get("fourier_order"))),
         dataset=dataset,
         values={n: number(r.get("value")) for n, r in rows.items()},
@@ -98,20 +99,36 @@ def _own(home: Path) -> Run:
         free=tuple(n for n, r in rows.items() if not r.get("fixed")),
         contrast=contrast,
         offset=offset,
-        bounds={n: _bounds(r) for n, r in {**rows, **scaling_rows}.items()},
+        bounds={n: _bounds(r, path) for n, r in {**rows, **scaling_rows}.items()},
         x_scale={n: number(v) for n, v in scale.items()},
         converged=ended.get("status") == "converged",
         message=str(ended.get("message", "")),
         iterations=int(number(ended.get("iterations"))),
         covariance=matrix,
-        covariance_names=tuple(cast("list[str]", covariance["names"])),
-        loss=cast(Loss, tree["loss"]),
+        covariance_names=tuple(str(n) for n in _list(covariance, "names", path)),
+        loss=cast(Loss, _one_of(get_args(Loss), tree, "loss", path)),
     )
 
 
-def _bounds(row: Tree) -> Bounds:
-    lower, upper = cast("list[object]", row["bounds"])
-    return Bounds(number(lower), number(upper))
+def _bounds(row: Tree, path: Path) -> Bounds:
+    ends = _list(row, "bounds", path)
+    if len(ends) != 2:
+        raise DataError(f"bounds are {ends}, not a pair", path=path)
+    return Bounds(number(ends[0]), number(ends[1]))
+
+
+def _list(tree: Tree, key: str, path: Path) -> list[object]:
+    value = tree.get(key)
+    if not isinstance(value, list):
+        raise DataError(f"has no {key!r} list", path=path)
+    return value
+
+
+def _one_of(accepted: tuple[str, ...], tree: Tree, key: str, path: Path) -> str:
+    value = tree.get(key)
+    if value not in accepted:
+        raise DataError(f"{key} is {value!r}", path=path, hint=f"one of {', '.join(accepted)}")
+    return str(value)
 
 
 def _fitted_data(path: Path) -> tuple[Dataset, FloatArray, FloatArray]:
