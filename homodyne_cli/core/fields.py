@@ -25,7 +25,7 @@ import jax
 from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.losses import LINEAR, PairWeight, Scaling, loss_terms
 from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
-from homodyne_cli.core.tiles import TILE
+from homodyne_cli.core.tiles import TILE, Steps
 from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 
 #: |h| below which sinc and its slope come from their series; terms below reach 1e-16 there.
@@ -82,15 +82,6 @@ class Setting(NamedTuple):
     phi: jax.Array
     q: jax.Array
     gap: jax.Array
-
-
-class Steps(NamedTuple):
-    """Tiles in the order of the scan; leading axes (devices, steps), or fewer inside it."""
-
-    rows: jax.Array
-    columns: jax.Array
-    y: jax.Array
-    weight: jax.Array | None
 
 
 class FieldSums(NamedTuple):

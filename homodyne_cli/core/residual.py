@@ -15,10 +15,10 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.fields import FieldSums, PassKind, Setting, Steps, frame_curves, step_sums
+from homodyne_cli.core.fields import FieldSums, PassKind, Setting, frame_curves, step_sums
 from homodyne_cli.core.losses import Scaling
 from homodyne_cli.core.physics import phase_factors
-from homodyne_cli.core.tiles import PairTiles
+from homodyne_cli.core.tiles import PairTiles, Steps
 from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import N_DIFFUSION
 
@@ -74,24 +74,33 @@ class AngleGrams:
     shift: FloatArray
 
 
+def _on_host(parts: list[FieldSums]) -> FieldSums:
+    """Add the sums of all calls and devices, in a fixed order."""
+    return FieldSums(
+        *(
+            np.concatenate([np.asarray(p) for p in leaf]).sum(axis=0)
+            for leaf in zip(*parts, strict=True)
+        )
+    )
+
+
 def _assemble(
     sums: FieldSums, column_scale: FloatArray, tiles: PairTiles, robust: bool
 ) -> FloatArray:
     """Put the field sums of all devices together as Gram matrices in column order."""
-    host = FieldSums(*(np.asarray(leaf).sum(axis=0) for leaf in sums))
     moments = tiles.moments
     ones = (
-        host.ones
+        sums.ones
         if robust
         else np.stack([moments.count, moments.y, moments.yy, 0.0 * moments.y], axis=1)
     )
-    n_u, n_v = host.uu.shape[1], host.vv.shape[1]
+    n_u, n_v = sums.uu.shape[1], sums.vv.shape[1]
     size = n_u + n_v + 2
     gram = np.zeros((len(moments.y), size, size))
     u, v = slice(0, n_u), slice(n_u, n_u + n_v)
-    gram[:, u, u], gram[:, u, v], gram[:, v, v] = host.uu, host.uv, host.vv
-    gram[:, u, -2], gram[:, u, -1] = host.u1, host.uy
-    gram[:, v, -2], gram[:, v, -1] = host.v1, host.vy
+    gram[:, u, u], gram[:, u, v], gram[:, v, v] = sums.uu, sums.uv, sums.vv
+    gram[:, u, -2], gram[:, u, -1] = sums.u1, sums.uy
+    gram[:, v, -2], gram[:, v, -1] = sums.v1, sums.vy
     gram[:, -2, -2], gram[:, -2, -1], gram[:, -1, -1] = ones[:, 0], ones[:, 1], ones[:, 2]
     rows, columns = np.tril_indices(size, -1)
     gram[:, rows, columns] = gram[:, columns, rows]
@@ -129,12 +138,12 @@ def evaluate(
         q=jnp.asarray(tiles.q),
         gap=jnp.asarray(tiles.gap),
     )
-    steps = Steps(tiles.rows, tiles.columns, tiles.y, tiles.weight)
-    sums = _field_sums(kind, tiles.mesh, setting, steps)
+    parts = [_field_sums(kind, tiles.mesh, setting, chunk) for chunk in tiles.chunks]
+    sums = _on_host(parts)
     scale = _column_scale(kind, parameters, tiles)
     return AngleGrams(
         gram=_assemble(sums, scale, tiles, robust),
-        loss=np.asarray(sums.ones).sum(axis=0)[:, 3],
+        loss=np.asarray(sums.ones)[:, 3],
         shift=tiles.moments.shift,
     )
 

@@ -7,6 +7,7 @@ is NaN in the tiles, so that one rule serves them all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -20,6 +21,27 @@ from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
 TILE = 50
 #: Tiles per step of the pass: a GPU wants large steps, a CPU small ones that stay in cache.
 STEP_TILES_ACCELERATOR = 16
+#: Most steps that one call of the pass scans on each device; larger data take several calls. Each
+#: call costs about 10 ms whatever it scans.
+CHUNK_STEPS = 128
+
+
+class Steps(NamedTuple):
+    """Tiles in the order of the scan; leading axes (devices, steps), or fewer inside it."""
+
+    rows: jax.Array
+    columns: jax.Array
+    y: jax.Array
+    weight: jax.Array | None
+
+
+class _Blocks(NamedTuple):
+    """All tiles of a dataset on the host, one along the leading axis each; see `Steps`."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -49,24 +71,21 @@ class PairTiles:
 
     Attributes
     ----------
-    y
-        (devices, steps, n_phi, step_tiles, TILE, TILE) data as stored, NaN where not fitted.
-    weight
-        Same shape: relative weight of each pair, or None where all are equal.
-    rows, columns
-        (devices, steps, step_tiles) first frame of each tile.
+    chunks
+        Tiles of one call each, spread over the devices: `y` (devices, steps, n_phi, step_tiles,
+        TILE, TILE) is the data as stored, NaN where not fitted; `weight`, of the same shape, the
+        relative weight of each pair, or None where all are equal; `rows` and `columns`
+        (devices, steps, step_tiles) the first frame of each tile.
     t
-        (n,) frame times; `frames` (m,) are the indices into it that the tiles count.
+        (n,) frame times, continued to the next power of two; `frames` (m,), continued likewise, are
+        the indices into it that the tiles count.
     moments
         Sums that do not depend on the parameters.
     mesh
         Devices over which the leading axis is spread.
     """
 
-    y: jax.Array
-    weight: jax.Array | None
-    rows: jax.Array
-    columns: jax.Array
+    chunks: tuple[Steps, ...]
     t: FloatArray
     frames: IndexArray
     phi: FloatArray
@@ -138,39 +157,73 @@ def pack(
     upper = np.triu_indices(n_tiles)
     rows, columns = upper[0] * TILE, upper[1] * TILE
     step_tiles = 1 if devices[0].platform == "cpu" else STEP_TILES_ACCELERATOR
-    per_round = len(devices) * step_tiles
-    n_steps = -(-len(rows) // per_round)
     y = _blocks(c2, rows, columns, np.nan)
     weight = None
     if dataset.sigma is not None and dataset.sigma.ndim == 3:
         weight = _blocks(_relative_weight(dataset, index), rows, columns, 0.0)
-    moments = _moments(y, weight)
     mesh = Mesh(np.array(devices), ("devices",))
-    spread = NamedSharding(mesh, P("devices"))
-    shape = (n_steps, len(devices), step_tiles)
-    padding = n_steps * per_round - len(rows)
-
-    def place(tiles: np.ndarray, fill: float) -> jax.Array:
-        full = np.concatenate([tiles, np.full((padding, *tiles.shape[1:]), fill, tiles.dtype)])
-        split = full.reshape(*shape, *tiles.shape[1:]).swapaxes(0, 1)
-        if tiles.ndim > 1:
-            split = split.swapaxes(2, 3)
-        placed: jax.Array = jax.device_put(split, spread)
-        return placed
-
     return PairTiles(
-        y=place(y, np.nan),
-        weight=None if weight is None else place(weight, 0.0),
-        rows=place(rows, 0),
-        columns=place(columns, 0),
-        t=dataset.t,
-        frames=index,
+        chunks=_spread(_Blocks(rows, columns, y, weight), mesh, step_tiles),
+        t=_continued(dataset.t),
+        frames=np.pad(index, (0, _size_class(len(index)) - len(index)), mode="edge"),
         phi=dataset.phi,
         q=dataset.q,
         gap=0.0 if dataset.gap is None else dataset.gap,
-        moments=moments,
+        moments=_moments(y, weight),
         mesh=mesh,
     )
+
+
+def _size_class(n: int) -> int:
+    """Return the next power of two, so that data of similar length share compiled code."""
+    return 1 << (n - 1).bit_length()
+
+
+def _step_class(n: int) -> int:
+    """Round up by at most an eighth, so that data of similar size share compiled code."""
+    unit = max(_size_class(n) // 16, 1)
+    return -(-n // unit) * unit
+
+
+def _continued(t: FloatArray) -> FloatArray:
+    """Continue the frame times to the size class; nothing refers to what is added."""
+    extra = _size_class(len(t)) - len(t)
+    return np.concatenate([t, t[-1] + (t[-1] - t[-2]) * np.arange(1, extra + 1)])
+
+
+def _spread(tiles: _Blocks, mesh: Mesh, step_tiles: int) -> tuple[Steps, ...]:
+    """Cut tiles (leading axis) into chunks and place them on the devices."""
+    n_devices = mesh.devices.size
+    per_round = n_devices * step_tiles
+    n_steps = -(-len(tiles.rows) // per_round)
+    n_chunks = -(-n_steps // CHUNK_STEPS)
+    chunk_steps = _step_class(-(-n_steps // n_chunks))
+    per_chunk = chunk_steps * per_round
+    sharding = NamedSharding(mesh, P("devices"))
+
+    def place(part: np.ndarray, fill: float) -> jax.Array:
+        full = np.concatenate(
+            [part, np.full((per_chunk - len(part), *part.shape[1:]), fill, part.dtype)]
+        )
+        split = full.reshape(chunk_steps, n_devices, step_tiles, *part.shape[1:]).swapaxes(0, 1)
+        if part.ndim > 1:
+            split = split.swapaxes(2, 3)
+        placed: jax.Array = jax.device_put(split, sharding)
+        return placed
+
+    chunks = []
+    for start in range(0, len(tiles.rows), per_chunk):
+        part = slice(start, start + per_chunk)
+        weight = None if tiles.weight is None else place(tiles.weight[part], 0.0)
+        chunks.append(
+            Steps(
+                place(tiles.rows[part], 0),
+                place(tiles.columns[part], 0),
+                place(tiles.y[part], np.nan),
+                weight,
+            )
+        )
+    return tuple(chunks)
 
 
 def rms_sigma(sigma_map: FloatArray) -> FloatArray:
