@@ -104,7 +104,7 @@ def run_loop(folder: Path, *, shown: bool) -> Loop:
 
     steps = Steps(shown=shown)
     config, scaled, fix = folder / "config.yaml", folder / "scaled.yaml", folder / "fix.yaml"
-    start = ("--set", f"initial_parameters.values={QUOTED_POINT}", "--no-plots")
+    start = ("--set", f"initial_parameters.values={QUOTED_POINT}", "--no-plots", "--no-global")
     steps.run("init", "-o", str(config), "--force")
     steps.run(
         "simulate", str(config), "-o", str(folder / "data.h5"), "--noise", "0.015", "--seed", "7"

@@ -1,4 +1,4 @@
-"""The data that flow through a fit: config and file -> Dataset -> FitResult.
+"""The data that a fit starts from: config and file -> Dataset (-> `results.FitResult`).
 
 All of it is frozen; nothing here reaches back to where it came from.
 """
@@ -119,6 +119,8 @@ class SolverOptions:
     x_scale_map: Mapping[str, float] | None = None
     shear_transforms: ShearTransforms = ShearTransforms()
     diagnostics: DiagnosticsOptions = DiagnosticsOptions()
+    adaptive_x_scale: bool = False
+    global_search: bool = True
     multi_start: int = 0
     seed: int = 0
 
@@ -217,111 +219,3 @@ class Dataset:
     def n_frames(self) -> int:
         """Number of fitted frames (k = 0 left out)."""
         return int(self.c2.shape[1])
-
-
-@dataclass(frozen=True)
-class FittedParameter:
-    """One parameter after the fit; `uncertainty` is NaN where the data give none."""
-
-    name: str
-    value: float
-    uncertainty: float
-    unit: str
-    initial: float
-    bounds: Bounds
-    at_bound: bool
-    fixed: bool
-    unmoved: bool
-
-
-@dataclass(frozen=True)
-class IterationRecord:
-    """One accepted step of the optimiser; iteration 0 is the start.
-
-    `step_norm` is the length of the step in units of x_scale, `condition` that of the scaled
-    Jacobian. `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
-    """
-
-    iteration: int
-    chi2: float
-    edm: float
-    step_norm: float
-    seconds: float
-    condition: float = float("nan")
-    effective_ratio: float = float("nan")
-    column_norms: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit found.
-
-    Attributes
-    ----------
-    parameters
-        In table order.
-    contrast, offset, contrast_uncertainty, offset_uncertainty
-        (n_phi,) each.
-    sigma
-        (n_phi,) noise used (root mean square where the file gives a map).
-    chi2, reduced_chi2, n_points, degrees_of_freedom
-        chi2 = sum (r/sigma)^2 over fitted pairs i < j (the robust cost x 2 for other losses).
-    edm
-        Chi2 decrease that one more undamped Gauss-Newton step within bounds predicts.
-    status, message, converged
-        Optimiser's status code, its meaning in words, and the verdict with EDM taken in.
-    covariance
-        (p, p) of the free parameters named by `covariance_names`; the contrast and offset
-        directions are projected out, not held.
-    undetermined
-        Sentences naming combinations of parameters that the data do not determine.
-    x_scale
-        Scale used per free parameter.
-    """
-
-    mode: AnalysisMode
-    convention: Convention
-    per_angle_mode: PerAngleMode
-    parameters: tuple[FittedParameter, ...]
-    contrast: FloatArray
-    offset: FloatArray
-    contrast_uncertainty: FloatArray
-    offset_uncertainty: FloatArray
-    sigma: FloatArray
-    chi2: float
-    reduced_chi2: float
-    n_points: int
-    degrees_of_freedom: int
-    edm: float
-    status: int
-    message: str
-    converged: bool
-    iterations: int
-    evaluations: int
-    covariance: FloatArray
-    covariance_names: tuple[str, ...]
-    undetermined: tuple[str, ...]
-    x_scale: Mapping[str, float]
-    x_scale_mode: XScaleMode
-    history: tuple[IterationRecord, ...]
-    loss: Loss = "linear"
-
-    def value(self, name: str) -> float:
-        """Return the fitted value of a parameter."""
-        return next(p.value for p in self.parameters if p.name == name)
-
-    @property
-    def values(self) -> FloatArray:
-        """(p,) fitted values in table order."""
-        return np.array([p.value for p in self.parameters])
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Where the wall-clock time of a fit went."""
-
-    load: float
-    compile: float
-    fit: float
-    save: float
-    total: float

@@ -25,10 +25,12 @@ def make_problem(
     offset: tuple[float, ...] | None = None,
     bounds: Mapping[str, Bounds] | None = None,
     solver: SolverOptions | None = None,
+    global_search: bool = False,
 ) -> FitProblem:
     names = names_of(mode)
     values = None if start is None else dict(zip(names, start, strict=False))
     table = {p.name: Bounds(p.lower, p.upper) for p in PARAMETERS}
+    options = SolverOptions() if solver is None else solver
     problem = FitProblem(
         mode=mode,
         convention=convention,
@@ -38,5 +40,6 @@ def make_problem(
             values=values, active=active, fixed=fixed or {}, contrast=contrast, offset=offset
         ),
         bounds={**table, **(bounds or {})},
+        solver=replace(options, global_search=global_search or start is None),
     )
-    return problem if solver is None else replace(problem, solver=solver)
+    return problem

@@ -13,8 +13,9 @@ from homodyne_cli.core.model_maps import fitted_maps
 from homodyne_cli.core.scaling import effective_ratio
 from homodyne_cli.core.setup import bracket_of, build_objective
 from homodyne_cli.core.solver import edm_at
-from homodyne_cli.models import Dataset, FitProblem, FitResult, FloatArray
+from homodyne_cli.models import Dataset, FitProblem, FloatArray
 from homodyne_cli.parameters import names_of
+from homodyne_cli.results import FitResult
 from homodyne_cli.verdicts import Run
 
 

@@ -134,6 +134,14 @@ def fit(
         Path | None,
         typer.Option(help="Config whose initial values are the truth, shown beside the fit."),
     ] = None,
+    global_search: Annotated[
+        bool | None,
+        typer.Option(
+            "--global/--no-global",
+            help="Search for the best minimum first, or go down from the start values alone.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False,
     force: Force = False,
@@ -156,6 +164,7 @@ def fit(
         force=force,
         quiet=quiet,
         verbose=verbose,
+        global_search=global_search,
     )
     raise typer.Exit(run_fit(request))
 

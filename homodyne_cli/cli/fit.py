@@ -21,7 +21,7 @@ from homodyne_cli.io.json_text import to_json
 from homodyne_cli.io.read_data import read_dataset
 from homodyne_cli.io.rundir import RunRecord, check_output, staged_directory, write_run
 from homodyne_cli.io.yaml_config import dump_yaml, load_config
-from homodyne_cli.models import Config, Dataset, FitResult, Resolved, Seconds
+from homodyne_cli.models import Config, Dataset, Resolved
 from homodyne_cli.parameters import XScaleMode
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.heatmaps import save_heatmaps
@@ -32,6 +32,7 @@ from homodyne_cli.render.tables import (
     provenance_table,
     scaling_table,
 )
+from homodyne_cli.results import FitResult, Seconds
 
 DEFAULT_OUTPUT = "homodyne_results"
 NOT_CONVERGED = 1
@@ -51,6 +52,7 @@ class FitRequest:
     force: bool
     quiet: bool
     verbose: bool
+    global_search: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def run_fit(request: FitRequest) -> int:
     overrides = request.overrides
     if request.x_scale is not None:
         overrides = (*overrides, f"optimization.nlsq.x_scale={request.x_scale}")
+    if request.global_search is not None:
+        switch = "true" if request.global_search else "false"
+        overrides = (*overrides, f"optimization.nlsq.global_search={switch}")
     config = load_config(request.config, overrides)
     truth = None if request.truth is None else _truth(request.truth)
     target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
@@ -173,6 +178,7 @@ def _summary(
         "contrast": result.contrast,
         "offset": result.offset,
         "x_scale": result.x_scale,
+        "search": result.search,
     }
 
 

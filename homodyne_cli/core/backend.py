@@ -7,7 +7,9 @@ own and sharding the tiles over them keeps all cores busy. An accelerator is use
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,16 +33,27 @@ def describe_device() -> str:
 
 @contextmanager
 def compile_clock() -> Iterator[Callable[[], float]]:
-    """Yield a function that tells the seconds JAX has spent compiling since the start."""
-    spent: list[float] = []
+    """Yield a function that tells the seconds in which JAX has compiled since the start.
+
+    Compilations that run side by side count once.
+    """
+    spans: list[tuple[float, float]] = []
+
+    def total() -> float:
+        seconds, reached = 0.0, -math.inf
+        for begin, end in sorted(spans):
+            seconds += max(end - max(begin, reached), 0.0)
+            reached = max(reached, end)
+        return seconds
 
     def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         del kwargs
         if "compile" in event or "trace" in event or "lowering" in event:
-            spent.append(duration_secs)
+            now = time.perf_counter()
+            spans.append((now - duration_secs, now))
 
     monitoring.register_event_duration_secs_listener(listen)
     try:
-        yield lambda: sum(spent)
+        yield total
     finally:
         monitoring.unregister_event_duration_listener(listen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_cli.core.fit import EDM_CONVERGED
+from homodyne_cli.core.descent import EDM_CONVERGED
 from homodyne_cli.core.lag_profile import fitted_pairs
 from homodyne_cli.core.remarks import Remark, worst_of
 from homodyne_cli.models import Bounds, FloatArray

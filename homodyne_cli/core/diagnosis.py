@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.core.covariance import covariance, describe_direction
-from homodyne_cli.core.fit import EDM_CONVERGED
+from homodyne_cli.core.descent import EDM_CONVERGED
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import hold
 from homodyne_cli.core.residual import AngleGrams

@@ -6,23 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import coordinates
+from homodyne_cli.core.coordinates import Coordinates, coordinates
 from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
+from homodyne_cli.core.descent import EDM_CONVERGED, go_down
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
-from homodyne_cli.core.solver import Bracket, Descent, OnIteration, descend, edm_at
+from homodyne_cli.core.solver import Bracket, Descent, OnIteration, edm_at
 from homodyne_cli.core.starts import Search, decimated_frames, search
-from homodyne_cli.errors import FitError
-from homodyne_cli.models import Dataset, FitProblem, FitResult, FittedParameter, FloatArray
+from homodyne_cli.errors import ConfigError, FitError
+from homodyne_cli.models import Dataset, FitProblem, FloatArray
 from homodyne_cli.parameters import BY_NAME, names_of
+from homodyne_cli.results import FitResult, FittedParameter
 
-#: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
-#: parameter moved by 0.3 of its uncertainty costs 0.1.
-EDM_CONVERGED = 0.1
-#: Largest ratio of scaled column norms that counts as balanced (reference document).
-BALANCED = 10.0
 _AT_BOUND = 1e-6
 _MESSAGES = {
     -2: "stopped: max_iterations reached",
@@ -42,8 +39,8 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     dataset
         Maps of one ring.
     problem
-        Model, bounds, start and solver options. Without start values, or with ``multi_start``,
-        a search on decimated pairs finds the start.
+        Model, bounds, start and solver options. Unless ``global_search`` is off, a search on
+        decimated pairs finds where to begin; start values are one of its starts.
     notify
         Called with the start and after every accepted step.
 
@@ -68,48 +65,40 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
             hint="use more frames or angles, or fix parameters",
         )
     bracket = bracket_of(problem, objective)
-    found = _search(dataset, problem, sigma, bracket)
-    if found is not None:
-        bracket = replace(bracket, start=found.x)
-    _check(dataset, problem, sigma, bracket, bracket.start, "at the start")
-    descent = _descend(objective, problem, bracket, notify)
+    moves = coordinates(bracket.names, problem.solver.shear_transforms, dict(problem.bounds))
+    found = _search(dataset, problem, objective, bracket, moves)
+    begin = bracket if found is None else replace(bracket, start=found.x)
+    _check(dataset, problem, sigma, bracket, begin.start, "at the start")
+    descent = go_down(objective, problem.solver, begin, moves, notify, eager=found is not None)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
-    return _result(problem, objective, bracket, descent)
-
-
-def _descend(
-    objective: Objective, problem: FitProblem, bracket: Bracket, notify: OnIteration | None
-) -> Descent:
-    """Run the trust region; once more with a fresh scale if the automatic one has grown stale.
-
-    The scale that balances the columns at a distant start may be far off where the fit ends.
-    """
-    options = problem.solver
-    moves = coordinates(bracket.names, options.shear_transforms, dict(problem.bounds))
-    first = descend(objective, options, bracket, moves, notify)
-    stale = first.history[-1].effective_ratio > BALANCED
-    left = options.max_iterations - first.iterations
-    if options.x_scale != "auto" or not stale or first.status <= 0 or left < 1:
-        return first
-    again = descend(
-        objective,
-        replace(options, max_iterations=left, trust_region_scale=1.0),
-        replace(bracket, start=first.x),
-        moves,
-        notify,
-    )
-    return again.after(first)
+    if found is not None and problem.initial.values is None:
+        bracket = replace(bracket, start=found.origin)
+    result = _result(problem, objective, bracket, descent)
+    return result if found is None else replace(result, search=found.report)
 
 
 def _search(
-    dataset: Dataset, problem: FitProblem, sigma: FloatArray, bracket: Bracket
+    dataset: Dataset,
+    problem: FitProblem,
+    objective: Objective,
+    bracket: Bracket,
+    moves: Coordinates,
 ) -> Search | None:
     given = problem.initial.values is not None
-    if given and problem.solver.multi_start == 0:
+    if not problem.solver.global_search:
+        if not given:
+            raise ConfigError(
+                "the global search is off and there are no initial_parameters.values to start from",
+                hint="give start values, or leave the search on",
+            )
         return None
-    coarse = build_objective(dataset, problem, sigma, decimated_frames(dataset.n_frames))
-    moves = coordinates(bracket.names, problem.solver.shear_transforms, dict(problem.bounds))
-    return search(dataset, coarse, problem.solver, bracket, moves, bracket.start if given else None)
+
+    def decimate(count: int) -> Objective:
+        frames = decimated_frames(dataset.n_frames, count)
+        return build_objective(dataset, problem, objective.sigma, frames, like=objective)
+
+    start = bracket.start if given else None
+    return search(dataset, decimate, problem.solver, bracket, moves, start)
 
 
 def _check(
@@ -130,7 +119,7 @@ def _check(
 def _result(
     problem: FitProblem, objective: Objective, bracket: Bracket, descent: Descent
 ) -> FitResult:
-    found = objective.derivatives(descent.x)
+    found = descent.at
     edm = edm_at(found, descent.x, bracket)
     at_bound = _at_bound(descent.x, bracket)
     inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)

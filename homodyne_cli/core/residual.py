@@ -1,7 +1,7 @@
 """The fused pass: per-angle Gram matrices of the residual's columns, without a Jacobian.
 
-Each device scans its own tiles (see `fields` for what happens inside one) and the sums of all
-devices are added on the host, always in the same order.
+Each device goes through its own tiles (see `fields` for what happens inside one) and the sums of
+all devices are added on the host, always in the same order.
 """
 
 from __future__ import annotations
@@ -27,30 +27,33 @@ __all__ = ["AngleGrams", "PassKind", "evaluate"]
 
 @partial(jax.jit, static_argnames=("kind", "mesh"))
 def _field_sums(
-    kind: PassKind, mesh: jax.sharding.Mesh, setting: Setting, tiles: Steps
+    kind: PassKind, mesh: jax.sharding.Mesh, setting: Setting, tiles: Steps, filled: jax.Array
 ) -> FieldSums:
-    """Sum over each device's tiles; the leading axis of the answer is the device."""
+    """Sum over each device's first `filled` steps; the answer's leading axis is the device."""
 
-    def on_device(setting: Setting, tiles: Steps) -> FieldSums:
+    def on_device(setting: Setting, tiles: Steps, filled: jax.Array) -> FieldSums:
         curves = frame_curves(kind, setting)
         steps: Steps = jax.tree.map(lambda leaf: leaf[0], tiles)
 
-        def body(total: FieldSums, step: Steps) -> tuple[FieldSums, None]:
-            part = step_sums(kind, curves, setting, step)
-            return jax.tree.map(jnp.add, total, part), None
+        def body(k: jax.Array, total: FieldSums) -> FieldSums:
+            step: Steps = jax.tree.map(
+                lambda leaf: lax.dynamic_index_in_dim(leaf, k, keepdims=False), steps
+            )
+            added: FieldSums = jax.tree.map(jnp.add, total, step_sums(kind, curves, setting, step))
+            return added
 
         first: Steps = jax.tree.map(lambda leaf: leaf[0], steps)
         shapes = jax.eval_shape(lambda step: step_sums(kind, curves, setting, step), first)
         zero = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         # The sum differs from device to device; shard_map wants its start marked so as well.
         zero = jax.tree.map(lambda z: lax.pcast(z, "devices", to="varying"), zero)
-        total, _ = lax.scan(body, zero, steps)
+        total = lax.fori_loop(0, filled, body, zero)
         sums: FieldSums = jax.tree.map(lambda leaf: leaf[None], total)
         return sums
 
     spread = P("devices")
-    run = jax.shard_map(on_device, mesh=mesh, in_specs=(P(), spread), out_specs=spread)
-    sums: FieldSums = run(setting, tiles)
+    run = jax.shard_map(on_device, mesh=mesh, in_specs=(P(), spread, P()), out_specs=spread)
+    sums: FieldSums = run(setting, tiles, filled)
     return sums
 
 
@@ -138,7 +141,10 @@ def evaluate(
         q=jnp.asarray(tiles.q),
         gap=jnp.asarray(tiles.gap),
     )
-    parts = [_field_sums(kind, tiles.mesh, setting, chunk) for chunk in tiles.chunks]
+    parts = [
+        _field_sums(kind, tiles.mesh, setting, chunk, jnp.asarray(filled, dtype=jnp.int32))
+        for chunk, filled in zip(tiles.chunks, tiles.filled, strict=True)
+    ]
     sums = _on_host(parts)
     scale = _column_scale(kind, parameters, tiles)
     return AngleGrams(

@@ -84,13 +84,13 @@ def square_root(hessian: FloatArray) -> FloatArray:
     return np.asarray((np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T) * norm)
 
 
-def predicted_decrease(
+def gauss_newton_step(
     hessian: FloatArray,
     gradient: FloatArray,
     room_below: FloatArray,
     room_above: FloatArray,
-) -> float:
-    """Return the chi2 decrease that one undamped Gauss-Newton step within bounds predicts.
+) -> tuple[FloatArray, float]:
+    """Return one undamped Gauss-Newton step within bounds and the chi2 decrease it predicts.
 
     Parameters
     ----------
@@ -104,12 +104,11 @@ def predicted_decrease(
     The expected distance to the minimum of MINUIT, r^T J (J^T J)^-1 J^T r. Directions without
     any sensitivity cannot decrease chi2 and are left out.
     """
-    if len(gradient) == 0:
-        return 0.0
+    full = np.zeros(len(gradient))
     norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     live = norm > 0.0
     if not np.any(live):
-        return 0.0
+        return full, 0.0
     norm = norm[live]
     unit = hessian[np.ix_(live, live)] / np.outer(norm, norm)
     slope = gradient[live] / norm
@@ -123,4 +122,5 @@ def predicted_decrease(
         tiny = 1e-300
         box = (np.minimum(lower, -tiny), np.maximum(upper, tiny))
         step = optimize.lsq_linear(root, target, bounds=box, method="bvls").x
-    return float(max(0.0, -(2.0 * slope @ step + step @ unit @ step)))
+    full[live] = step / norm
+    return full, float(max(0.0, -(2.0 * slope @ step + step @ unit @ step)))

@@ -45,9 +45,16 @@ def dataset_sigma(dataset: Dataset) -> FloatArray:
 
 
 def build_objective(
-    dataset: Dataset, problem: FitProblem, sigma: FloatArray, frames: IndexArray | None = None
+    dataset: Dataset,
+    problem: FitProblem,
+    sigma: FloatArray,
+    frames: IndexArray | None = None,
+    like: Objective | None = None,
 ) -> Objective:
     """Pack the data (or the pairs of some frames) and set up the reduced problem.
+
+    With `like`, the objective of the whole dataset, the pairs of some frames run the code that
+    is compiled for the whole.
 
     Raises
     ------
@@ -70,7 +77,7 @@ def build_objective(
     names = names_of(problem.mode)
     start = start_values(problem)
     return Objective(
-        tiles=pack(dataset, frames=frames),
+        tiles=pack(dataset, frames=frames, like=None if like is None else like.tiles),
         kind=PassKind(problem.mode, problem.convention, weight=PairWeight(problem.solver.loss)),
         scaling=scaling_model(
             problem.per_angle_mode,

@@ -22,13 +22,18 @@ from homodyne_cli.core.scaling import (
     column_norm_scale,
     condition_number,
     effective_ratio,
-    predicted_decrease,
+    gauss_newton_step,
 )
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.models import FloatArray, IterationRecord, SolverOptions
+from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.results import IterationRecord
 
 #: SciPy counts trial steps, the config counts iterations; a stuck trust region ends here.
 _TRIALS_PER_ITERATION = 20
+
+#: What `scipy.optimize.least_squares` returns when its callback stops it, and what a descent
+#: returns whose scale no longer balances the columns.
+MAX_ITERATIONS, STALE = -2, -3
 
 OnIteration = Callable[[IterationRecord], None]
 
@@ -45,14 +50,22 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Descent:
-    """What one run of the trust region found; `status` is SciPy's, -2 is max_iterations."""
+    """What one run of the trust region found; `status` is SciPy's, -2 is max_iterations.
+
+    `at` is the pass at `x`.
+    """
 
     x: FloatArray
-    chi2: float
+    at: Projection
     x_scale: FloatArray
     status: int
     evaluations: int
     history: tuple[IterationRecord, ...]
+
+    @property
+    def chi2(self) -> float:
+        """Cost at the end."""
+        return self.at.chi2
 
     @property
     def iterations(self) -> int:
@@ -74,27 +87,60 @@ class Descent:
 
 def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:
     """Return the chi2 decrease that the next Gauss-Newton step within bounds predicts."""
-    return predicted_decrease(
+    return step_at(found, x, bracket)[1]
+
+
+def step_at(found: Projection, x: FloatArray, bracket: Bracket) -> tuple[FloatArray, float]:
+    """Return the next Gauss-Newton step within bounds and the chi2 decrease it predicts."""
+    return gauss_newton_step(
         found.reduced_hessian(), found.gradient, x - bracket.lower, bracket.upper - x
+    )
+
+
+def describe_point(
+    found: Projection, x: FloatArray, bracket: Bracket, x_scale: FloatArray, *, log_norms: bool
+) -> IterationRecord:
+    """Record the pass at `x`; the caller numbers and times it."""
+    hessian = found.reduced_hessian()
+    norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    return IterationRecord(
+        iteration=0,
+        chi2=found.chi2,
+        edm=edm_at(found, x, bracket),
+        step_norm=0.0,
+        seconds=0.0,
+        column_norms=dict(zip(bracket.names, norms.tolist(), strict=True)) if log_norms else {},
+        condition=condition_number(hessian, x_scale),
+        effective_ratio=effective_ratio(norms, x_scale),
     )
 
 
 class _Trace:
     """Remembers the last derivatives and records accepted steps of one descent."""
 
-    def __init__(self, objective: Objective, bracket: Bracket, *, log_norms: bool) -> None:
+    def __init__(
+        self, objective: Objective, bracket: Bracket, *, log_norms: bool, eager: bool
+    ) -> None:
         self._objective = objective
         self._bracket = bracket
         self._log_norms = log_norms
+        self._eager = eager
         self._started = time.perf_counter()
         self._last: tuple[FloatArray, Projection] | None = None
         self.evaluations = 0
         self.history: list[IterationRecord] = []
         self.x_scale = np.ones(len(bracket.names))
 
+    @property
+    def ratio(self) -> float:
+        """Effective ratio at the last accepted point."""
+        return self.history[-1].effective_ratio
+
     def cost(self, x: FloatArray) -> float:
         if self._last is not None and np.array_equal(self._last[0], x):
             return self._last[1].chi2
+        if self._eager:
+            return self.derivatives(x).chi2
         self.evaluations += 1
         return self._objective.cost(x)[0]
 
@@ -109,19 +155,12 @@ class _Trace:
     def record(self, x: FloatArray, step_norm: float) -> IterationRecord:
         """Describe the accepted point `x`."""
         found = self.derivatives(x)
-        hessian = found.reduced_hessian()
-        norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-        entry = IterationRecord(
+        point = describe_point(found, x, self._bracket, self.x_scale, log_norms=self._log_norms)
+        entry = replace(
+            point,
             iteration=len(self.history),
-            chi2=found.chi2,
-            edm=edm_at(found, x, self._bracket),
             step_norm=step_norm,
             seconds=time.perf_counter() - self._started,
-            column_norms=dict(zip(self._bracket.names, norms.tolist(), strict=True))
-            if self._log_norms
-            else {},
-            condition=condition_number(hessian, self.x_scale),
-            effective_ratio=effective_ratio(norms, self.x_scale),
         )
         self.history.append(entry)
         return entry
@@ -149,6 +188,9 @@ def descend(
     bracket: Bracket,
     coordinates: Coordinates,
     notify: OnIteration | None = None,
+    *,
+    eager: bool = False,
+    stale: float = np.inf,
 ) -> Descent:
     """Run the trust region once from the bracket's start.
 
@@ -156,13 +198,19 @@ def descend(
     ----------
     notify
         Called with the start and after every accepted step.
+    eager
+        Take derivatives with every trial step. Near the minimum nearly every step is accepted,
+        and the cost-only pass before it would be wasted.
+    stale
+        Stop (status ``STALE``) at a point where the effective ratio exceeds this.
 
     Raises
     ------
     ConfigError
         If ``x_scale: config`` is asked for without a map.
     """
-    trace = _Trace(objective, bracket, log_norms=options.diagnostics.log_jacobian_norms)
+    log_norms = options.diagnostics.log_jacobian_norms
+    trace = _Trace(objective, bracket, log_norms=log_norms, eager=eager)
     scale = trace.x_scale = _choose_scale(options, trace, bracket)
     u0 = coordinates.to_u(bracket.start)
     shift = (options.trust_region_scale - 1.0) * u0
@@ -192,7 +240,7 @@ def descend(
         x = physical(intermediate_result.x)
         if not np.array_equal(x, previous[0]):
             tell(x)
-        if intermediate_result.nit >= options.max_iterations:
+        if intermediate_result.nit >= options.max_iterations or trace.ratio > stale:
             raise StopIteration
 
     tell(bracket.start)
@@ -210,11 +258,12 @@ def descend(
         callback=each_iteration,
     )
     x = physical(np.asarray(answer.x))
+    interrupted = int(answer.status) == MAX_ITERATIONS and trace.ratio > stale
     return Descent(
         x=x,
-        chi2=trace.derivatives(x).chi2,
+        at=trace.derivatives(x),
         x_scale=scale,
-        status=int(answer.status),
+        status=STALE if interrupted else int(answer.status),
         evaluations=trace.evaluations,
         history=tuple(trace.history),
     )

@@ -1,13 +1,17 @@
-"""Starting points without a guess: a scrambled-Sobol search on decimated pairs.
+"""The global stage: a scrambled-Sobol search and coarse descents on decimated pairs.
 
 Pairs of a coarse set of frames keep every angle and exact integrals, so chi2 on them has the same
 minima at a fraction of the cost. Rates are drawn at the middle of the window, over the range in
 which the data could see them: decays between the whole window and one frame, phases between
-one radian over the window and one radian per frame.
+one radian over the window and one radian per frame. The best points, and the given start whatever
+its rank, are refined; the minima that cannot be told apart on so few pairs are refined again on
+more of them, and the best is where the fit on all pairs begins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,27 +21,53 @@ from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.solver import Bracket, Descent, descend
 from homodyne_cli.models import Dataset, FloatArray, IndexArray, SolverOptions
+from homodyne_cli.results import SearchReport
 
-_FRAMES = 50
+#: Frames of the search and of the second look.
+COARSE, MEDIUM = 50, 150
 _SCREENED = 256
 _REFINED = 8
 _REFINE_ITERATIONS = 40
+_REFINE_TOLERANCE = 1e-8
+#: Minima within this much chi2 of the best are one and the same minimum.
+_SAME = 1.0
+#: Minima within this much chi2 of the best on the coarse pairs deserve a second look, and at
+#: most so many of them.
+_CLOSE, _SECOND_LOOKS = 100.0, 3
+
+Decimate = Callable[[int], Objective]
 
 
 @dataclass(frozen=True)
 class Search:
-    """What the global stage found: the best point and the chi2 of every refined start."""
+    """What the global stage found.
+
+    Attributes
+    ----------
+    x
+        Where the fit on all pairs should begin.
+    origin
+        The starting point whose descent led there.
+    """
 
     x: FloatArray
-    chi2: tuple[float, ...]
+    origin: FloatArray
+    report: SearchReport
 
 
-def decimated_frames(n: int) -> IndexArray:
-    """Return up to 50 frame indices: half of them dense at the start, half over the window."""
-    if n <= _FRAMES:
+@dataclass(frozen=True)
+class _Refined:
+    origin: FloatArray
+    x: FloatArray
+    chi2: float
+
+
+def decimated_frames(n: int, count: int = COARSE) -> IndexArray:
+    """Return up to `count` frame indices: half of them dense at the start, half over the window."""
+    if n <= count:
         return np.arange(n)
-    early = np.unique(np.geomspace(1, n, _FRAMES // 2).astype(int)) - 1
-    spread = np.linspace(0, n - 1, _FRAMES - len(early) + 2).astype(int)
+    early = np.unique(np.geomspace(1, n, count // 2).astype(int)) - 1
+    spread = np.linspace(0, n - 1, count - len(early) + 2).astype(int)
     return np.unique(np.concatenate([early, spread]))
 
 
@@ -75,31 +105,76 @@ def draw_starts(dataset: Dataset, bracket: Bracket, count: int, seed: int) -> Fl
 
 def search(
     dataset: Dataset,
-    objective: Objective,
+    decimate: Decimate,
     options: SolverOptions,
     bracket: Bracket,
     coordinates: Coordinates,
     given: FloatArray | None,
 ) -> Search:
-    """Screen random starts on decimated pairs, refine the best, return the best of all.
+    """Screen random starts, refine the best, and look twice at minima that are close.
 
     Parameters
     ----------
-    objective
-        The reduced problem on decimated pairs.
+    decimate
+        Makes the reduced problem on so many frames.
     given
         A start that is refined whatever its rank, or None.
     """
+    coarse = decimate(COARSE)
     starts = draw_starts(dataset, bracket, _SCREENED, options.seed)
-    cost = np.array([objective.cost(x)[0] for x in starts])
+    # The pass with derivatives compiles on one core while the other screens.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        compiling = beside.submit(coarse.derivatives, starts[0])
+        cost = np.array([coarse.cost(x)[0] for x in starts])
+        compiling.result()
     keep = starts[np.argsort(cost)[: max(options.multi_start, _REFINED)]]
     if given is not None:
         keep = np.vstack([given, keep])
-    refine = replace(
-        options, max_iterations=_REFINE_ITERATIONS, x_scale="auto", trust_region_scale=1.0
+    refined = [_refine(coarse, options, bracket, coordinates, x, x) for x in keep]
+    minima = distinct_minima(refined)
+    best = minima[0]
+    chosen = best
+    if dataset.n_frames > MEDIUM:
+        medium = decimate(MEDIUM)
+        close = [m for m in minima[:_SECOND_LOOKS] if m.chi2 - best.chi2 < _CLOSE]
+        looks = [(_refine(medium, options, bracket, coordinates, m.x, m.origin), m) for m in close]
+        best, chosen = min(looks, key=lambda pair: pair[0].chi2)
+    others = [m.chi2 for m in minima if m is not chosen]
+    report = SearchReport(
+        screened=len(starts),
+        refined=len(keep),
+        reached=sum(abs(m.chi2 - chosen.chi2) < _SAME for m in refined),
+        chi2=chosen.chi2,
+        runner_up=min(others) if others else None,
+        n_points=coarse.tiles.n_points,
     )
-    found: list[Descent] = []
-    for x in keep:
-        found.append(descend(objective, refine, replace(bracket, start=x), coordinates))
-    best = min(found, key=lambda d: d.chi2)
-    return Search(best.x, tuple(d.chi2 for d in found))
+    return Search(best.x, best.origin, report)
+
+
+def _refine(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    coordinates: Coordinates,
+    x: FloatArray,
+    origin: FloatArray,
+) -> _Refined:
+    coarse = replace(
+        options,
+        max_iterations=_REFINE_ITERATIONS,
+        ftol=_REFINE_TOLERANCE,
+        xtol=_REFINE_TOLERANCE,
+        x_scale="auto",
+        trust_region_scale=1.0,
+    )
+    found: Descent = descend(objective, coarse, replace(bracket, start=x), coordinates, eager=True)
+    return _Refined(origin, found.x, found.chi2)
+
+
+def distinct_minima(refined: Sequence[_Refined]) -> list[_Refined]:
+    """Return one descent per minimum, the lowest first."""
+    minima: list[_Refined] = []
+    for found in sorted(refined, key=lambda m: m.chi2):
+        if not minima or found.chi2 - minima[-1].chi2 >= _SAME:
+            minima.append(found)
+    return minima

@@ -22,8 +22,8 @@ TILE = 50
 #: Tiles per step of the pass: a GPU wants large steps, a CPU small ones that stay in cache.
 STEP_TILES_ACCELERATOR = 16
 #: Most steps that one call of the pass scans on each device; larger data take several calls. Each
-#: call costs about 10 ms whatever it scans.
-CHUNK_STEPS = 128
+#: call costs a few ms whatever it scans.
+CHUNK_STEPS = 64
 
 
 class Steps(NamedTuple):
@@ -79,6 +79,8 @@ class PairTiles:
     t
         (n,) frame times, continued to the next power of two; `frames` (m,), continued likewise, are
         the indices into it that the tiles count.
+    filled
+        Of each chunk, the number of steps that hold tiles; the rest is never visited.
     moments
         Sums that do not depend on the parameters.
     mesh
@@ -86,6 +88,7 @@ class PairTiles:
     """
 
     chunks: tuple[Steps, ...]
+    filled: tuple[int, ...]
     t: FloatArray
     frames: IndexArray
     phi: FloatArray
@@ -137,6 +140,7 @@ def pack(
     *,
     frames: IndexArray | None = None,
     devices: list[jax.Device] | None = None,
+    like: PairTiles | None = None,
 ) -> PairTiles:
     """Cut a dataset into tiles and place them on the devices.
 
@@ -149,6 +153,9 @@ def pack(
         Frame indices to keep (a decimated set of pairs); None keeps all.
     devices
         Devices to spread over; None takes all of the default backend.
+    like
+        Tiles of the whole dataset, whose shapes the answer takes: a decimated set of pairs then
+        runs the code that is compiled for the whole.
     """
     devices = devices or jax.devices()
     index: IndexArray = np.arange(dataset.n_frames) if frames is None else frames
@@ -162,10 +169,13 @@ def pack(
     if dataset.sigma is not None and dataset.sigma.ndim == 3:
         weight = _blocks(_relative_weight(dataset, index), rows, columns, 0.0)
     mesh = Mesh(np.array(devices), ("devices",))
+    layout = _layout(len(rows), mesh, step_tiles, like)
+    n_frames = _size_class(len(index)) if like is None else len(like.frames)
     return PairTiles(
-        chunks=_spread(_Blocks(rows, columns, y, weight), mesh, step_tiles),
+        chunks=_spread(_Blocks(rows, columns, y, weight), mesh, layout),
+        filled=layout.filled,
         t=_continued(dataset.t),
-        frames=np.pad(index, (0, _size_class(len(index)) - len(index)), mode="edge"),
+        frames=np.pad(index, (0, n_frames - len(index)), mode="edge"),
         phi=dataset.phi,
         q=dataset.q,
         gap=0.0 if dataset.gap is None else dataset.gap,
@@ -191,35 +201,53 @@ def _continued(t: FloatArray) -> FloatArray:
     return np.concatenate([t, t[-1] + (t[-1] - t[-2]) * np.arange(1, extra + 1)])
 
 
-def _spread(tiles: _Blocks, mesh: Mesh, step_tiles: int) -> tuple[Steps, ...]:
+@dataclass(frozen=True)
+class _Layout:
+    """How tiles are cut into chunks: steps per chunk, tiles per step, steps that hold any."""
+
+    chunk_steps: int
+    step_tiles: int
+    filled: tuple[int, ...]
+
+
+def _layout(n_tiles: int, mesh: Mesh, step_tiles: int, like: PairTiles | None) -> _Layout:
+    per_round = mesh.devices.size * step_tiles
+    n_steps = -(-n_tiles // per_round)
+    if like is None:
+        chunk_steps = _step_class(-(-n_steps // -(-n_steps // CHUNK_STEPS)))
+    else:
+        chunk_steps = like.chunks[0].rows.shape[1]
+    filled = tuple(min(chunk_steps, n_steps - k) for k in range(0, n_steps, chunk_steps))
+    return _Layout(chunk_steps, step_tiles, filled)
+
+
+def _spread(tiles: _Blocks, mesh: Mesh, layout: _Layout) -> tuple[Steps, ...]:
     """Cut tiles (leading axis) into chunks and place them on the devices."""
     n_devices = mesh.devices.size
-    per_round = n_devices * step_tiles
-    n_steps = -(-len(tiles.rows) // per_round)
-    n_chunks = -(-n_steps // CHUNK_STEPS)
-    chunk_steps = _step_class(-(-n_steps // n_chunks))
-    per_chunk = chunk_steps * per_round
+    per_round = n_devices * layout.step_tiles
+    per_chunk = layout.chunk_steps * per_round
     sharding = NamedSharding(mesh, P("devices"))
 
-    def place(part: np.ndarray, fill: float) -> jax.Array:
-        full = np.concatenate(
-            [part, np.full((per_chunk - len(part), *part.shape[1:]), fill, part.dtype)]
-        )
-        split = full.reshape(chunk_steps, n_devices, step_tiles, *part.shape[1:]).swapaxes(0, 1)
+    def place(part: np.ndarray, filled: int, fill: float) -> jax.Array:
+        full = np.zeros((per_chunk, *part.shape[1:]), part.dtype)
+        full[: len(part)] = part
+        full[len(part) : filled * per_round] = fill
+        grouped = (layout.chunk_steps, n_devices, layout.step_tiles, *part.shape[1:])
+        split = full.reshape(grouped).swapaxes(0, 1)
         if part.ndim > 1:
             split = split.swapaxes(2, 3)
         placed: jax.Array = jax.device_put(split, sharding)
         return placed
 
     chunks = []
-    for start in range(0, len(tiles.rows), per_chunk):
-        part = slice(start, start + per_chunk)
-        weight = None if tiles.weight is None else place(tiles.weight[part], 0.0)
+    for k, filled in enumerate(layout.filled):
+        part = slice(k * per_chunk, (k + 1) * per_chunk)
+        weight = None if tiles.weight is None else place(tiles.weight[part], filled, 0.0)
         chunks.append(
             Steps(
-                place(tiles.rows[part], 0),
-                place(tiles.columns[part], 0),
-                place(tiles.y[part], np.nan),
+                place(tiles.rows[part], filled, 0),
+                place(tiles.columns[part], filled, 0),
+                place(tiles.y[part], filled, np.nan),
                 weight,
             )
         )

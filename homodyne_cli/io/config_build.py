@@ -294,6 +294,8 @@ def _solver(root: Root, source: Source) -> SolverOptions:
         x_scale_map=nlsq.x_scale_map,
         shear_transforms=_options(ShearTransforms, nlsq.shear_transforms),
         diagnostics=_options(DiagnosticsOptions, nlsq.diagnostics),
+        adaptive_x_scale=nlsq.adaptive_x_scale,
+        global_search=nlsq.global_search,
         multi_start=nlsq.multi_start,
         seed=nlsq.seed,
     )

@@ -121,6 +121,8 @@ def _nlsq(problem: FitProblem) -> Tree:
         "x_scale_map": None if solver.x_scale_map is None else dict(solver.x_scale_map),
         "shear_transforms": asdict(solver.shear_transforms),
         "diagnostics": asdict(solver.diagnostics),
+        "adaptive_x_scale": solver.adaptive_x_scale,
+        "global_search": solver.global_search,
         "multi_start": solver.multi_start,
         "seed": solver.seed,
     }

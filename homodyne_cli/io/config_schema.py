@@ -243,10 +243,19 @@ class NlsqSection(Section):
     )
     shear_transforms: ShearTransformsSection = ShearTransformsSection()
     diagnostics: DiagnosticsSection = DiagnosticsSection()
+    adaptive_x_scale: bool = Field(
+        default=_SOLVER.adaptive_x_scale,
+        description="Renew the scale wherever the fit moves out of balance.",
+    )
+    global_search: bool = Field(
+        default=_SOLVER.global_search,
+        description="Look for the best minimum on decimated pairs before the fit; start values "
+        "are one of its starts.",
+    )
     multi_start: Whole = Field(
         default=_SOLVER.multi_start,
         ge=0,
-        description="Number of additional starting points.",
+        description="Starts that the global search refines, if more than its own 8.",
         json_schema_extra=_as("integer >= 0, or {enable, n_starts, seed}"),
     )
     seed: Whole = Field(default=_SOLVER.seed, ge=0, description="Seed of the starting points.")

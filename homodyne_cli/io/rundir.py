@@ -20,15 +20,8 @@ import numpy as np
 
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.json_text import to_json
-from homodyne_cli.models import (
-    Config,
-    Dataset,
-    FitProblem,
-    FitResult,
-    FloatArray,
-    MapArray,
-    Seconds,
-)
+from homodyne_cli.models import Config, Dataset, FitProblem, FloatArray, MapArray
+from homodyne_cli.results import FitResult, Seconds
 
 MANIFEST = "manifest.json"
 _CHUNK_FRAMES = 250
@@ -266,6 +259,7 @@ def _convergence(result: FitResult, seconds: Seconds, record: RunRecord) -> dict
             "edm": result.edm,
         },
         "x_scale": {"mode": result.x_scale_mode, "values": result.x_scale},
+        "search": result.search,
         "history": result.history,
         "seconds": seconds,
         "device_info": {"device": record.device},

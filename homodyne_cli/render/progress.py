@@ -8,8 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from homodyne_cli.models import IterationRecord
 from homodyne_cli.render.numbers import format_number
+from homodyne_cli.results import IterationRecord
 
 
 class FitProgress:
@@ -51,7 +51,7 @@ class FitProgress:
         )
         if done == total:
             self._progress.start_task(self._fit)
-            self._progress.update(self._fit, visible=True, description="fit: first evaluation")
+            self._progress.update(self._fit, visible=True, description="fit: looking for a start")
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Show the last accepted step."""

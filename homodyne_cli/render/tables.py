@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.markup import escape
 from rich.table import Table
 
-from homodyne_cli.models import FitResult, FittedParameter, FloatArray, Resolved, Seconds
+from homodyne_cli.models import FloatArray, Resolved
 from homodyne_cli.render.numbers import (
     MISSING,
     format_count,
@@ -19,6 +19,7 @@ from homodyne_cli.render.numbers import (
     format_seconds,
     format_with_uncertainty,
 )
+from homodyne_cli.results import FitResult, FittedParameter, SearchReport, Seconds
 
 _LABELS = {
     "q": "q",
@@ -161,6 +162,23 @@ def scaling_table(
     return table
 
 
+def _searched(search: SearchReport | None) -> tuple[tuple[str, str], ...]:
+    """Say how the global stage came to its choice."""
+    if search is None:
+        return ()
+    reached = (
+        f"{search.reached} of {search.refined} refined starts (of {search.screened} looked at) "
+        "reached this minimum"
+    )
+    other = (
+        "no other minimum found"
+        if search.runner_up is None
+        else f"the next best has χ² {format_number(search.runner_up, 6)} against "
+        f"{format_number(search.chi2, 6)} on {format_count(search.n_points)} pairs"
+    )
+    return (("search", f"{reached}; {other}"),)
+
+
 def fit_summary(result: FitResult, seconds: Seconds) -> Table:
     """Show quality, convergence and where the time went."""
     table = plain_table("Fit", "", "", words=("",))
@@ -176,6 +194,7 @@ def fit_summary(result: FitResult, seconds: Seconds) -> Table:
         ("reduced χ²", format_number(result.reduced_chi2, 5)),
         ("χ² still to gain (EDM)", format_number(result.edm, 3)),
         ("iterations", f"{result.iterations} ({result.evaluations} evaluations)"),
+        *_searched(result.search),
         ("loss, x_scale", f"{result.loss}, {result.x_scale_mode}"),
         (
             "time",

@@ -7,14 +7,9 @@ import math
 
 import numpy as np
 
-from homodyne_cli.models import (
-    Bounds,
-    FitResult,
-    FittedParameter,
-    Resolved,
-    Seconds,
-)
+from homodyne_cli.models import Bounds, Resolved
 from homodyne_cli.parameters import BY_NAME, NAMES
+from homodyne_cli.results import FitResult, FittedParameter, Seconds
 from homodyne_cli.verdicts import CheckResult, Diagnosis
 
 NAN = math.nan

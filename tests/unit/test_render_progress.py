@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from homodyne_cli.models import IterationRecord
 from homodyne_cli.render.console import make_console
 from homodyne_cli.render.progress import FitProgress
+from homodyne_cli.results import IterationRecord
 from tests.unit.render_samples import Terminal
 
 

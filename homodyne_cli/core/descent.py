@@ -1,0 +1,109 @@
+"""From a start to the minimum: descents whose scale is refreshed, then Gauss-Newton to the end.
+
+SciPy stops where chi2 falls by less than ftol of itself, which with ten million pairs is a few
+hundredths of an uncertainty short of the minimum. A few undamped Gauss-Newton steps, each taken
+only if it brings the expected distance to the minimum (EDM) down, go the rest of the way, so that
+the answer does not depend on the path that led there.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from homodyne_cli.core.coordinates import Coordinates
+from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.solver import (
+    MAX_ITERATIONS,
+    STALE,
+    Bracket,
+    Descent,
+    OnIteration,
+    descend,
+    describe_point,
+    step_at,
+)
+from homodyne_cli.models import SolverOptions
+
+#: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
+#: parameter moved by 0.3 of its uncertainty costs 0.1.
+EDM_CONVERGED = 0.1
+#: Largest ratio of scaled column norms that counts as balanced (reference document).
+BALANCED = 10.0
+#: A millionth of an uncertainty, squared: nothing is left to gain.
+_EDM_NOTHING = 1e-12
+_POLISHING_STEPS = 4
+_ROUNDS = 20
+
+
+def go_down(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    moves: Coordinates,
+    notify: OnIteration | None,
+    *,
+    eager: bool,
+) -> Descent:
+    """Run the trust region to the minimum.
+
+    With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
+    stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale`` the scale
+    is renewed wherever the fit moves out of balance, whatever it was at the start.
+    """
+    stale = BALANCED if options.adaptive_x_scale else np.inf
+    found = descend(objective, options, bracket, moves, notify, eager=eager, stale=stale)
+    renew = replace(options, x_scale="auto", trust_region_scale=1.0)
+    again = options.x_scale == "auto"
+    for _ in range(_ROUNDS):
+        left = options.max_iterations - found.iterations
+        ended = found.history[-1]
+        early = ended.effective_ratio > BALANCED or ended.edm >= EDM_CONVERGED
+        once_more = again and found.status > 0 and early
+        if found.status == STALE and left < 1:
+            return replace(found, status=MAX_ITERATIONS)
+        if left < 1 or not (once_more or found.status == STALE):
+            break
+        again = again and not once_more
+        onward = replace(bracket, start=found.x)
+        rest = replace(renew, max_iterations=left)
+        found = descend(objective, rest, onward, moves, notify, eager=eager, stale=stale).after(
+            found
+        )
+    return _polish(objective, options, bracket, found, notify)
+
+
+def _polish(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    found: Descent,
+    notify: OnIteration | None,
+) -> Descent:
+    """Go on by Gauss-Newton steps while the EDM falls; a fit that stopped early stays as it is."""
+    if found.status <= 0 or found.history[-1].edm >= EDM_CONVERGED:
+        return found
+    started = time.perf_counter()
+    log_norms = options.diagnostics.log_jacobian_norms
+    for _ in range(min(_POLISHING_STEPS, options.max_iterations - found.iterations)):
+        last = found.history[-1]
+        if last.edm < _EDM_NOTHING:
+            break
+        step, _ = step_at(found.at, found.x, bracket)
+        x = np.clip(found.x + step, bracket.lower, bracket.upper)
+        at = objective.derivatives(x)
+        entry = replace(
+            describe_point(at, x, bracket, found.x_scale, log_norms=log_norms),
+            iteration=last.iteration + 1,
+            step_norm=float(np.linalg.norm(step / found.x_scale)),
+            seconds=last.seconds + time.perf_counter() - started,
+        )
+        found = replace(found, evaluations=found.evaluations + 1)
+        if entry.edm >= last.edm:
+            break
+        found = replace(found, x=x, at=at, history=(*found.history, entry))
+        if notify is not None:
+            notify(entry)
+    return found

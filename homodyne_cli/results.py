@@ -1,0 +1,153 @@
+"""What a fit found: parameters, uncertainties, the path of the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from homodyne_cli.models import Bounds, FloatArray
+from homodyne_cli.parameters import (
+    AnalysisMode,
+    Convention,
+    Loss,
+    PerAngleMode,
+    XScaleMode,
+)
+
+
+@dataclass(frozen=True)
+class FittedParameter:
+    """One parameter after the fit; `uncertainty` is NaN where the data give none."""
+
+    name: str
+    value: float
+    uncertainty: float
+    unit: str
+    initial: float
+    bounds: Bounds
+    at_bound: bool
+    fixed: bool
+    unmoved: bool
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """One accepted step of the optimiser; iteration 0 is the start.
+
+    `step_norm` is the length of the step in units of x_scale, `condition` that of the scaled
+    Jacobian. `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
+    """
+
+    iteration: int
+    chi2: float
+    edm: float
+    step_norm: float
+    seconds: float
+    condition: float = float("nan")
+    effective_ratio: float = float("nan")
+    column_norms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """How the global stage chose the start of the fit, on decimated pairs.
+
+    Attributes
+    ----------
+    screened, refined
+        Points at which chi2 was looked at, and descents made from the best of them (and from
+        the given start).
+    reached
+        Descents that ended in the minimum that was chosen.
+    chi2, runner_up
+        Of the minimum chosen and of the next best one (None if there is no other).
+    n_points
+        Pairs that these chi2 are over.
+    """
+
+    screened: int
+    refined: int
+    reached: int
+    chi2: float
+    runner_up: float | None
+    n_points: int
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit found.
+
+    Attributes
+    ----------
+    parameters
+        In table order.
+    contrast, offset, contrast_uncertainty, offset_uncertainty
+        (n_phi,) each.
+    sigma
+        (n_phi,) noise used (root mean square where the file gives a map).
+    chi2, reduced_chi2, n_points, degrees_of_freedom
+        chi2 = sum (r/sigma)^2 over fitted pairs i < j (the robust cost x 2 for other losses).
+    edm
+        Chi2 decrease that one more undamped Gauss-Newton step within bounds predicts.
+    status, message, converged
+        Optimiser's status code, its meaning in words, and the verdict with EDM taken in.
+    covariance
+        (p, p) of the free parameters named by `covariance_names`; the contrast and offset
+        directions are projected out, not held.
+    undetermined
+        Sentences naming combinations of parameters that the data do not determine.
+    x_scale
+        Scale used per free parameter.
+    search
+        What the global stage found; None where the fit went down from the given start alone.
+    """
+
+    mode: AnalysisMode
+    convention: Convention
+    per_angle_mode: PerAngleMode
+    parameters: tuple[FittedParameter, ...]
+    contrast: FloatArray
+    offset: FloatArray
+    contrast_uncertainty: FloatArray
+    offset_uncertainty: FloatArray
+    sigma: FloatArray
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    degrees_of_freedom: int
+    edm: float
+    status: int
+    message: str
+    converged: bool
+    iterations: int
+    evaluations: int
+    covariance: FloatArray
+    covariance_names: tuple[str, ...]
+    undetermined: tuple[str, ...]
+    x_scale: Mapping[str, float]
+    x_scale_mode: XScaleMode
+    history: tuple[IterationRecord, ...]
+    loss: Loss = "linear"
+    search: SearchReport | None = None
+
+    def value(self, name: str) -> float:
+        """Return the fitted value of a parameter."""
+        return next(p.value for p in self.parameters if p.name == name)
+
+    @property
+    def values(self) -> FloatArray:
+        """(p,) fitted values in table order."""
+        return np.array([p.value for p in self.parameters])
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the wall-clock time of a fit went."""
+
+    load: float
+    compile: float
+    fit: float
+    save: float
+    total: float
