@@ -19,7 +19,7 @@ from tests.problems import make_problem
 
 DATA = make_dataset(200, 3, seed=11)
 #: Passes over all pairs that a fit with the global stage may take (docs/performance.md).
-DERIVATIVE_PASSES, COST_PASSES = 8, 2
+DERIVATIVE_PASSES, COST_PASSES = 16, 2
 #: Five of the seven are untouched start values; plain descents from here end elsewhere.
 QUOTED = (400.758, -0.014, -0.674271, 0.003, -0.909, 0.0, -0.0452923)
 
