@@ -14,6 +14,14 @@ from typing import Annotated, Literal, Self
 
 import typer
 
+from homodyne_cli.cli.completers import (
+    config_keys,
+    configs,
+    data_files,
+    fix_files,
+    parameter_names,
+    run_directories,
+)
 from homodyne_cli.errors import HomodyneError
 from homodyne_cli.parameters import AnalysisMode, XScaleMode
 
@@ -40,11 +48,19 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-ConfigFile = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG")]
-RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN_DIR")]
+ConfigFile = Annotated[
+    Path, typer.Argument(help="YAML config.", metavar="CONFIG", autocompletion=configs)
+]
+RunDirectory = Annotated[
+    Path, typer.Argument(help="Run directory.", metavar="RUN_DIR", autocompletion=run_directories)
+]
 GapConfig = Annotated[
     Path | None,
-    typer.Option("--config", help="Config to take the gap from, for homodyne 2.x runs."),
+    typer.Option(
+        "--config",
+        help="Config to take the gap from, for homodyne 2.x runs.",
+        autocompletion=configs,
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -55,7 +71,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 def root(
     context: typer.Context,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Same as 'homodyne fit CONFIG'.")
+        Path | None,
+        typer.Option("--config", help="Same as 'homodyne fit CONFIG'.", autocompletion=configs),
     ] = None,
     method: Annotated[
         Literal["nlsq"], typer.Option("--method", help="Only 'nlsq' (with --config).")
@@ -125,14 +142,26 @@ def fit(
     ] = None,
     override: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one config key."),
+        typer.Option(
+            "--set",
+            metavar="KEY.PATH=VALUE",
+            help="Override one config key.",
+            autocompletion=config_keys,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Data file to fit, instead of the config's.", autocompletion=data_files),
     ] = None,
     x_scale: Annotated[
         XScaleMode | None, typer.Option("--x-scale", help="How parameters are scaled.")
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="Config whose initial values are the truth, shown beside the fit."),
+        typer.Option(
+            help="Config whose initial values are the truth, shown beside the fit.",
+            autocompletion=configs,
+        ),
     ] = None,
     global_search: Annotated[
         bool | None,
@@ -157,6 +186,7 @@ def fit(
         config=config,
         output=output,
         overrides=tuple(override or ()),
+        data=data,
         x_scale=x_scale,
         truth=truth,
         as_json=as_json,
@@ -180,7 +210,11 @@ def diagnose(
     ] = 10.0,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Baseline parameters; default D0,D_offset,phi0."),
+        typer.Option(
+            metavar="NAME,...",
+            help="Baseline parameters; default D0,D_offset,phi0.",
+            autocompletion=parameter_names,
+        ),
     ] = None,
     measure: Annotated[
         Literal["gradient", "sensitivity"], typer.Option(help="What the map is built from.")
@@ -204,7 +238,12 @@ def diagnose(
 )
 def apply_scale(
     config: ConfigFile,
-    fix: Annotated[Path, typer.Argument(help="What 'homodyne diagnose -o' wrote.", metavar="FIX")],
+    fix: Annotated[
+        Path,
+        typer.Argument(
+            help="What 'homodyne diagnose -o' wrote.", metavar="FIX", autocompletion=fix_files
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File to write; the config is left alone."),
@@ -229,21 +268,25 @@ def apply_scale(
 def verify(
     run: RunDirectory,
     baseline: Annotated[
-        Path | None, typer.Option(help="Older run of the same data to compare with.")
+        Path | None,
+        typer.Option(
+            help="Older run of the same data to compare with.", autocompletion=run_directories
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML page to write, readable offline.", metavar="FILE")
     ] = None,
     config: GapConfig = None,
+    force: Force = False,
     strict: Annotated[bool, typer.Option("--strict", help="A warning fails as well.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No lag profiles.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a fit against the validation checklist."""
-    from homodyne_cli.cli.verify import run_verify
+    from homodyne_cli.cli.verify import VerifyRequest, run_verify
 
-    raise typer.Exit(
-        run_verify(
-            run, baseline=baseline, config=config, strict=strict, quiet=quiet, as_json=as_json
-        )
-    )
+    request = VerifyRequest(run, baseline, report, config, force, strict, quiet, as_json)
+    raise typer.Exit(run_verify(request))
 
 
 class _ErrorsToMessages:

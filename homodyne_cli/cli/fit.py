@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Mapping
@@ -45,6 +46,7 @@ class FitRequest:
     config: Path
     output: Path | None
     overrides: tuple[str, ...]
+    data: Path | None
     x_scale: XScaleMode | None
     truth: Path | None
     as_json: bool
@@ -67,13 +69,7 @@ class Finished:
 def run_fit(request: FitRequest) -> int:
     """Fit, write the run directory, show the result; return the exit code."""
     started = time.perf_counter()
-    overrides = request.overrides
-    if request.x_scale is not None:
-        overrides = (*overrides, f"optimization.nlsq.x_scale={request.x_scale}")
-    if request.global_search is not None:
-        switch = "true" if request.global_search else "false"
-        overrides = (*overrides, f"optimization.nlsq.global_search={switch}")
-    config = load_config(request.config, overrides)
+    config = load_config(request.config, _overrides(request))
     truth = None if request.truth is None else _truth(request.truth)
     target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
     check_output(target, force=request.force)
@@ -130,6 +126,21 @@ def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
     text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
     source = Resolved(text, "estimated from neighbouring pairs at equal lag")
     return replace(dataset, provenance={**dataset.provenance, "sigma": source})
+
+
+def _overrides(request: FitRequest) -> tuple[str, ...]:
+    """Return the config keys that options set; they win over ``--set``."""
+    overrides = request.overrides
+    if request.data is not None:
+        # A JSON string is YAML whatever characters the path has.
+        place = json.dumps(str(request.data.absolute()))
+        overrides = (*overrides, f"experimental_data.file_path={place}")
+    if request.x_scale is not None:
+        overrides = (*overrides, f"optimization.nlsq.x_scale={request.x_scale}")
+    if request.global_search is not None:
+        switch = "true" if request.global_search else "false"
+        overrides = (*overrides, f"optimization.nlsq.global_search={switch}")
+    return overrides
 
 
 def _record(request: FitRequest, config: Config) -> RunRecord:

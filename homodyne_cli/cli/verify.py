@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from homodyne_cli.cli.diagnose import configured_gap
 from homodyne_cli.core.checks import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.diagnosis import diagnose, problem_of
-from homodyne_cli.core.lag_profile import lag_profiles
+from homodyne_cli.core.lag_profile import LagProfiles, lag_profiles
 from homodyne_cli.core.model_maps import fitted_maps
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import hold
 from homodyne_cli.core.setup import build_objective, dataset_sigma
+from homodyne_cli.errors import OutputError
+from homodyne_cli.io.atomic import write_bytes_atomic
 from homodyne_cli.io.json_text import to_json
 from homodyne_cli.io.read_run import read_run
 from homodyne_cli.parameters import names_of
 from homodyne_cli.render.bars import lag_profile
-from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain
+from homodyne_cli.render.report import report_page
 from homodyne_cli.render.tables_checks import checks_table
 from homodyne_cli.verdicts import CheckResult, Run
 
@@ -27,34 +32,58 @@ _PROFILE_HEIGHT = 14
 _PROFILES_SHOWN = 3
 
 
-def run_verify(
-    directory: Path,
-    *,
-    baseline: Path | None,
-    config: Path | None,
-    strict: bool,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
-    from homodyne_cli.cli.diagnose import configured_gap
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What the command line asks for."""
 
-    gap = configured_gap(config)
-    run = read_run(directory, gap)
-    older = None if baseline is None else read_run(baseline, gap)
+    run: Path
+    baseline: Path | None
+    report: Path | None
+    config: Path | None
+    force: bool
+    strict: bool
+    quiet: bool
+    as_json: bool
+
+
+def run_verify(request: VerifyRequest) -> int:
+    """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
+    if request.report is not None and request.report.exists() and not request.force:
+        raise OutputError(
+            f"{request.report}: exists already", hint="choose another --report, or --force"
+        )
+    gap = configured_gap(request.config)
+    run = read_run(request.run, gap)
+    older = None if request.baseline is None else read_run(request.baseline, gap)
     inputs = check_inputs(run, older)
     checks = run_checks(inputs)
-    bad = ("fail", "warn") if strict else ("fail",)
+    bad = ("fail", "warn") if request.strict else ("fail",)
     passed = not any(c.status in bad for c in checks)
-    if as_json:
+    profiles = lag_profiles(run.dataset, inputs.fitted, inputs.sigma)
+    if request.report is not None:
+        page = report_page(run, checks, profiles, inputs.fitted, inputs.sigma, passed=passed)
+        write_bytes_atomic(request.report, page.encode("utf-8"))
+    if request.as_json:
         sys.stdout.write(to_json(_summary(run, checks, passed)) + "\n")
-        return 0 if passed else FAILED
+    else:
+        _show(request, run, checks, profiles, passed=passed)
+    return 0 if passed else FAILED
+
+
+def _show(
+    request: VerifyRequest,
+    run: Run,
+    checks: tuple[CheckResult, ...],
+    profiles: LagProfiles,
+    *,
+    passed: bool,
+) -> None:
     console = make_console()
     print_plain(console, f"{run.directory}: {run.mode}, convention {run.convention}")
     for note in run.notes:
         print_plain(console, f"Note: {note}")
-    if not quiet:
-        for chart in _profiles(run, inputs.fitted, min(console.width, 100), is_ascii(console)):
+    if not request.quiet:
+        for chart in _charts(run, profiles, min(console.width, 100), is_ascii(console)):
             print_plain(console, chart + "\n")
     console.print(checks_table(checks))
     print_plain(
@@ -62,7 +91,8 @@ def run_verify(
         "All checks pass." if passed else "Not all checks pass.",
         style="green" if passed else "bold red",
     )
-    return 0 if passed else FAILED
+    if request.report is not None:
+        print_note(make_console(stderr=True), f"Wrote {request.report}")
 
 
 def check_inputs(run: Run, older: Run | None) -> CheckInputs:
@@ -107,9 +137,8 @@ def _baseline(run: Run, older: Run) -> BaselineFit:
     return BaselineFit(name, _held_chi2(objective, older))
 
 
-def _profiles(run: Run, fitted: np.ndarray, width: int, ascii_only: bool) -> list[str]:
+def _charts(run: Run, profiles: LagProfiles, width: int, ascii_only: bool) -> list[str]:
     """Draw lag profiles of up to three angles, spread over those measured."""
-    profiles = lag_profiles(run.dataset, fitted, dataset_sigma(run.dataset))
     count = min(_PROFILES_SHOWN, run.dataset.n_phi)
     chosen = np.unique(np.linspace(0, run.dataset.n_phi - 1, count).astype(int))
     return [

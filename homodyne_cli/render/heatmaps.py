@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -85,14 +86,39 @@ def save_heatmaps(
         Side of the drawn maps; larger ones are averaged in blocks.
     """
     page = _Page(t, _block_size(len(t), max_pixels))
-    paths = []
-    for a, name in enumerate(file_names(phi)):
-        data, fit = displayed(c2[a], max_pixels), displayed(fitted[a], max_pixels)
-        residual = displayed((c2[a] - fitted[a]) / sigma[a], max_pixels)
-        path = directory / name
-        page.draw(path, f"phi = {phi[a]:.2f}°", data, fit, residual)
-        paths.append(path)
+    paths = [directory / name for name in file_names(phi)]
+    for a, path in enumerate(paths):
+        maps = _three_maps(c2[a], fitted[a], float(sigma[a]), max_pixels)
+        page.draw(path, f"phi = {phi[a]:.2f}°", *maps)
     return paths
+
+
+def heatmap_pages(
+    phi: FloatArray,
+    t: FloatArray,
+    c2: MapArray,
+    fitted: MapArray,
+    sigma: FloatArray,
+    *,
+    max_pixels: int = 400,
+) -> list[bytes]:
+    """Return what `save_heatmaps` would write, one PNG image per angle."""
+    page = _Page(t, _block_size(len(t), max_pixels))
+    images = []
+    for a, angle in enumerate(phi):
+        image = BytesIO()
+        maps = _three_maps(c2[a], fitted[a], float(sigma[a]), max_pixels)
+        page.draw(image, f"phi = {angle:.2f}°", *maps)
+        images.append(image.getvalue())
+    return images
+
+
+def _three_maps(
+    c2: np.ndarray, fitted: np.ndarray, sigma: float, max_pixels: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return data, fit and normalised residual of one angle as they are drawn."""
+    residual = displayed((c2 - fitted) / sigma, max_pixels)
+    return displayed(c2, max_pixels), displayed(fitted, max_pixels), residual
 
 
 class _Page:
@@ -127,7 +153,12 @@ class _Page:
         return [self._title, *(artist for panel in self._panels for artist in panel.changing())]
 
     def draw(
-        self, path: Path, title: str, data: np.ndarray, fit: np.ndarray, residual: np.ndarray
+        self,
+        target: Path | BytesIO,
+        title: str,
+        data: np.ndarray,
+        fit: np.ndarray,
+        residual: np.ndarray,
     ) -> None:
         low, high = _robust_range(np.concatenate([data.ravel(), fit.ravel()]))
         reach = max(abs(v) for v in _robust_range(residual.ravel()))
@@ -139,7 +170,7 @@ class _Page:
         for artist in self._changing():
             self._figure.draw_artist(artist)
         pixels = self._canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-        imsave(path, pixels, format="png", pil_kwargs={"compress_level": _COMPRESSION})
+        imsave(target, pixels, format="png", pil_kwargs={"compress_level": _COMPRESSION})
 
 
 class _Panel:
