@@ -37,3 +37,10 @@ demo: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.realistic
+
+.PHONY: docs completions
+docs: $(STAMP)
+	$(BIN)/python -m docs.generate docs
+
+completions: $(STAMP)
+	$(BIN)/python -m docs.generate completions

@@ -9,6 +9,7 @@ from typing import Literal
 
 from homodyne_cli.models import Bounds, Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode
+from homodyne_cli.results import IterationRecord
 
 Measure = Literal["gradient", "sensitivity"]
 CheckStatus = Literal["pass", "warn", "fail", "n/a"]
@@ -38,6 +39,8 @@ class Run:
         As the run reported them; `iterations` is -1 if unknown.
     notes
         What had to be assumed.
+    history
+        Steps of the optimiser; empty where the run does not record them.
     """
 
     directory: Path
@@ -62,6 +65,7 @@ class Run:
     covariance_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     loss: Loss = "linear"
+    history: tuple[IterationRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from homodyne_cli.io.read_run import read_run
 from homodyne_cli.io.scale_fix import MAP_PATH
 from homodyne_cli.io.yaml_place import block_lines
 from homodyne_cli.parameters import canonical_name
-from homodyne_cli.render.bars import log_bar_chart
+from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain
-from homodyne_cli.render.tables_checks import diagnosis_table
+from homodyne_cli.render.tables_checks import diagnosis_table, history_table
 from homodyne_cli.verdicts import Diagnosis, Measure, Run
 
 IMBALANCE = 1
+_CHART_HEIGHT = 18
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,17 @@ def _details(console: Console, run: Run, found: Diagnosis, baseline: str) -> Non
         print_plain(console, title, style="bold")
         chart = log_bar_chart(found.names, values.tolist(), width=width, ascii_only=ascii_only)
         print_plain(console, chart + "\n")
+    if len(run.history) > 1 and run.history[0].column_norms:
+        console.print(history_table(run.history))
+        norms = {n: [s.column_norms.get(n, math.nan) for s in run.history] for n in run.free}
+        chart = iteration_chart(
+            norms,
+            title="log10 of the Jacobian's column norms",
+            width=width,
+            height=_CHART_HEIGHT,
+            ascii_only=ascii_only,
+        )
+        print_plain(console, "\n" + chart + "\n")
     if found.below_noise:
         print_plain(console, f"Below the noise floor: gradients of {', '.join(found.below_noise)}.")
     print_plain(console, f"Recommended map built from: {_rule(found)}.")

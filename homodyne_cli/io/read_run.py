@@ -14,9 +14,12 @@ from homodyne_cli.io.json_text import read_json_object
 from homodyne_cli.io.read_legacy_run import read_legacy_run
 from homodyne_cli.models import Bounds, Dataset, FloatArray, Resolved
 from homodyne_cli.parameters import BY_NAME, AnalysisMode, Convention, Loss, PerAngleMode
+from homodyne_cli.results import IterationRecord
 from homodyne_cli.verdicts import Run
 
 Tree = Mapping[str, object]
+
+_STEP_FIGURES = ("chi2", "edm", "step_norm", "seconds", "condition", "effective_ratio")
 
 
 def read_run(directory: Path, gap: float | None = None) -> Run:
@@ -107,7 +110,26 @@ def _own(home: Path) -> Run:
         covariance=matrix,
         covariance_names=tuple(str(n) for n in _list(covariance, "names", path)),
         loss=cast(Loss, _one_of(get_args(Loss), tree, "loss", path)),
+        history=_history(convergence),
     )
+
+
+def _history(convergence: Tree) -> tuple[IterationRecord, ...]:
+    steps = convergence.get("history")
+    rows = [cast(Tree, s) for s in steps if isinstance(s, dict)] if isinstance(steps, list) else []
+    return tuple(
+        IterationRecord(
+            iteration=int(number(row.get("iteration"))),
+            column_norms={n: number(v) for n, v in _norms(row).items()},
+            **{key: number(row.get(key)) for key in _STEP_FIGURES},
+        )
+        for row in rows
+    )
+
+
+def _norms(row: Tree) -> Tree:
+    norms = row.get("column_norms")
+    return cast(Tree, norms) if isinstance(norms, dict) else {}
 
 
 def _bounds(row: Tree, path: Path) -> Bounds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.cells import cell_len
@@ -182,3 +182,34 @@ def _curve_and_marks(
     text = str(figure.build().string(colorless=True))
     figure.clear()
     return "\n".join(row.rstrip() for row in text.splitlines())
+
+
+def iteration_chart(
+    series: Mapping[str, Sequence[float]], *, title: str, width: int, height: int, ascii_only: bool
+) -> str:
+    """Draw the logarithm of several quantities over iterations, each with a digit of its own.
+
+    Parameters
+    ----------
+    series
+        Values from iteration 0 on, by name; those that are not positive are left out.
+    title
+        First line; a line that names the digits follows.
+    """
+    import plotext
+
+    key = "  ".join(f"{k} {name}" for k, name in enumerate(series, start=1))
+    figure = plotext.figure
+    figure.clear()
+    plotext.terminal.limit(False, False)
+    figure.plot_size(width, max(height - 2, 6))
+    for k, values in enumerate(series.values(), start=1):
+        points = [(i, math.log10(v)) for i, v in enumerate(values) if math.isfinite(v) and v > 0.0]
+        if points:
+            x, y = (list(part) for part in zip(*points, strict=True))
+            figure.draw(figure.signal(x, y, marker=str(k)))
+    figure.label("iteration", "x")
+    text = str(figure.build().string(colorless=True))
+    figure.clear()
+    text = "\n".join([title, key, *(row.rstrip() for row in text.splitlines())])
+    return ascii_text(text) if ascii_only else text

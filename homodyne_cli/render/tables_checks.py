@@ -12,6 +12,7 @@ from rich.table import Table
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
 from homodyne_cli.render.tables import ByWidth, plain_table
+from homodyne_cli.results import IterationRecord
 from homodyne_cli.verdicts import CheckResult, CheckStatus, Diagnosis
 
 #: Columns from which the diagnosis fits into one table.
@@ -89,6 +90,16 @@ def _scale_cells(diagnosis: Diagnosis, k: int) -> tuple[str, ...]:
 
 def _ratio(part: float, whole: float) -> str:
     return format_digits(part / whole) if whole > 0.0 else MISSING
+
+
+def history_table(history: Sequence[IterationRecord]) -> Table:
+    """Show how chi2, EDM and conditioning went from step to step."""
+    figures = ("chi2", "EDM", "condition\nnumber", "effective\nratio", "step")
+    table = plain_table("Iterations", "iteration", *figures, right=("iteration", *figures))
+    for step in history:
+        row = (step.edm, step.condition, step.effective_ratio, step.step_norm)
+        table.add_row(str(step.iteration), f"{step.chi2:.8g}", *map(format_digits, row))
+    return table
 
 
 def verdict_markup(status: CheckStatus) -> str:

@@ -1,0 +1,1 @@
+complete --command homodyne --no-files --arguments "(env _HOMODYNE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) homodyne)" --condition "env _HOMODYNE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) homodyne"
