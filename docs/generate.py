@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +84,7 @@ def generated(kind: str) -> Mapping[Path, Callable[[], str]]:
     if kind == "docs":
         return {ROOT / "docs/cli.md": cli_reference, ROOT / "docs/config.md": config_page}
     return {
-        ROOT / "completions" / name: lambda shell=shell: completion_script(shell)
+        ROOT / "completions" / name: partial(completion_script, shell)
         for shell, name in SHELLS.items()
     }
 

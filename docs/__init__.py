@@ -1,0 +1,1 @@
+"""Documents, and the script that writes those derived from the program."""

@@ -1,0 +1,105 @@
+"""``verify`` as a user meets it: table, JSON, exit codes, baseline, report, streams."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from rich.cells import cell_len
+
+from homodyne_cli.io.read_run import read_run
+from tests.cli.conftest import homodyne
+from tests.legacy_run import write_legacy_run
+
+IDS = [
+    *("oscillations", "chi_squared", "uncertainties", "residuals"),
+    *("gradient_balance", "convergence", "physical"),
+]
+
+
+def test_json_follows_the_contract(experiment: Path) -> None:
+    done = homodyne("verify", "run", "--json", cwd=experiment)
+    answer = json.loads(done.stdout)
+    assert set(answer) == {"run_dir", "passed", "checks"}
+    assert [check["id"] for check in answer["checks"]] == IDS
+    assert all(
+        set(c) == {"id", "status", "value", "threshold", "message"} for c in answer["checks"]
+    )
+    statuses = {check["status"] for check in answer["checks"]}
+    assert statuses <= {"pass", "warn", "fail", "n/a"}
+    assert answer["passed"] == ("fail" not in statuses)
+    assert done.returncode == (0 if answer["passed"] else 1)
+
+
+def test_strict_fails_on_a_warning(experiment: Path) -> None:
+    """A run is its own baseline: nothing was gained, which is a warning."""
+    plain = homodyne("verify", "run", "--baseline", "run", "--json", cwd=experiment)
+    strict = homodyne("verify", "run", "--baseline", "run", "--strict", "--json", cwd=experiment)
+    status = {c["id"]: c["status"] for c in json.loads(plain.stdout)["checks"]}
+    assert status["chi_squared"] == "warn"
+    assert "fail" not in status.values()
+    assert (plain.returncode, strict.returncode) == (0, 1)
+
+
+def test_baseline_on_other_data_is_refused(experiment: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(experiment / "run", other)
+    with h5py.File(other / "fitted_data.h5", "r+") as file:
+        file["c2"][0, 3, 5] += 0.1
+    done = homodyne("verify", "run", "--baseline", str(other), "--json", cwd=experiment)
+    chi2 = json.loads(done.stdout)["checks"][1]
+    assert chi2["status"] == "warn"
+    assert "refused: it was fitted to other data" in chi2["message"]
+
+
+def test_report_is_one_page_that_needs_no_network(experiment: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = homodyne("verify", "run", "--report", str(page), "--quiet", cwd=experiment)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 2 * 3
+    assert "http" not in text
+    for name in (*IDS, "gamma_dot_t0", "contrast"):
+        assert name in text
+    again = homodyne("verify", "run", "--report", str(page), cwd=experiment)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    assert page.read_text(encoding="utf-8") == text
+    forced = homodyne("verify", "run", "--report", str(page), "--force", cwd=experiment)
+    assert forced.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "environment"),
+    [(80, {}), (200, {}), (80, {"PYTHONIOENCODING": "ascii"}), (80, {"NO_COLOR": "1"})],
+)
+def test_text_fits_its_terminal(experiment: Path, width: int, environment: dict[str, str]) -> None:
+    done = homodyne("verify", "run", cwd=experiment, COLUMNS=str(width), **environment)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[" not in done.stdout
+    assert all(cell_len(line) <= width for line in done.stdout.splitlines())
+    for check in IDS:
+        assert check in done.stdout
+    if environment.get("PYTHONIOENCODING"):
+        assert done.stdout.isascii()
+
+
+def test_run_of_homodyne_2_is_verified_with_its_own_model(experiment: Path, tmp_path: Path) -> None:
+    """Values of he2024 in a homodyne 2.x run: the other model leaves a pattern, and fails."""
+    run = read_run(experiment / "run")
+    values = np.array(list(run.values.values()))
+    folder = write_legacy_run(tmp_path / "old", run.dataset, values, run.contrast, run.offset)
+    done = homodyne("verify", str(folder), cwd=experiment)
+    assert done.returncode == 1, done.stderr
+    assert "convention homodyne-2" in done.stdout
+    assert "gap" in done.stdout
+
+
+def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    done = homodyne("verify", ".", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "not a run directory" in done.stderr

@@ -1,0 +1,56 @@
+"""Documents that follow from the program are fresh, and describe what it can say."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from docs.generate import ROOT, generated
+from homodyne_cli.core.diagnosis import verdict
+from homodyne_cli.verdicts import CheckStatus
+from tests.unit.render_samples import diagnosis
+
+VERDICTS = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
+PAGES = generated("docs")
+CHECKS = (
+    *("oscillations", "chi_squared", "uncertainties", "residuals"),
+    *("gradient_balance", "convergence", "physical"),
+)
+LINK = re.compile(r"\]\(([^)#:]+)\)|`(docs/[\w./-]+)`")
+
+
+@pytest.mark.parametrize("page", list(PAGES), ids=lambda p: p.name)
+def test_generated_pages_are_fresh(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == PAGES[page](), "run 'make docs'"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_is_described(check: str) -> None:
+    section = VERDICTS.split(f"### {check}\n")[1].split("###")[0]
+    assert "`fail`" in section
+    assert "`pass`" in section
+
+
+def test_every_status_is_explained() -> None:
+    for status in get_args(CheckStatus):
+        assert f"`{status}`" in VERDICTS
+
+
+def test_every_verdict_of_diagnose_is_explained() -> None:
+    for premature in (True, False):
+        for imbalance in (True, False):
+            state = dataclasses.replace(diagnosis(), premature=premature, imbalance=imbalance)
+            said = re.split(r" \(|,|\.", verdict(state)[0])[0]
+            assert f"**{said}" in VERDICTS
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))],
+                         ids=lambda p: p.name)  # fmt: skip
+def test_links_lead_somewhere(page: Path) -> None:
+    for relative, named in LINK.findall(page.read_text(encoding="utf-8")):
+        target = ROOT / named if named else page.parent / relative
+        assert target.exists(), f"{page.name}: {relative or named}"
