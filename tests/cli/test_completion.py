@@ -89,9 +89,10 @@ def test_tab_in_an_interactive_bash_completes_a_run(folder: Path) -> None:
         os.chdir(folder)
         os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
     try:
-        os.write(terminal, f"source {ROOT}/completions/homodyne.bash\n".encode())
-        os.write(terminal, b"echo homodyne > /dev/null\nhomodyne diagnose runs/sec\t")
-        assert b"runs/second" in _read_until(terminal, b"runs/second", seconds=30.0)
+        os.write(terminal, f"source {ROOT}/completions/homodyne.bash; echo rea''dy\n".encode())
+        assert b"ready\r\n> " in _read_until(terminal, b"ready\r\n> ", seconds=30.0)
+        os.write(terminal, b"homodyne diagnose runs/sec\t")
+        assert b"runs/second" in _read_until(terminal, b"runs/second", seconds=60.0)
     finally:
         os.write(terminal, b"\x03exit\n")
         os.close(terminal)
