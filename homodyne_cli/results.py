@@ -19,7 +19,10 @@ from homodyne_cli.parameters import (
 
 @dataclass(frozen=True)
 class FittedParameter:
-    """One parameter after the fit; `uncertainty` is NaN where the data give none."""
+    """One parameter after the fit; `uncertainty` is NaN where the data give none.
+
+    `uncertainty_hessian` is what independent noise in every pair would give.
+    """
 
     name: str
     value: float
@@ -30,6 +33,24 @@ class FittedParameter:
     at_bound: bool
     fixed: bool
     unmoved: bool
+    uncertainty_hessian: float = float("nan")
+
+
+@dataclass(frozen=True)
+class NoiseReport:
+    """What the residuals say about their noise.
+
+    Attributes
+    ----------
+    n_speckles
+        Effective number of speckles per angle whose fluctuations the fit sees; infinite where no
+        correlated noise is found.
+    white_share
+        Share of the residuals' variance that is independent from pair to pair.
+    """
+
+    n_speckles: float = float("inf")
+    white_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,14 +115,16 @@ class FitResult:
     status, message, converged
         Optimiser's status code, its meaning in words, and the verdict with EDM taken in.
     covariance
-        (p, p) of the free parameters named by `covariance_names`; the contrast and offset
-        directions are projected out, not held.
+        (p, p) of the free parameters named by `covariance_names`, correlated noise included; the
+        contrast and offset directions are projected out, not held.
     undetermined
         Sentences naming combinations of parameters that the data do not determine.
     x_scale
         Scale used per free parameter.
     search
         What the global stage found; None where the fit went down from the given start alone.
+    noise
+        Speckle and white noise in the residuals, which the uncertainties rest on.
     """
 
     mode: AnalysisMode
@@ -131,6 +154,7 @@ class FitResult:
     history: tuple[IterationRecord, ...]
     loss: Loss = "linear"
     search: SearchReport | None = None
+    noise: NoiseReport = NoiseReport()
 
     def value(self, name: str) -> float:
         """Return the fitted value of a parameter."""

@@ -181,6 +181,7 @@ def _summary(
             p.name: {
                 "value": p.value,
                 "uncertainty": p.uncertainty,
+                "uncertainty_hessian": p.uncertainty_hessian,
                 "unit": p.unit,
                 "at_bound": p.at_bound,
             }
@@ -190,6 +191,7 @@ def _summary(
         "offset": result.offset,
         "x_scale": result.x_scale,
         "search": result.search,
+        "noise": result.noise,
     }
 
 

@@ -3,7 +3,7 @@
 The covariance is the inverse of the full Gauss-Newton Hessian over parameters, contrast and
 offset: its parameter block is the inverse of the Schur complement, not of the parameter block.
 For a robust loss it is H^-1 V H^-1 with H the curvature of the cost and V the variance of its
-gradient.
+gradient; correlated noise adds its own part to V (see `speckle`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.speckle import SpeckleNoise
 from homodyne_cli.models import FloatArray
 
 #: Eigenvalues of the unit-diagonal Hessian below this are undetermined directions: the standard
@@ -74,6 +75,7 @@ def covariance(
     names: Sequence[str],
     widths: FloatArray,
     sandwich: tuple[FloatArray, FloatArray] | None = None,
+    correlated: SpeckleNoise | None = None,
 ) -> Covariance:
     """Invert the Hessian at the fit.
 
@@ -86,6 +88,8 @@ def covariance(
         inside them, even with all others known, is not determined.
     sandwich
         Curvature and score variance (k, k) of a robust fit.
+    correlated
+        Speckle noise, whose score variance is added to that of the white part.
     """
     p = len(names)
     curvature = at.hessian if sandwich is None else sandwich[0]
@@ -95,6 +99,8 @@ def covariance(
     dead = np.sqrt(np.maximum(np.diag(curvature)[:p], 0.0)) * widths < 1.0
     inverse, null = _scaled_inverse(curvature, np.flatnonzero(dead))
     full = inverse if sandwich is None else inverse @ sandwich[1] @ inverse
+    if correlated is not None:
+        full = correlated.white_scale * full + inverse @ correlated.score @ inverse
     variance_c = np.einsum(
         "ai,ij,aj->a", at.contrast_directions, full[p:, p:], at.contrast_directions
     )

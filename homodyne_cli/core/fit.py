@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from homodyne_cli.core.covariance import Covariance, covariance, describe_direct
 from homodyne_cli.core.descent import EDM_CONVERGED, go_down
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
 from homodyne_cli.core.solver import Bracket, Descent, OnIteration, edm_at
+from homodyne_cli.core.speckle import SpeckleNoise, speckle_noise
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.errors import ConfigError, FitError
 from homodyne_cli.models import Dataset, FitProblem, FloatArray
 from homodyne_cli.parameters import BY_NAME, names_of
-from homodyne_cli.results import FitResult, FittedParameter
+from homodyne_cli.results import FitResult, FittedParameter, NoiseReport
 
 _AT_BOUND = 1e-6
 _MESSAGES = {
@@ -73,7 +73,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
     if found is not None and problem.initial.values is None:
         bracket = replace(bracket, start=found.origin)
-    result = _result(problem, objective, bracket, descent)
+    result = _result(dataset, problem, objective, bracket, descent)
     return result if found is None else replace(result, search=found.report)
 
 
@@ -117,14 +117,24 @@ def _check(
 
 
 def _result(
-    problem: FitProblem, objective: Objective, bracket: Bracket, descent: Descent
+    dataset: Dataset,
+    problem: FitProblem,
+    objective: Objective,
+    bracket: Bracket,
+    descent: Descent,
 ) -> FitResult:
     found = descent.at
     edm = edm_at(found, descent.x, bracket)
     at_bound = _at_bound(descent.x, bracket)
     inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
-    spread = _spread(objective, bracket, descent.x, found, at_bound, inside)
-    sigmas = dict(zip(inside, np.sqrt(np.diag(spread.parameters)).tolist(), strict=True))
+    known = _uncertainty(dataset, problem, objective, bracket, descent, at_bound)
+    spread = known.spread
+    sigmas = {
+        name: (float(np.sqrt(spread.parameters[k, k])), float(np.sqrt(plain)))
+        for k, (name, plain) in enumerate(
+            zip(inside, np.diag(known.hessian.parameters), strict=True)
+        )
+    }
     n_points = objective.tiles.n_points
     freedom = n_points - len(bracket.names) - objective.scaling.size
     finished = descent.status > 0
@@ -158,6 +168,7 @@ def _result(
         x_scale_mode=problem.solver.x_scale,
         history=descent.history,
         loss=problem.solver.loss,
+        noise=NoiseReport(known.noise.n_speckles, known.noise.white_share),
     )
 
 
@@ -166,28 +177,40 @@ def _at_bound(x: FloatArray, bracket: Bracket) -> np.ndarray:
     return np.asarray((x - bracket.lower <= margin) | (bracket.upper - x <= margin))
 
 
-def _spread(
+@dataclass(frozen=True)
+class _Uncertainty:
+    """Covariance with the noise as it is, by inverse Hessian alone, and what the noise is."""
+
+    spread: Covariance
+    hessian: Covariance
+    noise: SpeckleNoise
+
+
+def _uncertainty(
+    dataset: Dataset,
+    problem: FitProblem,
     objective: Objective,
     bracket: Bracket,
-    x: FloatArray,
-    found: Projection,
+    descent: Descent,
     at_bound: np.ndarray,
-    inside: tuple[str, ...],
-) -> Covariance:
+) -> _Uncertainty:
     """Return the covariance with parameters at a bound held there."""
-    p = len(at_bound)
+    found, p = descent.at, len(at_bound)
     keep = [*np.flatnonzero(~at_bound), *range(p, found.hessian.shape[0])]
-    held = replace(
-        found,
-        hessian=found.hessian[np.ix_(keep, keep)],
-        gradient=found.gradient[~at_bound],
-    )
+    inner = np.ix_(keep, keep)
+    held = replace(found, hessian=found.hessian[inner], gradient=found.gradient[~at_bound])
+    inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
     widths = (bracket.upper - bracket.lower)[~at_bound]
-    if not objective.robust:
-        return covariance(held, inside, widths)
-    curvature, score = objective.sandwich_parts(x, found)
-    return covariance(
-        held, inside, widths, (curvature[np.ix_(keep, keep)], score[np.ix_(keep, keep)])
+    noise = speckle_noise(dataset, objective, descent.x, found, problem.solver.seed)
+    seen = replace(noise, score=noise.score[inner])
+    parts = None
+    if objective.robust:
+        curvature, score = objective.sandwich_parts(descent.x, found)
+        parts = (curvature[inner], score[inner])
+    return _Uncertainty(
+        covariance(held, inside, widths, parts, seen),
+        covariance(held, inside, widths, parts),
+        noise,
     )
 
 
@@ -196,7 +219,7 @@ def _fitted(
     objective: Objective,
     bracket: Bracket,
     x: FloatArray,
-    sigmas: dict[str, float],
+    sigmas: dict[str, tuple[float, float]],
     at_bound: np.ndarray,
 ) -> tuple[FittedParameter, ...]:
     values = dict(zip(names_of(problem.mode), objective.expand(x).tolist(), strict=True))
@@ -205,7 +228,8 @@ def _fitted(
     out = []
     for name, value in values.items():
         free = name in starts
-        sigma = sigmas.get(name, float("nan")) if free else 0.0
+        unknown = float("nan") if free else 0.0
+        sigma, plain = sigmas.get(name, (unknown, unknown))
         out.append(
             FittedParameter(
                 name=name,
@@ -217,6 +241,7 @@ def _fitted(
                 at_bound=stuck.get(name, False),
                 fixed=not free,
                 unmoved=free and _unmoved(starts[name], value, sigma),
+                uncertainty_hessian=plain,
             )
         )
     return tuple(out)

@@ -48,9 +48,15 @@ def _map_sigma(c2: np.ndarray) -> float:
     level = float(np.nanmean(np.abs(upper)))
     if len(difference) < 3:
         return max(float(np.nanstd(upper)), _FLOOR * level)
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(difference - np.median(difference))))
-    # The median finds the scale whatever the outliers do; the mean square of what lies within
-    # it is a quarter less noisy.
-    inliers = difference[np.abs(difference) <= _CLIP * spread]
-    rms = float(np.sqrt(np.mean(inliers**2))) if len(inliers) else spread
-    return max(rms, _FLOOR * level)
+    return max(float(np.sqrt(robust_variance(difference))), _FLOOR * level)
+
+
+def robust_variance(noise: np.ndarray) -> float:
+    """Return the mean square of what lies within 5.5 robust sigmas.
+
+    The median finds the scale whatever outliers do; the mean square of what lies within it is a
+    quarter less noisy.
+    """
+    spread = _MAD_TO_SIGMA * float(np.median(np.abs(noise - np.median(noise))))
+    inliers = noise[np.abs(noise) <= _CLIP * spread]
+    return float(np.mean(inliers**2)) if len(inliers) else spread**2

@@ -2,52 +2,63 @@ r"""Noise of a finite number of speckles: how it is correlated, and what it does
 
 A map averaged over M speckles differs from its expectation by the mean of M independent influences
 
-    psi_ij = contrast (x_i x_j - f_ij (x_i + x_j)),        x = I - 1, f = |g1|^2
+    psi_ij = contrast (x_i x_j - sqrt(contrast) f_ij (x_i + x_j)),    x = I - 1, f = |g1|^2
 
 of intensities I = |E|^2 whose fields E are complex Gaussian with covariance g1 (the signed square
-root of the model's decay times shear factor). All pairs that share a frame share its speckles, and
-slow dynamics spread the correlation further, so the parameters scatter by much more than the
-inverse Hessian says. Drawing K fields gives K scores s = J^T W psi; the variance of the fit's own score is
-Cov(s)/M, and the covariance of the parameters is H^-1 Cov(s) H^-1 / M.
+root of the model's decay times shear factor). The second term comes from normalising by the mean
+intensities, whose fluctuations a background, or several modes per speckle, makes smaller. All pairs
+that share a frame share its speckles, and slow dynamics spread the correlation further, so the
+parameters scatter by much more than the inverse Hessian says. Drawing K fields gives K scores
+s = J^T W psi; the variance of the fit's own score is Cov(s)/M, and the covariance of the parameters
+is H^-1 Cov(s) H^-1 / M.
 
-M and the share of white noise (photons) follow from two variances of the residuals: their mean
-square, and that of second differences along the diagonals, which slow speckle noise hardly enters::
+M and the share of white noise (photons) follow from variances of the residuals: their mean square,
+and that of second differences along the diagonals over strides of 1, 2, 4 ... frames. White noise
+enters all of them alike, slow speckle noise the more the longer the stride::
 
-    mean square        = white + P / M       P: mean square of psi with the fit projected out
-    second differences = white + Q / M       Q: the same differences of psi
+    mean square            = white + P / M       P: mean square of psi with the fit projected out
+    differences, stride s  = white + Q_s / M     Q_s: the same differences of psi
 
-Analytically Var(psi) = contrast^2 (1 + 4 f - 3 f^2 + 2 f^3), and projecting the fit out of psi
-takes the trace of H^-1 Cov(s) away from its sum of squares.
+a straight line over Q whose short strides are known best. With b = sqrt(contrast) f the moments of
+a complex Gaussian give Var(psi) = contrast^2 (1 + 4 f + 3 f^2 - 8 b f + 2 b^2 (1 + f)), and
+projecting the fit out of psi takes the trace of H^-1 Cov(s) away from its sum of squares.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import optimize
 
 from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.losses import Scaling, loss_terms
-from homodyne_cli.core.noise import estimate_sigma
+from homodyne_cli.core.noise import robust_variance
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
 from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.speckle_fields import (
+    ModelCurves,
+    angle_fields,
+    draw_intensities,
+    model_curves,
+    speckle_scores,
+)
 from homodyne_cli.core.tiles import rms_sigma
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
-from homodyne_cli.parameters import N_DIFFUSION
 
 #: Frames beyond which every second, third ... frame is looked at. The sums then leave out that
 #: noise averages within a stride: the uncertainty comes out too large rather than too small.
-_MAX_FRAMES = 1000
+_MAX_FRAMES = 600
 #: Fields per angle, and the floating-point operations that they may cost.
 _FIELDS = (48, 600)
-_BUDGET = 1.5e10
-_SAMPLED_PAIRS = 4000
+_BUDGET = 5e9
+#: Pairs times fields times angles at which differences of psi are looked at.
+_PSI_VALUES = 1_200_000
+_MAX_STRIDES = 6
 #: Excess of the residuals over white noise, in standard errors, that counts as speckle noise.
 _SIGNIFICANT = 4.0
-#: Where second differences of psi hold all but this share of its variance, speckle noise is white.
+#: Where differences over one frame hold all but this share of psi, speckle noise is white.
 _DISTINCT = 0.02
-_JITTER = 1e-8
 
 
 @dataclass(frozen=True)
@@ -74,36 +85,18 @@ class SpeckleNoise:
 
 
 @dataclass(frozen=True)
-class _Curves:
-    """Running integrals on the frames looked at, and their derivatives."""
-
-    transport: FloatArray
-    transport_slopes: FloatArray
-    strain: FloatArray
-    strain_slopes: FloatArray
-
-
-@dataclass(frozen=True)
-class _Fields:
-    """One angle: f, df by h of the shear factor (times its scale), g1 and kappa with its slope."""
-
-    f: FloatArray
-    v: FloatArray | None
-    g1: FloatArray
-    sign: FloatArray
-    kappa: float
-    kappa_slope: float
-
-
-@dataclass(frozen=True)
 class _AngleSums:
-    """Of one angle, in units of sigma: scores (K, p + 2) and sums over its pairs."""
+    """Of one angle, in units of sigma: scores (K, p + 2), sums over its pairs, and differences.
+
+    `differences` and `psi_differences` are (m,) variances over strides of 1, 2, 4 ... frames.
+    """
 
     scores: FloatArray
     weight: float
     residual: float
     psi: float
-    psi_difference: float
+    differences: FloatArray
+    psi_differences: FloatArray
 
 
 def speckle_noise(
@@ -123,7 +116,7 @@ def speckle_noise(
     frames = np.arange(0, dataset.n_frames, -(-dataset.n_frames // _MAX_FRAMES))
     n, n_phi = len(frames), dataset.n_phi
     parameters = objective.expand(x)
-    curves = _curves(dataset, objective, parameters, frames)
+    curves = model_curves(dataset, objective, parameters, frames)
     count = int(np.clip(_BUDGET / (20.0 * n * n * n_phi), *_FIELDS))
     streams = np.random.default_rng(seed).spawn(n_phi)
     sums = [
@@ -138,75 +131,31 @@ def speckle_noise(
     psi = (per_pair * sum(s.psi for s in sums) - absorbed) / pairs
     total = per_pair * sum(s.residual for s in sums) / pairs
     weights = np.array([s.weight for s in sums])
-    psi_difference = float(np.average([s.psi_difference for s in sums], weights=weights))
-    maps = dataset.c2[:, frames[:, None], frames[None, :]]
-    estimate = estimate_sigma(replace(dataset, c2=maps, sigma=None))
-    difference = float(np.average((estimate / objective.sigma) ** 2, weights=weights))
-    return _split(score, total, difference, psi, psi_difference, float(weights.sum()))
+    shown = np.average([s.differences for s in sums], axis=0, weights=weights)
+    drawn = np.average([s.psi_differences for s in sums], axis=0, weights=weights)
+    error = 2.5 * total / np.sqrt(float(weights.sum()))
+    if len(shown) == 0 or total - shown[0] < _SIGNIFICANT * error:
+        return _white(score)
+    return _split(score, np.array([*shown, total]), np.array([*drawn, psi]))
 
 
-def _split(
-    score: FloatArray,
-    total: float,
-    difference: float,
-    psi: float,
-    psi_difference: float,
-    n_pairs: float,
-) -> SpeckleNoise:
-    excess, error = total - difference, 2.5 * total / np.sqrt(n_pairs)
-    distinct = psi - psi_difference
-    if excess < _SIGNIFICANT * error or distinct < _DISTINCT * psi:
-        return SpeckleNoise(np.zeros_like(score), float("inf"), 1.0, 1.0)
-    # No more speckle noise than all of the residuals.
-    inverse = min(excess / distinct, total / psi)
-    white = max(total - psi * inverse, 0.0)
-    return SpeckleNoise(score * inverse, 1.0 / inverse, white / total, white)
+def _white(score: FloatArray) -> SpeckleNoise:
+    return SpeckleNoise(np.zeros_like(score), float("inf"), 1.0, 1.0)
 
 
-def _curves(
-    dataset: Dataset, objective: Objective, parameters: FloatArray, frames: IndexArray
-) -> _Curves:
-    t = jnp.asarray(dataset.t)
-    convention = objective.kind.convention
-    transport = running_integral(t, jnp.asarray(parameters[:N_DIFFUSION]), convention)
-    none = np.zeros((0, len(frames)))
-    strain_value, strain_slopes = np.zeros(len(frames)), none
-    if objective.kind.mode == "laminar_flow":
-        strain = running_integral(t, jnp.asarray(parameters[N_DIFFUSION:-1]), convention)
-        strain_value = np.asarray(strain.value)[frames]
-        strain_slopes = np.asarray(strain.derivatives)[:, frames]
-    return _Curves(
-        np.asarray(transport.value)[frames],
-        np.asarray(transport.derivatives)[:, frames],
-        strain_value,
-        strain_slopes,
-    )
-
-
-def _fields(
-    dataset: Dataset, objective: Objective, parameters: FloatArray, curves: _Curves, angle: int
-) -> _Fields:
-    shift = curves.transport[None, :] - curves.transport[:, None]
-    amplitude = np.exp(-0.5 * dataset.q**2 * np.abs(shift))
-    if objective.kind.mode == "static":
-        return _Fields(amplitude**2, None, amplitude, np.sign(shift), 0.0, 0.0)
-    gap = 0.0 if dataset.gap is None else dataset.gap
-    phi = jnp.asarray(dataset.phi[angle : angle + 1])
-    kappa, slope = phase_factors(jnp.asarray(parameters[-1]), phi, dataset.q, gap)
-    form = SHEAR_FACTORS[objective.kind.convention]
-    h = form.scale * float(kappa[0]) * (curves.strain[None, :] - curves.strain[:, None])
-    sinc = np.sinc(h / np.pi)
-    near = np.abs(h) < 1e-4
-    sinc_slope = np.where(near, -h / 3.0, (np.cos(h) - sinc) / np.where(near, 1.0, h))
-    decay = amplitude**2
-    return _Fields(
-        decay * sinc**form.power,
-        form.power * form.scale * decay * sinc ** (form.power - 1) * sinc_slope,
-        amplitude * sinc ** (form.power // 2),
-        np.sign(shift),
-        float(kappa[0]),
-        float(slope[0]),
-    )
+def _split(score: FloatArray, shown: FloatArray, drawn: FloatArray) -> SpeckleNoise:
+    """Fit shown = white + drawn / M; the last entries are the mean squares of residual and psi."""
+    total, psi = float(shown[-1]), float(drawn[-1])
+    if psi - drawn[0] < _DISTINCT * psi:
+        return _white(score)
+    # Variances of smooth noise scatter like the square root of the volume they average over.
+    error = shown * np.sqrt(drawn)
+    design = np.stack([np.ones_like(drawn), drawn], axis=1) / error[:, None]
+    (_, inverse), _ = optimize.nnls(design, shown / error)
+    if inverse <= 0.0:
+        return _white(score)
+    white = max(total - psi * float(inverse), 0.0)
+    return SpeckleNoise(score * inverse, 1.0 / float(inverse), white / total, white)
 
 
 def _angle_sums(
@@ -214,29 +163,32 @@ def _angle_sums(
     objective: Objective,
     at: Projection,
     parameters: FloatArray,
-    curves: _Curves,
+    curves: ModelCurves,
     frames: IndexArray,
     angle: int,
     count: int,
     stream: np.random.Generator,
 ) -> _AngleSums:
-    fields = _fields(dataset, objective, parameters, curves, angle)
+    fields = angle_fields(dataset, objective, parameters, curves, angle)
     contrast, sigma = float(at.contrast[angle]), float(objective.sigma[angle])
     data = np.asarray(dataset.c2[angle][np.ix_(frames, frames)], dtype=float)
     fitted = np.triu(np.isfinite(data), 1)
     model = at.offset[angle] + contrast * fields.f
     residual = np.where(fitted, (np.where(fitted, data, 0.0) - model) / sigma, 0.0)
     weight = _weights(dataset, objective, at, fields.f, data, frames, angle) * fitted
-    x = _intensities(fields.g1, count, stream)
+    x = draw_intensities(fields.g1, count, stream)
+    pairs = _PSI_VALUES // (count * dataset.n_phi)
     f = fields.f
-    spread = 1.0 + 4.0 * f - 3.0 * f**2 + 2.0 * f**3
+    b = min(contrast, 1.0) ** 0.5 * f
+    spread = 1.0 + 4.0 * f + 3.0 * f**2 - 8.0 * b * f + 2.0 * b**2 * (1.0 + f)
     scale = contrast / sigma
     return _AngleSums(
-        scores=scale / sigma * _scores(fields, curves, weight, x, contrast, dataset.q),
+        scores=scale / sigma * speckle_scores(fields, curves, weight, x, contrast, dataset.q),
         weight=float(weight.sum()),
         residual=float(np.sum(weight * residual**2)),
         psi=scale**2 * float(np.sum(weight * spread)),
-        psi_difference=scale**2 * _second_difference(f, x, stream),
+        differences=_differences(residual, fitted),
+        psi_differences=scale**2 * _psi_differences(b, x, pairs, stream),
     )
 
 
@@ -265,84 +217,48 @@ def _weights(
     return np.asarray(weight).reshape(f.shape)
 
 
-def _intensities(g1: FloatArray, count: int, stream: np.random.Generator) -> FloatArray:
-    """Draw (n, count) intensities minus one of complex Gaussian fields with covariance g1."""
-    n = len(g1)
-    try:
-        root = np.linalg.cholesky(g1 + _JITTER * np.eye(n))
-    except np.linalg.LinAlgError:
-        # A transport coefficient that changes sign is no covariance; take the nearest one.
-        values, vectors = np.linalg.eigh(g1)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-    real, imaginary = stream.standard_normal((2, n, count)) / np.sqrt(2.0)
-    intensity = np.asarray((root @ real) ** 2 + (root @ imaginary) ** 2 - 1.0)
-    return intensity
+def _strides(n: int) -> list[int]:
+    return [s for s in (2**k for k in range(_MAX_STRIDES)) if 8 * s <= n]
 
 
-def _scores(
-    fields: _Fields,
-    curves: _Curves,
-    weight: FloatArray,
-    x: FloatArray,
-    contrast: float,
-    q: float,
+def _differences(residual: FloatArray, fitted: np.ndarray) -> FloatArray:
+    """Return variances of second differences of the residual along diagonals, per stride."""
+    found = []
+    for stride in _strides(len(residual)):
+        m = len(residual) - 2 * stride
+        at = [slice(k * stride, k * stride + m) for k in range(3)]
+        known = fitted[at[0], at[0]] & fitted[at[1], at[1]] & fitted[at[2], at[2]]
+        r = [residual[part, part][known] for part in at]
+        difference = (r[0] - 2.0 * r[1] + r[2]) / np.sqrt(6.0)
+        found.append(robust_variance(difference) if len(difference) > 2 else 0.0)
+    return np.array(found)
+
+
+def _psi_differences(
+    b: FloatArray, x: FloatArray, count: int, stream: np.random.Generator
 ) -> FloatArray:
-    """Return (K, p + 2) sums of weight * column * (x_i x_j - f_ij (x_i + x_j)) over pairs.
-
-    Columns: the derivatives of the model by its parameters, f and 1.
-    """
-    f = fields.f
-    single = x.astype(np.float32)
-    along = weight * f
-    columns = [
-        -contrast
-        * q**2
-        * _difference_scores(along * fields.sign, f, curves.transport_slopes, single)
-    ]
-    if fields.v is not None:
-        slopes = np.concatenate([curves.strain_slopes, curves.strain[None]])
-        factors = contrast * np.array([*[fields.kappa] * 3, fields.kappa_slope])
-        columns.append(factors * _difference_scores(weight * fields.v, f, slopes, single))
-    columns += [_plain_scores(along, f, single), _plain_scores(weight, f, single)]
-    return np.concatenate(columns, axis=1)
+    """Return the same of psi/contrast = x_i x_j - b_ij (x_i + x_j), at `count` pairs."""
+    found = []
+    for stride in _strides(len(b)):
+        i, j = _sample(len(b), stride, count, stream)
+        at = [(i + k * stride, j + k * stride) for k in range(3)]
+        psi = [x[k] * x[m] - b[k, m][:, None] * (x[k] + x[m]) for k, m in at]
+        difference = psi[0] - 2.0 * psi[1] + psi[2]
+        centred = difference - difference.mean(axis=1, keepdims=True)
+        found.append(np.mean(centred**2) / 6.0)
+    return np.array(found)
 
 
-def _difference_scores(
-    u: FloatArray, f: FloatArray, curves: FloatArray, x: np.ndarray
-) -> FloatArray:
-    """Sum over pairs of the column u_ij (a_j - a_i), for every curve a: (K, m)."""
-    scale = np.maximum(np.abs(curves).max(axis=1), 1e-300)
-    a = (curves / scale[:, None]).astype(np.float32)
-    stacked = np.concatenate([x, *(row[:, None] * x for row in a)], axis=1)
-    n, k = x.shape
-    product = (u.astype(np.float32) @ stacked).reshape(n, len(a) + 1, k)
-    quadratic = np.einsum("ik,imk->km", x, product[:, 1:], dtype=np.float64)
-    quadratic -= np.einsum("mi,ik,ik->km", a, x, product[:, 0], dtype=np.float64, optimize=True)
-    shared = u * f
-    ends = a * (shared.sum(axis=0) - shared.sum(axis=1)) + a @ shared.T - a @ shared
-    return np.asarray((quadratic - x.T @ ends.T) * scale)
-
-
-def _plain_scores(u: FloatArray, f: FloatArray, x: np.ndarray) -> FloatArray:
-    """Sum over pairs of the column u_ij: (K, 1)."""
-    shared = u * f
-    ends = shared.sum(axis=0) + shared.sum(axis=1)
-    quadratic = np.einsum("ik,ik->k", x, u.astype(np.float32) @ x, dtype=np.float64)
-    return np.asarray(quadratic - x.T @ ends)[:, None]
-
-
-def _second_difference(f: FloatArray, x: FloatArray, stream: np.random.Generator) -> float:
-    """Return the variance of second differences of psi along diagonals, over 6, contrast 1."""
-    n = len(f)
-    i, j = np.triu_indices(max(n - 2, 0), 1)
-    if len(i) == 0:
-        return 0.0
-    chosen = stream.integers(0, len(i), min(_SAMPLED_PAIRS, len(i)))
-    i, j = i[chosen], j[chosen]
-    psi = [x[i + k] * x[j + k] - f[i + k, j + k][:, None] * (x[i + k] + x[j + k]) for k in range(3)]
-    difference = psi[0] - 2.0 * psi[1] + psi[2]
-    centred = difference - difference.mean(axis=1, keepdims=True)
-    return float(np.mean(centred**2) / 6.0)
+def _sample(
+    n: int, stride: int, count: int, stream: np.random.Generator
+) -> tuple[IndexArray, IndexArray]:
+    """Draw pairs i < j with room for two strides along the diagonal."""
+    room = n - 2 * stride
+    if room * (room - 1) // 2 <= count:
+        return np.triu_indices(room, 1)
+    i = stream.integers(0, room, count)
+    j = (i + stream.integers(1, room, count)) % room
+    return np.minimum(i, j), np.maximum(i, j)
 
 
 def _full_covariance(

@@ -166,6 +166,7 @@ def _parameters(
         "convention": result.convention,
         "per_angle_mode": result.per_angle_mode,
         "loss": result.loss,
+        "noise": result.noise,
         "fourier_order": problem.fourier_order,
         "chi_squared": result.chi2,
         "reduced_chi_squared": result.reduced_chi2,
@@ -173,6 +174,7 @@ def _parameters(
             p.name: {
                 "value": p.value,
                 "uncertainty": p.uncertainty,
+                "uncertainty_hessian": p.uncertainty_hessian,
                 "unit": p.unit,
                 "at_bound": p.at_bound,
                 "fixed": p.fixed,

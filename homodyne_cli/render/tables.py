@@ -179,6 +179,25 @@ def _searched(search: SearchReport | None) -> tuple[tuple[str, str], ...]:
     return (("search", f"{reached}; {other}"),)
 
 
+def _noise(result: FitResult) -> str:
+    """Say what noise the uncertainties rest on."""
+    if math.isinf(result.noise.n_speckles):
+        return "independent from pair to pair: uncertainties from the inverse Hessian"
+    factors = [
+        p.uncertainty / p.uncertainty_hessian
+        for p in result.parameters
+        if p.uncertainty_hessian > 0.0 and p.uncertainty > 0.0
+    ]
+    compared = ""
+    if factors:
+        low, high = format_digits(min(factors)), format_digits(max(factors))
+        compared = f"; the inverse Hessian alone would say {low} to {high} times less"
+    return (
+        f"{format_number(result.noise.n_speckles, 3)} effective speckles per angle, "
+        f"{100.0 * result.noise.white_share:.3g}% of the variance white{compared}"
+    )
+
+
 def fit_summary(result: FitResult, seconds: Seconds) -> Table:
     """Show quality, convergence and where the time went."""
     table = plain_table("Fit", "", "", words=("",))
@@ -194,6 +213,7 @@ def fit_summary(result: FitResult, seconds: Seconds) -> Table:
         ("reduced χ²", format_number(result.reduced_chi2, 5)),
         ("χ² still to gain (EDM)", format_number(result.edm, 3)),
         ("iterations", f"{result.iterations} ({result.evaluations} evaluations)"),
+        ("noise", _noise(result)),
         *_searched(result.search),
         ("loss, x_scale", f"{result.loss}, {result.x_scale_mode}"),
         (

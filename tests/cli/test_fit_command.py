@@ -15,7 +15,7 @@ from tests.cli.conftest import homodyne
 FIT_KEYS = [
     *("run_dir", "status", "converged", "convention", "n_points", "n_angles", "chi2"),
     *("reduced_chi2", "edm", "iterations", "evaluations", "seconds", "parameters"),
-    *("contrast", "offset", "x_scale", "search"),
+    *("contrast", "offset", "x_scale", "search", "noise"),
 ]
 
 
