@@ -2,7 +2,7 @@
 
 Every experiment draws its truth (decay and strain over three decades, exponents within +-1),
 geometry, number of angles and noise. A fit counts as a *false convergence* if it reports success
-and its chi2 exceeds that of the truth by more than 10 (the minimum lies below the truth's chi2). The
+and its chi2 exceeds that of the truth by more than 10 (the minimum lies below). The
 fit as users run it, with the global stage, is compared with plain descents under five scalings.
 
     python -m benchmarks.random_experiments [--experiments 200]

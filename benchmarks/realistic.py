@@ -1,19 +1,20 @@
-"""The experiment of a real measurement, 23 angles x 1000 frames, timed end to end.
+"""Speed and memory from 3 x 200 to 36 x 2000, beside a plain NumPy evaluation in the same run.
 
-Prints one evaluation of value and Gram matrix, one of the cost alone, and the whole command in
-a fresh process with its peak memory, beside a plain NumPy evaluation of the model in the same run.
-Run it with ``make bench``.
+For every size: one evaluation of value and Gram matrices, one of the cost, the plain evaluation,
+``numpy.sum`` of the data as the floor that memory bandwidth sets; then the whole command in a fresh
+process with its peak memory and where its time went. Last the exponents of time and memory against
+the number of pairs. Run it with ``make bench``; figures go to ``benchmarks/results/speed.json``.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -25,7 +26,15 @@ from homodyne_cli.io.write_data import write_aps_u
 from homodyne_cli.models import Dataset
 from tests.oracle import PUBLISHED, make_dataset
 
-ANGLES, FRAMES, RUNS = 23, 1000, 5
+SIZES: Final = ((3, 200), (10, 400), (23, 1000), (36, 2000))
+RUNS: Final = 5
+RESULT: Final = Path(__file__).parent / "results" / "speed.json"
+PLAIN, FULL = "plain NumPy", "value + Gram, he2024"
+KINDS: Final = {
+    FULL: PassKind("laminar_flow", "he2024"),
+    "value + Gram, homodyne-2": PassKind("laminar_flow", "homodyne-2"),
+    "cost only": PassKind("laminar_flow", "he2024", derivatives=False),
+}
 CONFIG = """\
 analysis_mode: laminar_flow
 experimental_data: {file_path: data.h5}
@@ -33,43 +42,38 @@ analyzer_parameters:
   dt: 0.1
   scattering: {wavevector_q: 0.0054}
   geometry: {stator_rotor_gap: 2.0e6}
-initial_parameters:
-  values: [5.0e4, -1.2, 1500.0, 1.5e-3, -0.1, -3.0e-4, 1.0]
 """
+#: Runs the command and adds its own peak memory (kB) to what it prints.
+COMMAND = (
+    "import atexit, resource, sys\n"
+    "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "
+    "file=sys.stderr))\n"
+    "from homodyne_cli.cli.app import main; main()\n"
+)
 
 
 def passes(dataset: Dataset) -> dict[str, float]:
-    """Time the fused pass and the plain evaluation."""
+    """Time the fused passes and the plain evaluation."""
     tiles = pack(dataset)
     figures = {
-        "plain NumPy evaluation": best_of(3, lambda: model_chi2(dataset, PUBLISHED, 0.3, 1.1))
+        PLAIN: best_of(3, lambda: model_chi2(dataset, PUBLISHED, 0.3, 1.1)),
+        "numpy.sum": best_of(3, lambda: np.sum(dataset.c2)),
     }
-    figures["numpy.sum of the data"] = best_of(3, lambda: np.sum(dataset.c2))
-    for label, kind in (
-        ("value + Gram, he2024", PassKind("laminar_flow", "he2024")),
-        ("value + Gram, homodyne-2", PassKind("laminar_flow", "homodyne-2")),
-        ("cost only, he2024", PassKind("laminar_flow", "he2024", derivatives=False)),
-        ("value + Gram, static", PassKind("static", "he2024")),
-    ):
-        parameters = PUBLISHED[:3] if kind.mode == "static" else PUBLISHED
+    for label, kind in KINDS.items():
         started = time.perf_counter()
-        evaluate(tiles, kind, parameters)
+        evaluate(tiles, kind, PUBLISHED)
         first = time.perf_counter() - started
-        figures[label] = best_of(RUNS, lambda k=kind, p=parameters: evaluate(tiles, k, p))
+        figures[label] = best_of(RUNS, lambda k=kind: evaluate(tiles, k, PUBLISHED))
         figures[f"{label}: compile"] = first - figures[label]
     return figures
 
 
-def whole_command(folder: Path, mode: str, *extra: str) -> dict[str, float]:
-    """Run ``homodyne fit`` in a fresh process; return wall seconds, peak memory, iterations."""
-    code = "from homodyne_cli.cli.app import main; main()"
-    arguments = ["fit", "config.yaml", "-o", f"run-{mode}", "--json", *extra]
-    if mode == "static":
-        arguments += ["--set", "analysis_mode=static"]
-        arguments += ["--set", "initial_parameters.values=[5.0e4, -1.2, 1500.0]"]
+def whole_command(folder: Path) -> dict[str, float]:
+    """Run ``homodyne fit`` without a start in a fresh process; return seconds and peak memory."""
+    arguments = ["fit", "config.yaml", "-o", "run", "--json", "--no-plots", "--quiet", "--force"]
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", COMMAND, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -77,36 +81,55 @@ def whole_command(folder: Path, mode: str, *extra: str) -> dict[str, float]:
     )
     wall = time.perf_counter() - started
     answer = json.loads(done.stdout)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     return {
-        "wall": wall,
-        "peak GB so far": peak,
-        "iterations": answer["iterations"],
-        **{f"seconds {k}": v for k, v in answer["seconds"].items()},
+        "command": wall,
+        "peak GB": float(done.stderr.split()[-1]) / 1024**2,
+        "iterations": float(answer["iterations"]),
+        **{k: float(v) for k, v in answer["seconds"].items()},
     }
 
 
-def main() -> None:
-    dataset = make_dataset(FRAMES, ANGLES, spread=0.05, single=True)
-    print(f"{ANGLES} angles x {FRAMES} frames on {describe_device()}")
-    figures = passes(dataset)
-    plain = figures["plain NumPy evaluation"]
-    for label, seconds in figures.items():
-        print(f"  {label:34s} {seconds:8.3f} s  {seconds / plain:7.3f} x plain NumPy")
+def measure(angles: int, frames: int) -> dict[str, float]:
+    """Measure one size."""
+    dataset = make_dataset(frames, angles, spread=0.05, single=True)
+    figures = {"pairs": float(angles * frames * (frames - 1) // 2), **passes(dataset)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        index = np.maximum(np.arange(FRAMES + 1) - 1, 0)
+        index = np.maximum(np.arange(frames + 1) - 1, 0)
         maps = dataset.c2[:, index[:, None], index[None, :]]
         write_aps_u(folder / "data.h5", maps, dataset.phi, dataset.q, dataset.dt)
+        del maps
         (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
-        for mode, extra in (
-            ("static", ()),
-            ("laminar_flow", ("--no-plots",)),
-            ("laminar+plots", ()),
-        ):
-            figures = whole_command(folder, mode, *extra)
-            listed = ", ".join(f"{k} {v:.2f}" for k, v in figures.items())
-            print(f"  whole command, {mode}: {listed}")
+        figures |= whole_command(folder)
+    return figures
+
+
+def exponent(rows: dict[str, dict[str, float]], what: str) -> float:
+    """Return the slope of log(figure) against log(pairs)."""
+    pairs = [row["pairs"] for row in rows.values()]
+    return float(np.polyfit(np.log(pairs), np.log([row[what] for row in rows.values()]), 1)[0])
+
+
+def main() -> None:
+    print(f"on {describe_device()}")
+    rows: dict[str, dict[str, float]] = {}
+    for angles, frames in SIZES:
+        row = rows[f"{angles}x{frames}"] = measure(angles, frames)
+        print(f"\n{angles} angles x {frames} frames, {row['pairs']:.3g} pairs")
+        for label, value in row.items():
+            ratio = f"{value / row[PLAIN]:9.3f} x plain NumPy" if label in (*KINDS, "fit") else ""
+            print(f"  {label:34s}{value:12.4g}{ratio}")
+    large = dict(list(rows.items())[1:])
+    exponents = {
+        "pass, 10x400 to 36x2000": exponent(large, FULL),
+        "fit, 10x400 to 36x2000": exponent(large, "fit"),
+        "peak memory, 10x400 to 36x2000": exponent(large, "peak GB"),
+    }
+    print()
+    for label, value in exponents.items():
+        print(f"exponent of {label}: {value:.2f}")
+    answer = {"device": describe_device(), "sizes": rows, "exponents": exponents}
+    RESULT.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

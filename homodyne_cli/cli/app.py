@@ -171,6 +171,12 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    compile_cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Keep compiled code there, so that later fits start faster."
+        ),
+    ] = None,
     as_json: AsJson = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False,
     force: Force = False,
@@ -195,6 +201,7 @@ def fit(
         quiet=quiet,
         verbose=verbose,
         global_search=global_search,
+        compile_cache=compile_cache,
     )
     raise typer.Exit(run_fit(request))
 

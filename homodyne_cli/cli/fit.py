@@ -13,11 +13,11 @@ import numpy as np
 from rich.console import Console
 
 from homodyne_cli.cli.version import versions
-from homodyne_cli.core.backend import compile_clock, describe_device
+from homodyne_cli.core.backend import compile_clock, describe_device, keep_compiled
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model_maps import fitted_maps
 from homodyne_cli.core.setup import dataset_sigma
-from homodyne_cli.errors import ConfigError
+from homodyne_cli.errors import ConfigError, OutputError
 from homodyne_cli.io.json_text import to_json
 from homodyne_cli.io.read_data import read_dataset
 from homodyne_cli.io.rundir import RunRecord, check_output, staged_directory, write_run
@@ -55,6 +55,7 @@ class FitRequest:
     quiet: bool
     verbose: bool
     global_search: bool | None = None
+    compile_cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ def run_fit(request: FitRequest) -> int:
     truth = None if request.truth is None else _truth(request.truth)
     target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
     check_output(target, force=request.force)
+    if request.compile_cache is not None:
+        keep_compiled(str(_private_folder(request.compile_cache)))
     notes = make_console(stderr=True)
     if not request.quiet:
         _tell_unused(notes, config, request.verbose)
@@ -126,6 +129,21 @@ def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
     text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
     source = Resolved(text, "estimated from neighbouring pairs at equal lag")
     return replace(dataset, provenance={**dataset.provenance, "sigma": source})
+
+
+def _private_folder(path: Path) -> Path:
+    """Return a folder for compiled code that nobody else can write to, made if need be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made: {error.strerror}") from error
+    if mode & 0o022:
+        raise OutputError(
+            f"{path}: others can write to it, and with it into what fits execute",
+            hint=f"chmod go-w {path}, or choose another folder",
+        )
+    return path.absolute()
 
 
 def _overrides(request: FitRequest) -> tuple[str, ...]:

@@ -21,7 +21,17 @@ jax.config.update("jax_enable_x64", True)
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
-__all__ = ["compile_clock", "describe_device", "jax", "jnp"]
+__all__ = ["compile_clock", "describe_device", "jax", "jnp", "keep_compiled"]
+
+
+def keep_compiled(directory: str) -> None:
+    """Keep compiled code in a directory, for later processes to load instead of compiling.
+
+    Whoever can write there decides what later fits execute: the caller makes it private.
+    """
+    jax.config.update("jax_compilation_cache_dir", directory)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def describe_device() -> str:

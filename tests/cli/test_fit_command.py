@@ -210,3 +210,20 @@ def test_measured_map_fits_statically(tmp_path: Path) -> None:
     assert answer["n_points"] == 349 * 348 // 2
     uncertainties = [p["uncertainty"] for p in answer["parameters"].values()]
     assert all(u is not None and np.isfinite(u) and u > 0 for u in uncertainties), answer
+
+
+def test_compiled_code_is_kept_in_a_private_folder_on_request(folder: Path) -> None:
+    arguments = ("fit", "config.yaml", "--json", "--no-plots", "--quiet", "--compile-cache", "kept")
+    first = homodyne(*arguments, "-o", "one", cwd=folder)
+    assert first.returncode == 0, first.stderr
+    kept = list((folder / "kept").iterdir())
+    assert kept
+    assert (folder / "kept").stat().st_mode & 0o777 == 0o700
+    again = homodyne(*arguments, "-o", "two", cwd=folder)
+    assert json.loads(again.stdout)["parameters"] == json.loads(first.stdout)["parameters"]
+    compiled = {p.name for p in kept if p.name.endswith("-cache")}
+    assert compiled == {p.name for p in (folder / "kept").glob("*-cache")}
+    (folder / "kept").chmod(0o777)
+    refused = homodyne(*arguments, "-o", "three", cwd=folder)
+    assert refused.returncode == 2
+    assert "others can write to it" in refused.stderr

@@ -1,0 +1,84 @@
+"""NIST StRD problems through the solver layer: as many digits as SciPy with analytic Jacobians."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from homodyne_cli.core.coordinates import Coordinates
+from homodyne_cli.core.descent import go_down
+from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.solver import Bracket
+from homodyne_cli.models import FloatArray, SolverOptions
+from tests.nist import MODELS, Problem, load
+
+DIGITS = 6.0
+TIGHT = 1e-15
+ROUNDS = 2000
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Answers what the solver layer asks of an objective, for one problem."""
+
+    problem: Problem
+
+    def cost(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        none = np.zeros(0)
+        return self._chi2(self.problem.residual(x)), none, none
+
+    def derivatives(self, x: FloatArray) -> Projection:
+        residual, jacobian = self.problem.residual(x), self.problem.jacobian(x)
+        none, empty = np.zeros(0), np.zeros((0, 0))
+        hessian, gradient = jacobian.T @ jacobian, jacobian.T @ residual
+        if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+            hessian, gradient = np.zeros_like(hessian), np.zeros_like(gradient)
+        return Projection(none, none, self._chi2(residual), hessian, gradient, empty, empty)
+
+    @staticmethod
+    def _chi2(residual: FloatArray) -> float:
+        value = float(residual @ residual)
+        return value if np.isfinite(value) else 1e300
+
+
+def ours(problem: Problem, start: FloatArray) -> float:
+    p = len(start)
+    names = tuple(f"b{k + 1}" for k in range(p))
+    bracket = Bracket(names, start, np.full(p, -np.inf), np.full(p, np.inf))
+    identity = Coordinates(np.zeros(p, dtype=bool), np.zeros(p))
+    options = SolverOptions(
+        max_iterations=ROUNDS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, x_scale="jac"
+    )
+    objective = cast(Objective, Regression(problem))
+    found = go_down(objective, options, bracket, identity, None, eager=True)
+    return problem.digits(found.x)
+
+
+def scipys(problem: Problem, start: FloatArray) -> float:
+    found = optimize.least_squares(
+        problem.residual, start, jac=problem.jacobian, method="trf", x_scale="jac",
+        ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, max_nfev=ROUNDS,
+    )  # fmt: skip
+    return problem.digits(found.x)
+
+
+@pytest.mark.parametrize("start", [0, 1], ids=["start1", "start2"])
+@pytest.mark.parametrize("name", list(MODELS))
+def test_as_many_digits_as_scipy(name: str, start: int) -> None:
+    problem = load(name)
+    assert np.isfinite(problem.residual(problem.certified)).all()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            reference = scipys(problem, problem.starts[start])
+        except ValueError:
+            reference = 0.0
+        if reference < DIGITS:
+            pytest.skip(f"SciPy itself reaches {reference:.1f} digits")
+        assert ours(problem, problem.starts[start]) >= DIGITS
