@@ -97,6 +97,17 @@ class SearchReport:
 
 
 @dataclass(frozen=True)
+class ProfileInterval:
+    """Where the profile of one parameter has risen by `chi2_rise`; None: not before its bound."""
+
+    name: str
+    value: float
+    lower: float | None
+    upper: float | None
+    chi2_rise: float
+
+
+@dataclass(frozen=True)
 class FitResult:
     """What a fit found.
 
@@ -125,6 +136,8 @@ class FitResult:
         What the global stage found; None where the fit went down from the given start alone.
     noise
         Speckle and white noise in the residuals, which the uncertainties rest on.
+    profiles
+        Profile-likelihood intervals, of the parameters asked for.
     """
 
     mode: AnalysisMode
@@ -155,6 +168,7 @@ class FitResult:
     loss: Loss = "linear"
     search: SearchReport | None = None
     noise: NoiseReport = NoiseReport()
+    profiles: tuple[ProfileInterval, ...] = ()
 
     def value(self, name: str) -> float:
         """Return the fitted value of a parameter."""

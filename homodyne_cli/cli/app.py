@@ -171,6 +171,14 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Profile-likelihood intervals of these parameters.",
+            autocompletion=parameter_names,
+        ),
+    ] = None,
     compile_cache: Annotated[
         Path | None,
         typer.Option(
@@ -202,6 +210,7 @@ def fit(
         verbose=verbose,
         global_search=global_search,
         compile_cache=compile_cache,
+        profile=tuple(n.strip() for n in profile.split(",")) if profile else (),
     )
     raise typer.Exit(run_fit(request))
 

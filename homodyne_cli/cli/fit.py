@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from homodyne_cli.cli.version import versions
 from homodyne_cli.core.backend import compile_clock, describe_device, keep_compiled
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.profile import profile
 from homodyne_cli.core.setup import dataset_sigma
 from homodyne_cli.errors import ConfigError, OutputError
+from homodyne_cli.io.fitted_data import write_fitted_data
 from homodyne_cli.io.json_text import to_json
 from homodyne_cli.io.read_data import read_dataset
 from homodyne_cli.io.rundir import RunRecord, check_output, staged_directory, write_run
@@ -30,6 +33,7 @@ from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.render.tables import (
     fit_summary,
     parameter_table,
+    profile_table,
     provenance_table,
     scaling_table,
 )
@@ -56,6 +60,7 @@ class FitRequest:
     verbose: bool
     global_search: bool | None = None
     compile_cache: Path | None = None
+    profile: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,16 @@ def run_fit(request: FitRequest) -> int:
         dataset = read_dataset(config.selection, config.problem.mode, progress.on_load)
         loaded = time.perf_counter()
         result = fit(dataset, config.problem, progress.on_iteration)
+        if request.profile:
+            profiles = profile(dataset, config.problem, result, request.profile)
+            result = replace(result, profiles=profiles)
         fitted_at = time.perf_counter()
         compile_seconds = compiled()
     dataset = _with_sigma(dataset, result)
     values = np.asarray(result.values)
     fitted = fitted_maps(dataset, values, result.contrast, result.offset, result.convention)
     with staged_directory(target, force=request.force) as staging:
-        if request.plots:
-            save_heatmaps(staging, dataset.phi, dataset.t, dataset.c2, fitted, result.sigma)
+        _save_maps(staging, dataset, result, fitted, plots=request.plots)
         saved = time.perf_counter()
         seconds = Seconds(
             load=loaded - started,
@@ -99,13 +106,34 @@ def run_fit(request: FitRequest) -> int:
             save=saved - fitted_at,
             total=saved - started,
         )
-        write_run(staging, config, dataset, result, fitted, seconds, _record(request, config))
+        write_run(staging, config, dataset, result, seconds, _record(request, config))
     seconds = _final(seconds, fitted_at, started)
     if request.as_json:
         sys.stdout.write(to_json(_summary(target, dataset, result, seconds)) + "\n")
     else:
         _show(target, dataset, result, seconds, truth, plots=request.plots)
     return 0 if result.converged else NOT_CONVERGED
+
+
+def _save_maps(
+    staging: Path, dataset: Dataset, result: FitResult, fitted: np.ndarray, *, plots: bool
+) -> None:
+    """Write the maps and draw them side by side."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        drawn = None
+        if plots:
+            drawn = beside.submit(
+                save_heatmaps,
+                staging,
+                dataset.phi,
+                dataset.t,
+                dataset.c2,
+                fitted,
+                result.sigma,
+            )
+        write_fitted_data(staging / "fitted_data.h5", dataset, result, fitted)
+        if drawn is not None:
+            drawn.result()
 
 
 def _final(seconds: Seconds, fitted_at: float, started: float) -> Seconds:
@@ -210,6 +238,7 @@ def _summary(
         "x_scale": result.x_scale,
         "search": result.search,
         "noise": result.noise,
+        "profiles": result.profiles,
     }
 
 
@@ -227,6 +256,8 @@ def _show(
     for note in dataset.notes:
         print_plain(console, f"Note: {note}")
     console.print(parameter_table(result, truth))
+    if result.profiles:
+        console.print(profile_table(result.profiles))
     for sentence in result.undetermined:
         print_plain(console, f"Not determined: {sentence}")
     console.print(

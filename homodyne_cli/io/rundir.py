@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import h5py
-import numpy as np
-
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.json_text import to_json
-from homodyne_cli.models import Config, Dataset, FitProblem, FloatArray, MapArray
+from homodyne_cli.models import Config, Dataset, FitProblem
 from homodyne_cli.results import FitResult, Seconds
 
 MANIFEST = "manifest.json"
-_CHUNK_FRAMES = 250
 
 
 @dataclass(frozen=True)
@@ -131,17 +127,10 @@ def write_run(
     config: Config,
     dataset: Dataset,
     result: FitResult,
-    fitted: MapArray,
     seconds: Seconds,
     record: RunRecord,
 ) -> None:
-    """Write every file of a run but the pictures into an existing (staging) directory.
-
-    Parameters
-    ----------
-    fitted
-        (n_phi, n, n) fitted maps, upper triangle.
-    """
+    """Write every file of a run but maps and pictures into an existing (staging) directory."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     files = {
         "parameters.json": _parameters(result, dataset, config.problem, now),
@@ -154,7 +143,6 @@ def write_run(
     (directory / "config.yaml").write_text(record.config_text, encoding="utf-8")
     if config.path is not None:
         shutil.copyfile(config.path, directory / "config_original.yaml")
-    write_fitted_data(directory / "fitted_data.h5", dataset, result, fitted)
 
 
 def _parameters(
@@ -167,6 +155,7 @@ def _parameters(
         "per_angle_mode": result.per_angle_mode,
         "loss": result.loss,
         "noise": result.noise,
+        "profiles": result.profiles,
         "fourier_order": problem.fourier_order,
         "chi_squared": result.chi2,
         "reduced_chi_squared": result.reduced_chi2,
@@ -281,50 +270,3 @@ def _manifest(config: Config, result: FitResult, record: RunRecord, now: str) ->
             {"path": p, "bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in record.inputs
         ],
     }
-
-
-def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: MapArray) -> None:
-    """Write data as fitted, geometry, noise, scaling and the fitted map to HDF5.
-
-    Maps hold pairs i < j; everything else in them is zero so that it costs no space.
-    """
-    with h5py.File(path, "w") as file:
-        file.attrs["description"] = "pairs i < j only; NaN marks a pair that was not fitted"
-        for name, maps in (("c2", dataset.c2), ("c2_fitted", fitted)):
-            _write_maps(file, name, maps)
-        vectors: dict[str, FloatArray] = {
-            "phi": dataset.phi,
-            "t": dataset.t,
-            "contrast": result.contrast,
-            "offset": result.offset,
-            "contrast_uncertainty": result.contrast_uncertainty,
-            "offset_uncertainty": result.offset_uncertainty,
-            "sigma": result.sigma,
-        }
-        for name, vector in vectors.items():
-            file[name] = vector
-        file["q"], file["dt"] = dataset.q, dataset.dt
-        if dataset.gap is not None:
-            file["stator_rotor_gap"] = dataset.gap
-        if dataset.sigma is not None and dataset.sigma.ndim == 3:
-            _write_maps(file, "sigma_map", dataset.sigma)
-
-
-def _write_maps(file: h5py.File, name: str, maps: MapArray) -> None:
-    n = maps.shape[1]
-    chunk = min(n, _CHUNK_FRAMES)
-    out = file.create_dataset(
-        name,
-        shape=maps.shape,
-        dtype=maps.dtype,
-        chunks=(1, chunk, chunk),
-        shuffle=True,
-        compression="gzip",
-        compression_opts=1,
-        fillvalue=0,
-    )
-    upper = np.triu(np.ones((n, n), dtype=bool), 1)
-    for a in range(len(maps)):
-        for start in range(0, n, chunk):
-            rows = slice(start, min(start + chunk, n))
-            out[a, rows, start:] = np.where(upper[rows, start:], maps[a, rows, start:], 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -19,7 +19,7 @@ from homodyne_cli.render.numbers import (
     format_seconds,
     format_with_uncertainty,
 )
-from homodyne_cli.results import FitResult, FittedParameter, SearchReport, Seconds
+from homodyne_cli.results import FitResult, FittedParameter, ProfileInterval, SearchReport, Seconds
 
 _LABELS = {
     "q": "q",
@@ -132,6 +132,16 @@ def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> ByW
             remarks.add_row(p.name, flag, style=style)
     below = Group(narrow, "", remarks) if remarks.row_count else Group(narrow)
     return ByWidth(wide, below, _WIDE_WITH_TRUTH if truth else _WIDE)
+
+
+def profile_table(profiles: Sequence[ProfileInterval]) -> Table:
+    """Show profile-likelihood intervals beside the value."""
+    figures = ("value", "down to", "up to", "χ² rises by")
+    table = plain_table("Profile intervals (1 sigma)", "parameter", *figures, right=figures)
+    for p in profiles:
+        ends = ["its bound" if e is None else format_number(e, 5) for e in (p.lower, p.upper)]
+        table.add_row(p.name, format_number(p.value, 5), *ends, format_digits(p.chi2_rise))
+    return table
 
 
 def _against_truth(parameter: FittedParameter, truth: float) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from tests.cli.conftest import homodyne
 FIT_KEYS = [
     *("run_dir", "status", "converged", "convention", "n_points", "n_angles", "chi2"),
     *("reduced_chi2", "edm", "iterations", "evaluations", "seconds", "parameters"),
-    *("contrast", "offset", "x_scale", "search", "noise"),
+    *("contrast", "offset", "x_scale", "search", "noise", "profiles"),
 ]
 
 
@@ -227,3 +227,10 @@ def test_compiled_code_is_kept_in_a_private_folder_on_request(folder: Path) -> N
     refused = homodyne(*arguments, "-o", "three", cwd=folder)
     assert refused.returncode == 2
     assert "others can write to it" in refused.stderr
+
+
+def test_profile_of_a_parameter_that_is_not_fitted_is_refused(folder: Path) -> None:
+    done = homodyne("fit", "config.yaml", "-o", "run", "--profile", "D1", cwd=folder)
+    assert done.returncode == 2
+    assert "--profile D1: not a fitted parameter" in done.stderr
+    assert not (folder / "run").exists()
