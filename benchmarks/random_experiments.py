@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -184,8 +185,14 @@ def main() -> None:
     parser.add_argument("--experiments", type=int, default=200)
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
+    # Two workers share two cores: one device each.
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
+    answers = []
     with ProcessPoolExecutor(2, mp_context=context) as workers:
-        answers = list(workers.map(run_one, range(options.experiments), chunksize=4))
+        for k, answer in enumerate(workers.map(run_one, range(options.experiments)), start=1):
+            answers.append(answer)
+            if k % 20 == 0:
+                print(f"{k} experiments done", flush=True)
     table = summarise(answers)
     for mode, row in table.items():
         print(f"{mode:14s}" + "  ".join(f"{k} {v:g}" for k, v in row.items()))

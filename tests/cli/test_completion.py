@@ -84,19 +84,26 @@ def test_bash_is_offered(folder: Path, words: tuple[str, ...], offered: list[str
 def test_tab_in_an_interactive_bash_completes_a_run(folder: Path) -> None:
     """Keys pressed on a terminal: the only run that begins so is filled in."""
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "TERM": "dumb", "PS1": "> "}
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
+    terminal, inner = pty.openpty()
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        cwd=folder,
+        env=environment,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+    )
+    os.close(inner)
     try:
         os.write(terminal, f"source {ROOT}/completions/homodyne.bash; echo rea''dy\n".encode())
         assert b"ready\r\n> " in _read_until(terminal, b"ready\r\n> ", seconds=30.0)
         os.write(terminal, b"homodyne diagnose runs/sec\t")
         assert b"runs/second" in _read_until(terminal, b"runs/second", seconds=60.0)
     finally:
-        os.write(terminal, b"\x03exit\n")
+        shell.kill()
+        shell.wait()
         os.close(terminal)
-        os.waitpid(child, 0)
 
 
 def _read_until(terminal: int, wanted: bytes, seconds: float) -> bytes:

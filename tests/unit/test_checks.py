@@ -70,7 +70,8 @@ def test_smooth_fit_to_data_with_lobes_fails_oscillations() -> None:
     results = run_checks(inputs)
     assert "oscillations" in failed(results)
     assert "side lobes that the fit lacks" in results[0].message
-    assert not failed(results) & {"uncertainties", "convergence", "physical"}
+    # What a wrong model leaves behind counts as correlated noise, so uncertainties may fail too.
+    assert not failed(results) & {"convergence", "physical", "gradient_balance"}
 
 
 def test_faint_lobes_are_seen_in_a_good_fit_and_missed_in_a_smooth_one() -> None:
