@@ -108,7 +108,7 @@ class Study:
 def study(experiment: ParticleExperiment, seeds: Sequence[int]) -> Study:
     """Simulate and fit every seed, and the mean of their maps."""
     data = [particle_dataset(experiment, seed) for seed in seeds]
-    mean = replace(data[0], c2=np.mean([d.c2 for d in data], axis=0))
+    mean = replace(data[0], c2=np.mean([d.array for d in data], axis=0))
     return Study(
         experiment=experiment,
         single=tuple(fit_both(experiment, d) for d in data),
@@ -196,7 +196,7 @@ def draw(found: Study, path: Path, angle: int = 0) -> None:
     )
     lag = data.t[1:] - data.t[0]
     cut, left = figure.add_subplot(grid[1, :3]), figure.add_subplot(grid[1, 3:])
-    cut.plot(lag, data.c2[angle, 0, 1:], "k.", label="particles")
+    cut.plot(lag, data.array[angle, 0, 1:], "k.", label="particles")
     left.axhline(0.0, color="k", linewidth=0.8)
     for (convention, maps), style in zip(fits.items(), ("-", "--"), strict=True):
         ratio = found.pooled[convention].strain

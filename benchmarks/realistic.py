@@ -57,7 +57,7 @@ def passes(dataset: Dataset) -> dict[str, float]:
     tiles = pack(dataset)
     figures = {
         PLAIN: best_of(3, lambda: model_chi2(dataset, PUBLISHED, 0.3, 1.1)),
-        "numpy.sum": best_of(3, lambda: np.sum(dataset.c2)),
+        "numpy.sum": best_of(3, lambda: np.sum(dataset.array)),
     }
     for label, kind in KINDS.items():
         started = time.perf_counter()
@@ -68,9 +68,10 @@ def passes(dataset: Dataset) -> dict[str, float]:
     return figures
 
 
-def whole_command(folder: Path) -> dict[str, float]:
+def whole_command(folder: Path, *options: str) -> dict[str, float]:
     """Run ``homodyne fit`` without a start in a fresh process; return seconds and peak memory."""
     arguments = ["fit", "config.yaml", "-o", "run", "--json", "--no-plots", "--quiet", "--force"]
+    arguments += options
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, *arguments],
@@ -96,7 +97,7 @@ def measure(angles: int, frames: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         index = np.maximum(np.arange(frames + 1) - 1, 0)
-        maps = dataset.c2[:, index[:, None], index[None, :]]
+        maps = dataset.array[:, index[:, None], index[None, :]]
         write_aps_u(folder / "data.h5", maps, dataset.phi, dataset.q, dataset.dt)
         del maps
         (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
@@ -129,6 +130,7 @@ def main() -> None:
     for label, value in exponents.items():
         print(f"exponent of {label}: {value:.2f}")
     answer = {"device": describe_device(), "sizes": rows, "exponents": exponents}
+    RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
 
 

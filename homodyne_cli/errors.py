@@ -100,5 +100,9 @@ class FitError(HomodyneError):
     exit_code = 3
 
 
+class StreamedError(UsageError):
+    """Maps larger than the memory budget were asked for as a whole (exit 2)."""
+
+
 class DerivativeError(HomodyneError):
     """The fused gradient and finite differences disagree: a defect, not a user error (exit 4)."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from homodyne_cli.errors import StreamedError
 from homodyne_cli.parameters import (
     CONTRAST_BOUNDS,
     OFFSET_BOUNDS,
@@ -175,6 +177,67 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Per-angle sums over fitted pairs, in double precision.
+
+    Attributes
+    ----------
+    count, y, yy
+        (n_phi,) sums of w, w*y, w*y^2, where y is counted from `shift` and w is the pair weight.
+    shift
+        (n_phi,) about the mean of the data; subtracting it keeps the sums of squares accurate.
+    n_points
+        (n_phi,) number of fitted pairs.
+    """
+
+    count: FloatArray
+    y: FloatArray
+    yy: FloatArray
+    shift: FloatArray
+    n_points: FloatArray
+
+
+@runtime_checkable
+class TiledMaps(Protocol):
+    """Maps too large for memory, kept on disk as tiles of the upper triangle.
+
+    Row by row, every tile for all angles together, NaN where a pair is not fitted.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(n_phi, n, n)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Of the values: float32 or float64."""
+        ...
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles."""
+        ...
+
+    @property
+    def moments(self) -> Moments:
+        """Sums over all pairs, each of weight 1."""
+        ...
+
+    def tiles(self, first: int, last: int) -> MapArray:
+        """Read tiles `first` to `last` - 1: (last - first, n_phi, side, side)."""
+        ...
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Read the pairs of some frames, valid for i < j: (n_phi, m, m)."""
+        ...
+
+    def __getitem__(self, angle: int) -> MapArray:
+        """Read the whole map of one angle, valid for i < j: (n, n)."""
+        ...
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Two-time correlation maps of one ring, ready to fit.
 
@@ -182,7 +245,7 @@ class Dataset:
     ----------
     c2
         (n_phi, n, n) maps; only ``i < j`` is used, NaN marks a pair that is not fitted.
-        Frame k = 0 (t = 0) is not in it.
+        Frame k = 0 (t = 0) is not in it. Maps larger than the memory budget stay on disk.
     phi
         (n_phi,) detector angles in degrees.
     t
@@ -199,7 +262,7 @@ class Dataset:
         Sentences the user should read (disagreements, what was assumed).
     """
 
-    c2: MapArray
+    c2: MapArray | TiledMaps
     phi: FloatArray
     t: FloatArray
     q: float
@@ -209,6 +272,28 @@ class Dataset:
     provenance: Mapping[str, Resolved]
     n_masked: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def array(self) -> MapArray:
+        """The maps as one array.
+
+        Raises
+        ------
+        StreamedError
+            They are kept on disk.
+        """
+        if isinstance(self.c2, TiledMaps):
+            raise StreamedError(
+                "the maps are larger than the memory budget and this step needs them whole",
+                hint="give it more memory (--memory), or fewer frames (analyzer_parameters)",
+            )
+        return self.c2
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Return the pairs of some frames (ascending indices), valid for i < j: (n_phi, m, m)."""
+        if isinstance(self.c2, TiledMaps):
+            return self.c2.selected(frames)
+        return self.c2[:, frames[:, None], frames[None, :]]
 
     @property
     def n_phi(self) -> int:

@@ -185,6 +185,14 @@ def fit(
             metavar="FOLDER", help="Keep compiled code there, so that later fits start faster."
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory to stay within, like 2GB; larger data are streamed from disk. "
+            "Default: a quarter of the machine's.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False,
     force: Force = False,
@@ -211,6 +219,7 @@ def fit(
         global_search=global_search,
         compile_cache=compile_cache,
         profile=tuple(n.strip() for n in profile.split(",")) if profile else (),
+        memory=memory,
     )
     raise typer.Exit(run_fit(request))
 

@@ -7,28 +7,33 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from homodyne_cli.cli.version import versions
 from homodyne_cli.core.backend import compile_clock, describe_device, keep_compiled
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.model_maps import ModelMaps, model_maps
 from homodyne_cli.core.profile import profile
-from homodyne_cli.core.setup import dataset_sigma
 from homodyne_cli.errors import ConfigError, OutputError
 from homodyne_cli.io.fitted_data import write_fitted_data
 from homodyne_cli.io.json_text import to_json
-from homodyne_cli.io.read_data import read_dataset
-from homodyne_cli.io.rundir import RunRecord, check_output, staged_directory, write_run
+from homodyne_cli.io.memory import Memory, default_budget, parse_size
+from homodyne_cli.io.read_data import open_dataset
+from homodyne_cli.io.rundir import (
+    RunRecord,
+    check_output,
+    existing_parent,
+    staged_directory,
+    write_run,
+)
 from homodyne_cli.io.yaml_config import dump_yaml, load_config
-from homodyne_cli.models import Config, Dataset, Resolved
+from homodyne_cli.models import Config, Dataset, FloatArray, Resolved
 from homodyne_cli.parameters import XScaleMode
 from homodyne_cli.render.console import make_console, print_plain
-from homodyne_cli.render.heatmaps import save_heatmaps
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.render.tables import (
     fit_summary,
@@ -61,15 +66,7 @@ class FitRequest:
     global_search: bool | None = None
     compile_cache: Path | None = None
     profile: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A fit with the maps and times that its run directory records."""
-
-    result: FitResult
-    fitted: np.ndarray
-    seconds: Seconds
+    memory: str | None = None
 
 
 def run_fit(request: FitRequest) -> int:
@@ -84,29 +81,28 @@ def run_fit(request: FitRequest) -> int:
     notes = make_console(stderr=True)
     if not request.quiet:
         _tell_unused(notes, config, request.verbose)
-    with FitProgress(notes, enabled=not request.quiet) as progress, compile_clock() as compiled:
-        dataset = read_dataset(config.selection, config.problem.mode, progress.on_load)
-        loaded = time.perf_counter()
-        result = fit(dataset, config.problem, progress.on_iteration)
-        if request.profile:
-            profiles = profile(dataset, config.problem, result, request.profile)
-            result = replace(result, profiles=profiles)
+    with compile_clock() as compiled, ExitStack() as held:
+        with FitProgress(notes, enabled=not request.quiet) as progress:
+            memory = _memory(request, target)
+            dataset = held.enter_context(
+                open_dataset(config.selection, config.problem.mode, progress.on_load, memory)
+            )
+            loaded = time.perf_counter()
+            result = _fit(request, config, dataset, progress)
         fitted_at = time.perf_counter()
         compile_seconds = compiled()
-    dataset = _with_sigma(dataset, result)
-    values = np.asarray(result.values)
-    fitted = fitted_maps(dataset, values, result.contrast, result.offset, result.convention)
-    with staged_directory(target, force=request.force) as staging:
-        _save_maps(staging, dataset, result, fitted, plots=request.plots)
-        saved = time.perf_counter()
-        seconds = Seconds(
-            load=loaded - started,
-            compile=compile_seconds,
-            fit=fitted_at - loaded - compile_seconds,
-            save=saved - fitted_at,
-            total=saved - started,
-        )
-        write_run(staging, config, dataset, result, seconds, _record(request, config))
+        dataset = _with_sigma(dataset, result)
+        with staged_directory(target, force=request.force) as staging:
+            _save_maps(staging, dataset, result, plots=request.plots)
+            saved = time.perf_counter()
+            seconds = Seconds(
+                load=loaded - started,
+                compile=compile_seconds,
+                fit=fitted_at - loaded - compile_seconds,
+                save=saved - fitted_at,
+                total=saved - started,
+            )
+            write_run(staging, config, dataset, result, seconds, _record(request, config))
     seconds = _final(seconds, fitted_at, started)
     if request.as_json:
         sys.stdout.write(to_json(_summary(target, dataset, result, seconds)) + "\n")
@@ -115,25 +111,37 @@ def run_fit(request: FitRequest) -> int:
     return 0 if result.converged else NOT_CONVERGED
 
 
-def _save_maps(
-    staging: Path, dataset: Dataset, result: FitResult, fitted: np.ndarray, *, plots: bool
-) -> None:
+def _memory(request: FitRequest, target: Path) -> Memory:
+    budget = default_budget() if request.memory is None else parse_size(request.memory)
+    return Memory(budget, existing_parent(target))
+
+
+def _fit(request: FitRequest, config: Config, dataset: Dataset, progress: FitProgress) -> FitResult:
+    result = fit(dataset, config.problem, progress.on_iteration)
+    if not request.profile:
+        return result
+    profiles = profile(dataset, config.problem, result, request.profile)
+    return replace(result, profiles=profiles)
+
+
+def _save_maps(staging: Path, dataset: Dataset, result: FitResult, *, plots: bool) -> None:
     """Write the maps and draw them side by side."""
+    values, scaling = result.values, (result.contrast, result.offset)
+    fitted = model_maps(dataset, values, *scaling, result.convention)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        drawn = None
-        if plots:
-            drawn = beside.submit(
-                save_heatmaps,
-                staging,
-                dataset.phi,
-                dataset.t,
-                dataset.c2,
-                fitted,
-                result.sigma,
-            )
+        drawn = beside.submit(_draw, staging, dataset, fitted, result.sigma) if plots else None
         write_fitted_data(staging / "fitted_data.h5", dataset, result, fitted)
         if drawn is not None:
             drawn.result()
+
+
+def _draw(staging: Path, dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> None:
+    # Half of what there is to import, for pictures alone.
+    from homodyne_cli.render.heatmaps import drawn_frames, save_heatmaps
+
+    frames = drawn_frames(dataset.n_frames)
+    maps = dataset.selected(frames), fitted.selected(frames)
+    save_heatmaps(staging, dataset.phi, dataset.t[frames], *maps, sigma)
 
 
 def _final(seconds: Seconds, fitted_at: float, started: float) -> Seconds:
@@ -152,7 +160,7 @@ def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
     """Note in the provenance where the noise came from if the fit estimated it."""
     if dataset.sigma is not None:
         return dataset
-    estimate = dataset_sigma(dataset)
+    estimate = result.sigma
     low, high = float(estimate.min()), float(estimate.max())
     text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
     source = Resolved(text, "estimated from neighbouring pairs at equal lag")

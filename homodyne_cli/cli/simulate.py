@@ -44,7 +44,7 @@ def run_simulate(
         frames = selection.end_frame if selection.end_frame > 0 else DEFAULT_FRAMES
     dataset = simulate_dataset(config, _angles(phi), frames, noise, seed)
     write = write_aps_u if layout == "aps-u" else write_aps_legacy
-    write(output, dataset.c2, dataset.phi, dataset.q, dataset.dt, force=force)
+    write(output, dataset.array, dataset.phi, dataset.q, dataset.dt, force=force)
     print_plain(
         make_console(stderr=True),
         f"Wrote {output}: {dataset.n_phi} angles x {frames} frames, q {dataset.q:g} 1/Å, "

@@ -126,8 +126,8 @@ def _baseline(run: Run, older: Run) -> BaselineFit:
         return BaselineFit(name, None, "it was fitted to other angles or frames")
     upper = np.triu_indices(mine.n_frames, 1)
     if not np.allclose(
-        mine.c2[:, upper[0], upper[1]],
-        theirs.c2[:, upper[0], upper[1]],
+        mine.array[:, upper[0], upper[1]],
+        theirs.array[:, upper[0], upper[1]],
         rtol=1e-6,
         atol=0.0,
         equal_nan=True,

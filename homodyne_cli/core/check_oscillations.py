@@ -283,7 +283,7 @@ def _without_lobes(
 
 def _masked(run: Run, fitted: np.ndarray) -> MapArray:
     """Return the fitted maps without the pairs that the data lack."""
-    maps: MapArray = np.where(np.isfinite(run.dataset.c2), fitted, np.nan)
+    maps: MapArray = np.where(np.isfinite(run.dataset.array), fitted, np.nan)
     return maps
 
 

@@ -21,15 +21,29 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from homodyne_cli.core.backend import jnp
+from homodyne_cli.core.blocks import TILE
 from homodyne_cli.core.losses import LINEAR, PairWeight, Scaling, loss_terms
 from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
-from homodyne_cli.core.tiles import TILE, Steps
 from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 
 #: |h| below which sinc and its slope come from their series; terms below reach 1e-16 there.
 _SERIES_RADIUS = 0.25
+
+
+class Steps(NamedTuple):
+    """Tiles in the order of the scan; leading axes (devices, steps), or fewer inside it.
+
+    The last axes are (step_tiles,) of `rows` and `columns` and (n_phi, step_tiles, TILE, TILE) of
+    `y` and `weight`.
+    """
+
+    rows: jax.Array
+    columns: jax.Array
+    y: jax.Array
+    weight: jax.Array | None
 
 
 class Curves(NamedTuple):
@@ -43,9 +57,10 @@ class Curves(NamedTuple):
         (n,) G and (4, n): dG/dp for the three shear parameters, then G itself, whose difference
         is the phi0 column.
     sine, cosine
-        (n_phi, n) of the phase h = scale * kappa * G.
-    phase_rate
-        (n_phi,) scale * kappa.
+        (n_phi, n) of the phase h = scale * kappa * G. Here, and not in the tile, because XLA would
+        fuse them into its loop over pairs and compute them for each.
+    kappa, kappa_slope
+        (n_phi,) and its derivative by phi0.
     """
 
     transport: jax.Array
@@ -54,18 +69,15 @@ class Curves(NamedTuple):
     strain_slopes: jax.Array
     sine: jax.Array
     cosine: jax.Array
-    phase_rate: jax.Array
+    kappa: jax.Array
+    kappa_slope: jax.Array
 
 
-class Setting(NamedTuple):
-    """What every tile of a pass is evaluated at.
+class Geometry(NamedTuple):
+    """What stays the same over all passes.
 
     Attributes
     ----------
-    parameters
-        (7,) or (3,) in table order.
-    scaling
-        Current contrast, offset and sigma, which robust weights depend on.
     shift
         (n_phi,) what the data are counted from.
     t, frames, phi
@@ -74,8 +86,6 @@ class Setting(NamedTuple):
         1/Å and Å.
     """
 
-    parameters: jax.Array
-    scaling: Scaling
     shift: jax.Array
     t: jax.Array
     frames: jax.Array
@@ -87,18 +97,19 @@ class Setting(NamedTuple):
 class FieldSums(NamedTuple):
     """Sums over pairs of field times pattern; leading axis n_phi.
 
-    `uu` (4, 4), `uv` (4, 4), `vv` (4, 4), `u1`, `uy`, `v1`, `vy` (4,); the u patterns are
-    sign(dA) dA_p (3) and 1, the v patterns dG_p (3) and dG. `ones` holds (w, w y, w y^2, loss).
+    With m patterns each (4 with derivatives, and v only then): `uu` and `vv` (m (m + 1)/2) are
+    upper triangles, `uv` (m m), `u1`, `uy`, `v1`, `vy` (m); the u patterns are sign(dA) dA_p (3)
+    and 1, the v patterns dG_p (3) and dG. `ones` holds (w, w y, w y^2, loss).
     """
 
-    uu: jax.Array
-    uv: jax.Array
-    vv: jax.Array
-    u1: jax.Array
-    uy: jax.Array
-    v1: jax.Array
-    vy: jax.Array
-    ones: jax.Array
+    uu: np.ndarray | jax.Array
+    uv: np.ndarray | jax.Array
+    vv: np.ndarray | jax.Array
+    u1: np.ndarray | jax.Array
+    uy: np.ndarray | jax.Array
+    v1: np.ndarray | jax.Array
+    vy: np.ndarray | jax.Array
+    ones: np.ndarray | jax.Array
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,13 @@ class PassKind:
     derivatives: bool = True
     weight: PairWeight = LINEAR
 
+    @property
+    def patterns(self) -> tuple[int, int]:
+        """Number of u and of v patterns."""
+        if not self.derivatives:
+            return 1, 0
+        return N_DIFFUSION + 1, 0 if self.mode == "static" else 4
+
 
 def _sinc_and_slope(
     h: jax.Array, sine: jax.Array, cosine: jax.Array
@@ -139,20 +157,17 @@ def _sinc_and_slope(
     return sinc, jnp.where(small, slope, (cosine - sinc) * inverse)
 
 
-def frame_curves(kind: PassKind, setting: Setting) -> Curves:
+def frame_curves(kind: PassKind, parameters: jax.Array, geometry: Geometry) -> Curves:
     """Compute the vectors over the frames that every tile is made of."""
-    parameters, t, frames = setting.parameters, setting.t, setting.frames
+    t, frames = geometry.t, geometry.frames
     transport = running_integral(t, parameters[:N_DIFFUSION], kind.convention)
     if kind.mode == "static":
-        none = jnp.zeros((0,))
-        return Curves(
-            transport.value[frames], transport.derivatives[:, frames], none, none, none, none, none
-        )
+        none = [jnp.zeros((0,))] * 6
+        return Curves(transport.value[frames], transport.derivatives[:, frames], *none)
     strain = running_integral(t, parameters[N_DIFFUSION:-1], kind.convention)
-    kappa, _ = phase_factors(parameters[-1], setting.phi, setting.q, setting.gap)
-    rate = SHEAR_FACTORS[kind.convention].scale * kappa
+    kappa, kappa_slope = phase_factors(parameters[-1], geometry.phi, geometry.q, geometry.gap)
     value = strain.value[frames]
-    phase = rate[:, None] * value
+    phase = SHEAR_FACTORS[kind.convention].scale * kappa[:, None] * value
     return Curves(
         transport.value[frames],
         transport.derivatives[:, frames],
@@ -160,7 +175,8 @@ def frame_curves(kind: PassKind, setting: Setting) -> Curves:
         jnp.concatenate([strain.derivatives[:, frames], value[None]]),
         jnp.sin(phase),
         jnp.cos(phase),
-        rate,
+        kappa,
+        kappa_slope,
     )
 
 
@@ -178,13 +194,14 @@ def _tile_fields(
     sign = jnp.sign(difference)
     if kind.mode == "static":
         return decay[None], None, sign
-    h = curves.phase_rate[:, None, None, None] * _difference(curves.strain, i, j)
+    form = SHEAR_FACTORS[kind.convention]
+    rate = form.scale * curves.kappa
+    h = rate[:, None, None, None] * _difference(curves.strain, i, j)
     sine_i, sine_j = curves.sine[:, i][..., :, None], curves.sine[:, j][..., None, :]
     cosine_i, cosine_j = curves.cosine[:, i][..., :, None], curves.cosine[:, j][..., None, :]
     sinc, slope = _sinc_and_slope(
         h, sine_j * cosine_i - cosine_j * sine_i, cosine_j * cosine_i + sine_j * sine_i
     )
-    form = SHEAR_FACTORS[kind.convention]
     shared = decay * sinc ** (form.power - 1)
     return shared * sinc, (form.power * form.scale) * shared * slope, sign
 
@@ -194,48 +211,51 @@ def _products(left: jax.Array, right: jax.Array) -> jax.Array:
     return (left[:, None] * right[None]).reshape(-1, left.shape[-1])
 
 
-def step_sums(kind: PassKind, curves: Curves, setting: Setting, step: Steps) -> FieldSums:
+def _squares(patterns: jax.Array) -> jax.Array:
+    """Return the products of patterns among themselves, each once: (m (m + 1)/2, pairs)."""
+    first, second = np.triu_indices(len(patterns))
+    return patterns[first] * patterns[second]
+
+
+def step_sums(
+    kind: PassKind, curves: Curves, scaling: Scaling, geometry: Geometry, step: Steps
+) -> FieldSums:
     """Sum fields times patterns over the tiles of one step."""
     rows, columns, data, pair_weight = step
-    shift = setting.shift[:, None, None, None]
+    shift = geometry.shift[:, None, None, None]
     n_phi = data.shape[0]
     offsets = jnp.arange(TILE)
     last = curves.transport.shape[-1] - 1
     i = jnp.minimum(rows[:, None] + offsets, last)
     j = jnp.minimum(columns[:, None] + offsets, last)
-    u, v, sign = _tile_fields(kind, curves, i, j, setting.q)
+    u, v, sign = _tile_fields(kind, curves, i, j, geometry.q)
     fitted = jnp.isfinite(data)
     y = jnp.where(fitted, data.astype(jnp.float64) - shift, 0.0)
     base = fitted.astype(jnp.float64) if pair_weight is None else pair_weight
-    w, loss = loss_terms(kind.weight, u, y + shift, base, setting.scaling)
-
-    def fields(*several: jax.Array) -> jax.Array:
-        full = [jnp.broadcast_to(f, data.shape) for f in several]
-        return jnp.stack(full).reshape(len(several), n_phi, -1)
+    w, loss = loss_terms(kind.weight, u, y + shift, base, scaling)
 
     def against(patterns: jax.Array, *several: jax.Array) -> jax.Array:
-        stacked = fields(*several).reshape(len(several) * n_phi, -1)
-        return (stacked @ patterns.T).reshape(len(several), n_phi, -1)
+        full = jnp.stack([jnp.broadcast_to(f, data.shape) for f in several])
+        sums = full.reshape(len(several) * n_phi, -1) @ patterns.T
+        return sums.reshape(len(several), n_phi, -1)
 
     one = jnp.ones((1, sign.size))
+    u_patterns = one
     if kind.derivatives:
         slopes = _difference(curves.transport_slopes, i, j) * sign
         u_patterns = jnp.concatenate([slopes.reshape(N_DIFFUSION, -1), one])
-    else:
-        u_patterns = one
     wu = w * u
-    uu = against(_products(u_patterns, u_patterns), wu * u)[0]
+    uu = against(_squares(u_patterns), wu * u)[0]
     u1, uy = against(u_patterns, wu, wu * y)
-    size = u_patterns.shape[0]
-    empty = jnp.zeros((n_phi, 0))
-    uv, vv, v1, vy = jnp.zeros((n_phi, size, 0)), jnp.zeros((n_phi, 0, 0)), empty, empty
+    uv = vv = v1 = vy = jnp.zeros((n_phi, 0))
     if kind.derivatives and v is not None:
         v_patterns = _difference(curves.strain_slopes, i, j).reshape(4, -1)
         wv = w * v
-        uv = against(_products(u_patterns, v_patterns), wu * v)[0].reshape(n_phi, size, 4)
-        vv = against(_products(v_patterns, v_patterns), wv * v)[0].reshape(n_phi, 4, 4)
+        uv = against(_products(u_patterns, v_patterns), wu * v)[0]
+        vv = against(_squares(v_patterns), wv * v)[0]
         v1, vy = against(v_patterns, wv, wv * y)
     ones = jnp.zeros((n_phi, 4))
     if kind.weight.loss != "linear":
-        ones = fields(w, w * y, w * y * y, loss).sum(axis=-1).T
-    return FieldSums(uu.reshape(n_phi, size, size), uv, vv, u1, uy, v1, vy, ones)
+        terms = jnp.stack([jnp.broadcast_to(f, data.shape) for f in (w, w * y, w * y * y, loss)])
+        ones = terms.reshape(4, n_phi, -1).sum(axis=-1).T
+    return FieldSums(uu, uv, vv, u1, uy, v1, vy, ones)

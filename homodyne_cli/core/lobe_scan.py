@@ -211,8 +211,8 @@ def _pairs(dataset: Dataset, stretch: slice) -> _Pairs:
     i, j = np.triu_indices(len(t), 1)
     step = -(-len(i) // _MAX_PAIRS)
     i, j = i[::step], j[::step]
-    keep = np.array([fitted_pairs(c2[stretch, stretch])[i, j] for c2 in dataset.c2])
-    data = np.array([c2[stretch, stretch][i, j] for c2 in dataset.c2])
+    keep = np.array([fitted_pairs(c2[stretch, stretch])[i, j] for c2 in dataset.array])
+    data = np.array([c2[stretch, stretch][i, j] for c2 in dataset.array])
     return _Pairs(t, i, j, np.where(keep, data, 0.0).astype(float), keep)
 
 

@@ -1,18 +1,110 @@
-"""Fitted maps, drawn from the plain model one angle at a time."""
+"""Fitted maps, evaluated where they are looked at."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import jax
 import numpy as np
 
 from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.physics import plain_g1_squared
-from homodyne_cli.models import Dataset, FloatArray
-from homodyne_cli.parameters import Convention
+from homodyne_cli.core.physics import SHEAR_FACTORS, ShearFactor, phase_factors, running_integral
+from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
+from homodyne_cli.parameters import N_DIFFUSION, Convention
 
-_plain = partial(jax.jit, static_argnames=("convention",))(plain_g1_squared)
+_integral = partial(jax.jit, static_argnames=("convention",))(running_integral)
+_factors = jax.jit(phase_factors)
+
+
+@dataclass(frozen=True)
+class ModelMaps:
+    """contrast * exp(-q^2 |dA|) * S(kappa dG) + offset, block by block.
+
+    Attributes
+    ----------
+    transport, strain
+        (n,) q^2 A and G at the frames.
+    kappa
+        (n_phi,); zero where there is no shear.
+    contrast, offset
+        (n_phi,).
+    form
+        The shear factor.
+    dtype
+        Of the blocks: that of the data.
+    """
+
+    transport: FloatArray
+    strain: FloatArray
+    kappa: FloatArray
+    contrast: FloatArray
+    offset: FloatArray
+    form: ShearFactor
+    dtype: np.dtype[np.generic]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(n_phi, n, n)."""
+        return (len(self.kappa), len(self.transport), len(self.transport))
+
+    def block(self, angle: int, rows: slice | IndexArray, columns: slice | IndexArray) -> MapArray:
+        """Return part of the map of one angle, above the diagonal or below."""
+        decay = np.exp(-np.abs(self.transport[columns] - self.transport[rows][:, None]))
+        h = self.strain[columns] - self.strain[rows][:, None]
+        h *= self.form.scale * self.kappa[angle] / np.pi
+        values = decay * np.sinc(h) ** self.form.power
+        part: MapArray = np.asarray(
+            self.contrast[angle] * values + self.offset[angle], dtype=self.dtype
+        )
+        return part
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Return the pairs of some frames: (n_phi, m, m)."""
+        out: MapArray = np.empty((self.shape[0], len(frames), len(frames)), dtype=self.dtype)
+
+        def fill(angle: int) -> None:
+            out[angle] = self.block(angle, frames, frames)
+
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(fill, range(self.shape[0])))
+        return out
+
+
+def model_maps(
+    dataset: Dataset,
+    parameters: FloatArray,
+    contrast: FloatArray,
+    offset: FloatArray,
+    convention: Convention,
+) -> ModelMaps:
+    """Prepare the maps of a fit.
+
+    Parameters
+    ----------
+    parameters
+        (7,) or (3,) in table order.
+    contrast, offset
+        (n_phi,).
+    """
+    t = jnp.asarray(dataset.t)
+    transport = np.asarray(_integral(t, jnp.asarray(parameters[:N_DIFFUSION]), convention).value)
+    strain, kappa = np.zeros_like(transport), np.zeros(dataset.n_phi)
+    if len(parameters) > N_DIFFUSION:
+        gap = 0.0 if dataset.gap is None else dataset.gap
+        rate = jnp.asarray(parameters[N_DIFFUSION:-1])
+        strain = np.asarray(_integral(t, rate, convention).value)
+        kappa = np.asarray(_factors(parameters[-1], dataset.phi, dataset.q, gap)[0])
+    return ModelMaps(
+        transport=dataset.q**2 * transport,
+        strain=strain,
+        kappa=kappa,
+        contrast=contrast,
+        offset=offset,
+        form=SHEAR_FACTORS[convention],
+        dtype=dataset.c2.dtype,
+    )
 
 
 def fitted_maps(
@@ -21,18 +113,7 @@ def fitted_maps(
     contrast: FloatArray,
     offset: FloatArray,
     convention: Convention,
-) -> np.ndarray:
+) -> MapArray:
     """Return contrast * f + offset, (n_phi, n, n) in the precision of the data."""
-    out = np.empty_like(dataset.c2)
-    gap = 0.0 if dataset.gap is None else dataset.gap
-    for a in range(dataset.n_phi):
-        f = _plain(
-            jnp.asarray(parameters),
-            jnp.asarray(dataset.t),
-            jnp.asarray(dataset.phi[a : a + 1]),
-            dataset.q,
-            gap,
-            convention,
-        )
-        out[a] = contrast[a] * np.asarray(f[0]) + offset[a]
-    return out
+    model = model_maps(dataset, parameters, contrast, offset, convention)
+    return model.selected(np.arange(dataset.n_frames))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.models import Dataset, FloatArray, IndexArray
 
 #: Median absolute deviation to standard deviation of a Gaussian.
 _MAD_TO_SIGMA = 1.482602218505602
 #: Weights of a second difference have variance 1 + 4 + 1.
 _SECOND_DIFFERENCE = np.sqrt(6.0)
-_MAX_SAMPLES = 200_000
+#: Larger maps are looked at in stretches of so many frames, spread over the window; their pairs
+#: (124,000 second differences) give sigma to 0.3%.
+_STRETCH, _STRETCHES = 50, 11
 #: In units of sigma; beyond it a Gaussian has 1e-6 of its variance.
 _CLIP = 5.5
 #: Below this the data are noise-free to their own precision.
@@ -30,21 +32,28 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     array
         (n_phi,) sigma, at least 1e-7 of the mean level.
     """
-    return np.array([_map_sigma(np.asarray(c2)) for c2 in dataset.c2])
+    frames = _stretches(dataset.n_frames)
+    i, j = np.triu_indices(max(len(frames) - 2, 0), 1)
+    # The three pairs of a difference lie in one stretch of rows and one of columns.
+    whole = (frames[i + 2] - frames[i] == 2) & (frames[j + 2] - frames[j] == 2)
+    i, j = i[whole], j[whole]
+    return np.array([_map_sigma(c2, i, j) for c2 in dataset.selected(frames)])
 
 
-def _map_sigma(c2: np.ndarray) -> float:
-    n = len(c2)
-    i, j = np.triu_indices(max(n - 2, 0), 1)
-    if len(i) > _MAX_SAMPLES:
-        # An odd stride walks over all lags instead of favouring some.
-        step = (len(i) // _MAX_SAMPLES) | 1
-        i, j = i[::step], j[::step]
+def _stretches(n: int) -> IndexArray:
+    """Return all frames, or stretches of neighbours spread over the window."""
+    if n <= _STRETCH * _STRETCHES:
+        return np.arange(n)
+    starts = np.linspace(0, n - _STRETCH, _STRETCHES).astype(np.intp)
+    return np.asarray((starts[:, None] + np.arange(_STRETCH)).ravel())
+
+
+def _map_sigma(c2: np.ndarray, i: IndexArray, j: IndexArray) -> float:
     difference = (
         c2[i, j].astype(float) - 2.0 * c2[i + 1, j + 1].astype(float) + c2[i + 2, j + 2]
     ) / _SECOND_DIFFERENCE
     difference = difference[np.isfinite(difference)]
-    upper = c2[np.triu_indices(n, 1)].astype(float)
+    upper = c2[np.triu_indices(len(c2), 1)].astype(float)
     level = float(np.nanmean(np.abs(upper)))
     if len(difference) < 3:
         return max(float(np.nanstd(upper)), _FLOOR * level)

@@ -19,7 +19,7 @@ import numpy as np
 
 from homodyne_cli.core.losses import LINEAR, PairWeight
 from homodyne_cli.core.projection import Projection, ScalingModel, project, project_along
-from homodyne_cli.core.residual import AngleGrams, PassKind, evaluate
+from homodyne_cli.core.residual import AngleGrams, PassKind, evaluate, screen
 from homodyne_cli.core.scaling import square_root
 from homodyne_cli.core.tiles import PairTiles
 from homodyne_cli.models import FloatArray
@@ -69,6 +69,18 @@ class Objective:
             found = project(evaluate(self.tiles, kind, self.expand(x)), self.scaling, self.sigma)
             return found.chi2, found.contrast, found.offset
         return self._robust_cost(kind, self.expand(x))
+
+    def costs(self, points: FloatArray) -> FloatArray:
+        """Return chi2 at many points (m, p) of a small set of pairs."""
+        if self.robust:
+            return np.array([self.cost(x)[0] for x in points])
+        full = np.array([self.expand(x) for x in points])
+        return np.array(
+            [
+                project(grams, self.scaling, self.sigma).chi2
+                for grams in screen(self.tiles, self.kind, full)
+            ]
+        )
 
     def derivatives(self, x: FloatArray) -> Projection:
         """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""

@@ -6,7 +6,7 @@ all devices are added on the host, always in the same order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -15,45 +15,124 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.fields import FieldSums, PassKind, Setting, frame_curves, step_sums
+from homodyne_cli.core.fields import (
+    Curves,
+    FieldSums,
+    Geometry,
+    PassKind,
+    Steps,
+    frame_curves,
+    step_sums,
+)
 from homodyne_cli.core.losses import Scaling
-from homodyne_cli.core.physics import phase_factors
-from homodyne_cli.core.tiles import PairTiles, Steps
+from homodyne_cli.core.tiles import PairTiles
 from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import N_DIFFUSION
 
-__all__ = ["AngleGrams", "PassKind", "evaluate"]
+__all__ = ["AngleGrams", "PassKind", "evaluate", "screen"]
+
+#: Points that an accelerator looks at together.
+_TOGETHER = 32
+#: Calls that may be under way: tiles that are read from a file must not pile up.
+_UNDER_WAY = 2
+
+_curves = partial(jax.jit, static_argnames=("kind",))(frame_curves)
+
+
+def _flat(sums: FieldSums) -> jax.Array:
+    """Put all sums of an angle in one row: every array that leaves a device costs a call."""
+    return jnp.concatenate([jnp.asarray(leaf) for leaf in sums], axis=1)
+
+
+def _unflat(kind: PassKind, rows: FloatArray) -> FieldSums:
+    n_u, n_v = kind.patterns
+    widths = (
+        n_u * (n_u + 1) // 2,
+        n_u * n_v,
+        n_v * (n_v + 1) // 2,
+        *(n_u, n_u, n_v, n_v),
+        4,
+    )
+    return FieldSums(*np.split(rows, np.cumsum(widths)[:-1], axis=-1))
+
+
+def _steps_sum(
+    kind: PassKind,
+    curves: Curves,
+    scaling: Scaling,
+    geometry: Geometry,
+    steps: Steps,
+    filled: jax.Array,
+) -> jax.Array:
+    """Sum over the first `filled` steps: (n_phi, all sums)."""
+
+    def body(k: jax.Array, total: jax.Array) -> jax.Array:
+        step: Steps = jax.tree.map(
+            lambda leaf: lax.dynamic_index_in_dim(leaf, k, keepdims=False), steps
+        )
+        return total + _flat(step_sums(kind, curves, scaling, geometry, step))
+
+    first: Steps = jax.tree.map(lambda leaf: leaf[0], steps)
+    shape = jax.eval_shape(
+        lambda step: _flat(step_sums(kind, curves, scaling, geometry, step)), first
+    )
+    # The sum differs from device to device; shard_map wants its start marked so as well.
+    zero = lax.pcast(jnp.zeros(shape.shape, shape.dtype), "devices", to="varying")
+    total: jax.Array = lax.fori_loop(0, filled, body, zero)
+    return total
 
 
 @partial(jax.jit, static_argnames=("kind", "mesh"))
-def _field_sums(
-    kind: PassKind, mesh: jax.sharding.Mesh, setting: Setting, tiles: Steps, filled: jax.Array
-) -> FieldSums:
+def _chunk_sums(
+    kind: PassKind,
+    mesh: jax.sharding.Mesh,
+    curves: Curves,
+    scaling: Scaling,
+    geometry: Geometry,
+    tiles: Steps,
+    filled: jax.Array,
+) -> jax.Array:
     """Sum over each device's first `filled` steps; the answer's leading axis is the device."""
 
-    def on_device(setting: Setting, tiles: Steps, filled: jax.Array) -> FieldSums:
-        curves = frame_curves(kind, setting)
+    def on_device(
+        curves: Curves, scaling: Scaling, geometry: Geometry, tiles: Steps, filled: jax.Array
+    ) -> jax.Array:
         steps: Steps = jax.tree.map(lambda leaf: leaf[0], tiles)
+        return _steps_sum(kind, curves, scaling, geometry, steps, filled[0])[None]
 
-        def body(k: jax.Array, total: FieldSums) -> FieldSums:
-            step: Steps = jax.tree.map(
-                lambda leaf: lax.dynamic_index_in_dim(leaf, k, keepdims=False), steps
-            )
-            added: FieldSums = jax.tree.map(jnp.add, total, step_sums(kind, curves, setting, step))
-            return added
+    spread = P("devices")
+    run = jax.shard_map(
+        on_device, mesh=mesh, in_specs=(P(), P(), P(), spread, spread), out_specs=spread
+    )
+    sums: jax.Array = run(curves, scaling, geometry, tiles, filled)
+    return sums
 
-        first: Steps = jax.tree.map(lambda leaf: leaf[0], steps)
-        shapes = jax.eval_shape(lambda step: step_sums(kind, curves, setting, step), first)
-        zero = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        # The sum differs from device to device; shard_map wants its start marked so as well.
-        zero = jax.tree.map(lambda z: lax.pcast(z, "devices", to="varying"), zero)
-        total = lax.fori_loop(0, filled, body, zero)
-        sums: FieldSums = jax.tree.map(lambda leaf: leaf[None], total)
+
+@partial(jax.jit, static_argnames=("kind", "mesh", "together"))
+def _screened(
+    kind: PassKind,
+    mesh: jax.sharding.Mesh,
+    together: int | None,
+    geometry: Geometry,
+    tiles: Steps,
+    points: jax.Array,
+) -> jax.Array:
+    """Sum over few tiles at many points: each device has all the tiles and its share of points."""
+
+    def on_device(geometry: Geometry, tiles: Steps, points: jax.Array) -> jax.Array:
+        n_phi = geometry.phi.shape[0]
+        scaling = Scaling(jnp.zeros(n_phi), jnp.zeros(n_phi), jnp.ones(n_phi))
+
+        def at(point: jax.Array) -> jax.Array:
+            curves = frame_curves(kind, point, geometry)
+            return _flat(step_sums(kind, curves, scaling, geometry, tiles))
+
+        sums: jax.Array = lax.map(at, points, batch_size=together)
         return sums
 
     spread = P("devices")
-    run = jax.shard_map(on_device, mesh=mesh, in_specs=(P(), spread, P()), out_specs=spread)
-    sums: FieldSums = run(setting, tiles, filled)
+    run = jax.shard_map(on_device, mesh=mesh, in_specs=(P(), P(), spread), out_specs=spread)
+    sums: jax.Array = run(geometry, tiles, points)
     return sums
 
 
@@ -77,31 +156,25 @@ class AngleGrams:
     shift: FloatArray
 
 
-def _on_host(parts: list[FieldSums]) -> FieldSums:
-    """Add the sums of all calls and devices, in a fixed order."""
-    return FieldSums(
-        *(
-            np.concatenate([np.asarray(p) for p in leaf]).sum(axis=0)
-            for leaf in zip(*parts, strict=True)
-        )
-    )
-
-
 def _assemble(
-    sums: FieldSums, column_scale: FloatArray, tiles: PairTiles, robust: bool
+    sums: FieldSums, column_scale: FloatArray, tiles: PairTiles, kind: PassKind
 ) -> FloatArray:
-    """Put the field sums of all devices together as Gram matrices in column order."""
+    """Put the field sums together as Gram matrices in column order."""
     moments = tiles.moments
     ones = (
-        sums.ones
-        if robust
-        else np.stack([moments.count, moments.y, moments.yy, 0.0 * moments.y], axis=1)
+        np.asarray(sums.ones)
+        if kind.weight.loss != "linear"
+        else np.stack([moments.count, moments.y, moments.yy], axis=1)
     )
-    n_u, n_v = sums.uu.shape[1], sums.vv.shape[1]
+    n_u, n_v = kind.patterns
     size = n_u + n_v + 2
-    gram = np.zeros((len(moments.y), size, size))
-    u, v = slice(0, n_u), slice(n_u, n_u + n_v)
-    gram[:, u, u], gram[:, u, v], gram[:, v, v] = sums.uu, sums.uv, sums.vv
+    n_phi = len(moments.y)
+    gram = np.zeros((n_phi, size, size))
+    u, v = np.arange(n_u), np.arange(n_u, n_u + n_v)
+    for block, among in ((sums.uu, u), (sums.vv, v)):
+        first, second = np.triu_indices(len(among))
+        gram[:, among[first], among[second]] = block
+    gram[:, u[:, None], v] = np.reshape(sums.uv, (n_phi, n_u, n_v))
     gram[:, u, -2], gram[:, u, -1] = sums.u1, sums.uy
     gram[:, v, -2], gram[:, v, -1] = sums.v1, sums.vy
     gram[:, -2, -2], gram[:, -2, -1], gram[:, -1, -1] = ones[:, 0], ones[:, 1], ones[:, 2]
@@ -129,32 +202,55 @@ def evaluate(
         needed for the linear loss.
     """
     n_phi = len(tiles.phi)
-    robust = kind.weight.loss != "linear"
     state = (np.zeros(n_phi), np.zeros(n_phi), np.ones(n_phi)) if scaling is None else scaling
-    setting = Setting(
-        parameters=jnp.asarray(parameters),
-        scaling=Scaling(*(jnp.asarray(values) for values in state)),
-        shift=jnp.asarray(tiles.moments.shift),
-        t=jnp.asarray(tiles.t),
-        frames=jnp.asarray(tiles.frames),
-        phi=jnp.asarray(tiles.phi),
-        q=jnp.asarray(tiles.q),
-        gap=jnp.asarray(tiles.gap),
-    )
-    parts = [
-        _field_sums(kind, tiles.mesh, setting, chunk, jnp.asarray(filled, dtype=jnp.int32))
-        for chunk, filled in zip(tiles.chunks, tiles.filled, strict=True)
-    ]
-    sums = _on_host(parts)
-    scale = _column_scale(kind, parameters, tiles)
+    place = tiles.layout.replicated
+    curves = _curves(kind, jax.device_put(parameters, place), tiles.geometry)
+    held = (curves, Scaling(*(jax.device_put(values, place) for values in state)), tiles.geometry)
+    parts: list[jax.Array] = []
+    for steps, filled in tiles.chunks:
+        parts.append(_chunk_sums(kind, tiles.layout.mesh, *held, steps, filled))
+        if len(parts) > _UNDER_WAY:
+            parts[-1 - _UNDER_WAY].block_until_ready()
+    # Always the same order: over devices within a call, then over calls.
+    rows = np.sum([np.asarray(part).sum(axis=0) for part in parts], axis=0)
+    sums = _unflat(kind, rows)
     return AngleGrams(
-        gram=_assemble(sums, scale, tiles, robust),
+        gram=_assemble(sums, _column_scale(kind, curves, tiles), tiles, kind),
         loss=np.asarray(sums.ones)[:, 3],
         shift=tiles.moments.shift,
     )
 
 
-def _column_scale(kind: PassKind, parameters: FloatArray, tiles: PairTiles) -> FloatArray:
+def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGrams]:
+    """Evaluate the cost-only sums of a small set of pairs at many points in one call.
+
+    Parameters
+    ----------
+    tiles
+        Few tiles: every device gets a copy of all of them.
+    kind
+        Its loss must be linear; derivatives are not taken.
+    points
+        (m, p) parameters in table order.
+    """
+    kind = replace(kind, derivatives=False)
+    n_devices = tiles.layout.mesh.devices.size
+    extra = -len(points) % n_devices
+    padded = np.concatenate([points, points[:extra]])
+    together = None if tiles.layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
+    placed = jax.device_put(padded, tiles.layout.spread)
+    sums = np.asarray(
+        _screened(kind, tiles.layout.mesh, together, tiles.geometry, tiles.gathered(), placed)
+    )
+    scale = np.ones((len(tiles.phi), 3))
+    shift = tiles.moments.shift
+    return [
+        AngleGrams(_assemble(_unflat(kind, rows), scale, tiles, kind), np.zeros(len(scale)), shift)
+        for rows in sums[: len(points)]
+    ]
+
+
+def _column_scale(kind: PassKind, curves: Curves, tiles: PairTiles) -> FloatArray:
     """Return (n_phi, m): the factors of the columns that do not depend on the pair."""
     n_phi = len(tiles.phi)
     tail = np.ones((n_phi, 3))
@@ -163,8 +259,5 @@ def _column_scale(kind: PassKind, parameters: FloatArray, tiles: PairTiles) -> F
     diffusion = np.full((n_phi, N_DIFFUSION), -(tiles.q**2))
     if kind.mode == "static":
         return np.hstack([diffusion, tail])
-    kappa, slope = phase_factors(
-        jnp.asarray(parameters[-1]), jnp.asarray(tiles.phi), tiles.q, tiles.gap
-    )
-    shear = np.repeat(np.asarray(kappa)[:, None], 3, axis=1)
-    return np.hstack([diffusion, shear, np.asarray(slope)[:, None], tail])
+    shear = np.repeat(np.asarray(curves.kappa)[:, None], 3, axis=1)
+    return np.hstack([diffusion, shear, np.asarray(curves.kappa_slope)[:, None], tail])

@@ -1,11 +1,14 @@
 """Two-time maps packed as square tiles of the upper triangle, spread over the devices.
 
-Only pairs i < j are kept. Everything that is not to be fitted (diagonal, masked pairs, padding)
-is NaN in the tiles, so that one rule serves them all.
+Tiles go to the devices in chunks, each scanned by one call of the pass: all chunks lie there from
+the start, or (data kept on disk) are read ahead of the pass, every time it goes by.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,55 +17,128 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
+from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places, typical
+from homodyne_cli.core.fields import Geometry, Steps
+from homodyne_cli.models import (
+    Dataset,
+    FloatArray,
+    IndexArray,
+    MapArray,
+    Moments,
+    TiledMaps,
+)
 
-#: Side of a tile in frames. Measured: 50 is the fastest from 1000 frames on a CPU core (the
-#: fields of one tile stay in cache), and the choice hardly matters for smaller data.
-TILE = 50
 #: Tiles per step of the pass: a GPU wants large steps, a CPU small ones that stay in cache.
 STEP_TILES_ACCELERATOR = 16
-#: Most steps that one call of the pass scans on each device; larger data take several calls. Each
-#: call costs a few ms whatever it scans.
-CHUNK_STEPS = 64
+#: Most steps that one call of the pass scans on each device; larger data take several calls. A call
+#: costs about 0.15 ms whatever it scans.
+CHUNK_STEPS = 8
+#: Chunks read ahead of the pass.
+_AHEAD = 2
 
 
-class Steps(NamedTuple):
-    """Tiles in the order of the scan; leading axes (devices, steps), or fewer inside it."""
+class Chunk(NamedTuple):
+    """What one call of the pass scans: tiles, and how many steps of each device hold any."""
 
-    rows: jax.Array
-    columns: jax.Array
-    y: jax.Array
-    weight: jax.Array | None
+    steps: Steps
+    filled: jax.Array
 
 
 class _Blocks(NamedTuple):
-    """All tiles of a dataset on the host, one along the leading axis each; see `Steps`."""
+    """Tiles on the host, one along the leading axis each; see `Steps`."""
 
-    rows: np.ndarray
-    columns: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray | None
+    rows: IndexArray
+    columns: IndexArray
+    y: MapArray
+    weight: MapArray | None
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Per-angle sums over fitted pairs, in double precision.
+class Layout:
+    """How tiles are cut into chunks: steps per chunk, tiles per step, devices."""
 
-    Attributes
-    ----------
-    count, y, yy
-        (n_phi,) sums of w, w*y, w*y^2, where y is counted from `shift` and w is the pair weight.
-    shift
-        (n_phi,) mean of the data; subtracting it keeps the sums of squares accurate.
-    n_points
-        (n_phi,) number of fitted pairs.
-    """
+    chunk_steps: int
+    step_tiles: int
+    mesh: Mesh
 
-    count: FloatArray
-    y: FloatArray
-    yy: FloatArray
-    shift: FloatArray
-    n_points: FloatArray
+    @property
+    def n_devices(self) -> int:
+        """Number of devices."""
+        return int(self.mesh.devices.size)
+
+    @property
+    def spread(self) -> NamedSharding:
+        """Leading axis over the devices."""
+        return NamedSharding(self.mesh, P("devices"))
+
+    @property
+    def replicated(self) -> NamedSharding:
+        """The same on every device."""
+        return NamedSharding(self.mesh, P())
+
+    @property
+    def chunk_tiles(self) -> int:
+        """Most tiles of a chunk."""
+        return self.chunk_steps * self.step_tiles * self.n_devices
+
+    def chunk(self, tiles: _Blocks) -> Chunk:
+        """Place up to `chunk_tiles` tiles on the devices."""
+        n_steps = -(-len(tiles.rows) // self.step_tiles)
+        filled = -(-n_steps // self.n_devices)
+
+        def place(part: np.ndarray, fill: float) -> jax.Array:
+            shape = (self.n_devices, self.chunk_steps, self.step_tiles, *part.shape[1:])
+            if len(part) < self.chunk_tiles:
+                # A device's tiles are a block of its own; what is missing is at the end.
+                padded = np.full((filled * self.step_tiles * self.n_devices, *part.shape[1:]), fill)
+                padded = padded.astype(part.dtype)
+                padded[: len(part)] = part
+                full = np.zeros(shape, part.dtype)
+                full[:, :filled] = padded.reshape((self.n_devices, filled, *shape[2:]))
+            else:
+                full = part.reshape(shape)
+            if part.ndim > 1:
+                full = full.swapaxes(2, 3)
+            placed: jax.Array = jax.device_put(full, self.spread)
+            return placed
+
+        weight = None if tiles.weight is None else place(tiles.weight, 0.0)
+        steps = Steps(place(tiles.rows, 0), place(tiles.columns, 0), place(tiles.y, np.nan), weight)
+        held = np.clip(n_steps - filled * np.arange(self.n_devices), 0, filled)
+        return Chunk(steps, jax.device_put(held.astype(np.int32), self.spread))
+
+
+@dataclass(frozen=True)
+class _Streamed(Collection[Chunk]):
+    """Chunks that are read from disk while the ones before are computed."""
+
+    maps: TiledMaps
+    layout: Layout
+
+    def _places(self) -> range:
+        return range(0, self.maps.n_tiles, self.layout.chunk_tiles)
+
+    def _read(self, first: int) -> Chunk:
+        last = min(first + self.layout.chunk_tiles, self.maps.n_tiles)
+        rows, columns = tile_places(self.maps.shape[1])
+        y = self.maps.tiles(first, last)
+        return self.layout.chunk(_Blocks(rows[first:last], columns[first:last], y, None))
+
+    def __iter__(self) -> Iterator[Chunk]:
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming: deque[Future[Chunk]] = deque()
+            for first in self._places():
+                coming.append(reader.submit(self._read, first))
+                if len(coming) > _AHEAD:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def __len__(self) -> int:
+        return len(self._places())
+
+    def __contains__(self, item: object) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -76,63 +152,61 @@ class PairTiles:
         TILE, TILE) is the data as stored, NaN where not fitted; `weight`, of the same shape, the
         relative weight of each pair, or None where all are equal; `rows` and `columns`
         (devices, steps, step_tiles) the first frame of each tile.
-    t
-        (n,) frame times, continued to the next power of two; `frames` (m,), continued likewise, are
-        the indices into it that the tiles count.
-    filled
-        Of each chunk, the number of steps that hold tiles; the rest is never visited.
+    geometry
+        On every device: `t` (n,) frame times, continued to the next power of two; `frames` (m,),
+        continued likewise, are the indices into it that the tiles count.
     moments
         Sums that do not depend on the parameters.
-    mesh
-        Devices over which the leading axis is spread.
+    layout
+        Shape of a chunk, and the devices.
     """
 
-    chunks: tuple[Steps, ...]
-    filled: tuple[int, ...]
-    t: FloatArray
-    frames: IndexArray
+    chunks: Collection[Chunk]
+    geometry: Geometry
     phi: FloatArray
     q: float
     gap: float
     moments: Moments
-    mesh: Mesh
+    layout: Layout
 
     @property
     def n_points(self) -> int:
         """Number of fitted pairs over all angles."""
         return int(self.moments.n_points.sum())
 
+    def gathered(self) -> Steps:
+        """Return all tiles as one step, the same on every device; for few tiles only."""
+        each = [_one_step(chunk) for chunk in self.chunks]
+        rows, columns = (np.concatenate([step[k] for step in each]) for k in range(2))
+        y = np.concatenate([step.y for step in each], axis=1)
+        weights = [step.weight for step in each if step.weight is not None]
+        weight = np.concatenate(weights, axis=1) if weights else None
+        kept = np.flatnonzero(np.isfinite(y).any(axis=(0, 2, 3)))
 
-def _blocks(maps: MapArray, rows: np.ndarray, columns: np.ndarray, fill: float) -> np.ndarray:
-    """Cut (tiles, n_phi, TILE, TILE) blocks of the strict upper triangle, padded with `fill`."""
-    n_phi = len(maps)
-    out = np.full((len(rows), n_phi, TILE, TILE), fill, dtype=maps.dtype)
-    lower = np.tri(TILE, dtype=bool)
-    for k, (i, j) in enumerate(zip(rows, columns, strict=True)):
-        block = maps[:, i : i + TILE, j : j + TILE]
-        out[k, :, : block.shape[1], : block.shape[2]] = block
-        if i == j:
-            out[k][:, lower] = fill
-    out[~np.isfinite(out)] = fill
-    return out
+        def place(part: np.ndarray) -> jax.Array:
+            placed: jax.Array = jax.device_put(part, self.layout.replicated)
+            return placed
+
+        return Steps(
+            place(rows[kept]),
+            place(columns[kept]),
+            place(y[:, kept]),
+            None if weight is None else place(weight[:, kept]),
+        )
 
 
-def _moments(y: np.ndarray, weight: np.ndarray | None) -> Moments:
-    """Sum over tiles (tiles, n_phi, TILE, TILE), one tile at a time to stay small."""
-    n_phi = y.shape[1]
-    fitted = np.isfinite(y)
-    n_points = fitted.sum(axis=(0, 2, 3)).astype(float)
-    total = np.zeros(n_phi)
-    for block, keep in zip(y, fitted, strict=True):
-        total += np.where(keep, block, 0.0).sum(axis=(1, 2), dtype=float)
-    shift = total / np.maximum(n_points, 1.0)
-    sums = np.zeros((3, n_phi))
-    for k, (block, keep) in enumerate(zip(y, fitted, strict=True)):
-        centred = np.where(keep, block - shift[:, None, None], 0.0)
-        w = keep.astype(float) if weight is None else np.where(keep, weight[k], 0.0)
-        for row, power in zip(sums, (1.0, centred, centred**2), strict=True):
-            row += (w * power).sum(axis=(1, 2))
-    return Moments(sums[0], sums[1], sums[2], shift, n_points)
+def _one_step(chunk: Chunk) -> Steps:
+    """Return the steps of a chunk that hold tiles as a single step on the host."""
+    filled = int(chunk.filled.max())
+
+    def joined(leaf: jax.Array) -> np.ndarray:
+        held = np.asarray(leaf)[:, :filled]
+        if held.ndim == 3:
+            return held.ravel()
+        return np.moveaxis(held, 2, 0).reshape(held.shape[2], -1, TILE, TILE)
+
+    steps: Steps = jax.tree.map(joined, chunk.steps)
+    return steps
 
 
 def pack(
@@ -142,7 +216,7 @@ def pack(
     devices: list[jax.Device] | None = None,
     like: PairTiles | None = None,
 ) -> PairTiles:
-    """Cut a dataset into tiles and place them on the devices.
+    """Cut a dataset into tiles and place them on the devices, or leave them on disk.
 
     Parameters
     ----------
@@ -157,42 +231,56 @@ def pack(
         Tiles of the whole dataset, whose shapes the answer takes: a decimated set of pairs then
         runs the code that is compiled for the whole.
     """
-    devices = devices or jax.devices()
     index: IndexArray = np.arange(dataset.n_frames) if frames is None else frames
-    c2 = dataset.c2 if frames is None else dataset.c2[:, index[:, None], index[None, :]]
-    n_tiles = -(-len(index) // TILE)
-    upper = np.triu_indices(n_tiles)
-    rows, columns = upper[0] * TILE, upper[1] * TILE
-    step_tiles = 1 if devices[0].platform == "cpu" else STEP_TILES_ACCELERATOR
-    y = _blocks(c2, rows, columns, np.nan)
+    layout = _layout(len(index), devices or jax.devices()) if like is None else like.layout
+    chunks: Collection[Chunk]
+    if frames is None and isinstance(dataset.c2, TiledMaps):
+        chunks, moments = _Streamed(dataset.c2, layout), dataset.c2.moments
+    else:
+        blocks = _cut(dataset, frames, index)
+        chunks, moments = _chunks(blocks, layout), _moments(blocks)
+    n_frames = _size_class(len(index)) if like is None else len(like.geometry.frames)
+    gap = 0.0 if dataset.gap is None else dataset.gap
+    everywhere = layout.replicated
+    geometry = Geometry(
+        shift=jax.device_put(moments.shift, everywhere),
+        t=jax.device_put(_continued(dataset.t), everywhere),
+        frames=jax.device_put(np.pad(index, (0, n_frames - len(index)), mode="edge"), everywhere),
+        phi=jax.device_put(dataset.phi, everywhere),
+        q=jax.device_put(np.float64(dataset.q), everywhere),
+        gap=jax.device_put(np.float64(gap), everywhere),
+    )
+    return PairTiles(chunks, geometry, dataset.phi, dataset.q, gap, moments, layout)
+
+
+def _cut(dataset: Dataset, frames: IndexArray | None, index: IndexArray) -> _Blocks:
+    maps = dataset.array if frames is None else dataset.selected(frames)
+    rows, columns = tile_places(len(index))
     weight = None
     if dataset.sigma is not None and dataset.sigma.ndim == 3:
-        weight = _blocks(_relative_weight(dataset, index), rows, columns, 0.0)
-    mesh = Mesh(np.array(devices), ("devices",))
-    layout = _layout(len(rows), mesh, step_tiles, like)
-    n_frames = _size_class(len(index)) if like is None else len(like.frames)
-    return PairTiles(
-        chunks=_spread(_Blocks(rows, columns, y, weight), mesh, layout),
-        filled=layout.filled,
-        t=_continued(dataset.t),
-        frames=np.pad(index, (0, n_frames - len(index)), mode="edge"),
-        phi=dataset.phi,
-        q=dataset.q,
-        gap=0.0 if dataset.gap is None else dataset.gap,
-        moments=_moments(y, weight),
-        mesh=mesh,
-    )
+        weight = cut_blocks(_relative_weight(dataset.sigma, index), rows, columns, 0.0)
+    return _Blocks(rows, columns, cut_blocks(maps, rows, columns, np.nan), weight)
+
+
+def _chunks(blocks: _Blocks, layout: Layout) -> tuple[Chunk, ...]:
+    chunks = []
+    for first in range(0, len(blocks.rows), layout.chunk_tiles):
+        part = slice(first, first + layout.chunk_tiles)
+        weight = None if blocks.weight is None else blocks.weight[part]
+        chunks.append(
+            layout.chunk(_Blocks(blocks.rows[part], blocks.columns[part], blocks.y[part], weight))
+        )
+    return tuple(chunks)
+
+
+def _moments(blocks: _Blocks) -> Moments:
+    weights = [None] * len(blocks.y) if blocks.weight is None else list(blocks.weight)
+    return sum_moments(zip(blocks.y, weights, strict=True), typical(blocks.y))
 
 
 def _size_class(n: int) -> int:
     """Return the next power of two, so that data of similar length share compiled code."""
     return 1 << (n - 1).bit_length()
-
-
-def _step_class(n: int) -> int:
-    """Round up by at most an eighth, so that data of similar size share compiled code."""
-    unit = max(_size_class(n) // 16, 1)
-    return -(-n // unit) * unit
 
 
 def _continued(t: FloatArray) -> FloatArray:
@@ -201,57 +289,12 @@ def _continued(t: FloatArray) -> FloatArray:
     return np.concatenate([t, t[-1] + (t[-1] - t[-2]) * np.arange(1, extra + 1)])
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """How tiles are cut into chunks: steps per chunk, tiles per step, steps that hold any."""
-
-    chunk_steps: int
-    step_tiles: int
-    filled: tuple[int, ...]
-
-
-def _layout(n_tiles: int, mesh: Mesh, step_tiles: int, like: PairTiles | None) -> _Layout:
-    per_round = mesh.devices.size * step_tiles
-    n_steps = -(-n_tiles // per_round)
-    if like is None:
-        chunk_steps = _step_class(-(-n_steps // -(-n_steps // CHUNK_STEPS)))
-    else:
-        chunk_steps = like.chunks[0].rows.shape[1]
-    filled = tuple(min(chunk_steps, n_steps - k) for k in range(0, n_steps, chunk_steps))
-    return _Layout(chunk_steps, step_tiles, filled)
-
-
-def _spread(tiles: _Blocks, mesh: Mesh, layout: _Layout) -> tuple[Steps, ...]:
-    """Cut tiles (leading axis) into chunks and place them on the devices."""
-    n_devices = mesh.devices.size
-    per_round = n_devices * layout.step_tiles
-    per_chunk = layout.chunk_steps * per_round
-    sharding = NamedSharding(mesh, P("devices"))
-
-    def place(part: np.ndarray, filled: int, fill: float) -> jax.Array:
-        full = np.zeros((per_chunk, *part.shape[1:]), part.dtype)
-        full[: len(part)] = part
-        full[len(part) : filled * per_round] = fill
-        grouped = (layout.chunk_steps, n_devices, layout.step_tiles, *part.shape[1:])
-        split = full.reshape(grouped).swapaxes(0, 1)
-        if part.ndim > 1:
-            split = split.swapaxes(2, 3)
-        placed: jax.Array = jax.device_put(split, sharding)
-        return placed
-
-    chunks = []
-    for k, filled in enumerate(layout.filled):
-        part = slice(k * per_chunk, (k + 1) * per_chunk)
-        weight = None if tiles.weight is None else place(tiles.weight[part], filled, 0.0)
-        chunks.append(
-            Steps(
-                place(tiles.rows[part], filled, 0),
-                place(tiles.columns[part], filled, 0),
-                place(tiles.y[part], filled, np.nan),
-                weight,
-            )
-        )
-    return tuple(chunks)
+def _layout(n_frames: int, devices: list[jax.Device]) -> Layout:
+    step_tiles = 1 if devices[0].platform == "cpu" else STEP_TILES_ACCELERATOR
+    n_tiles = len(tile_places(n_frames)[0])
+    n_steps = -(-n_tiles // (step_tiles * len(devices)))
+    mesh = Mesh(np.array(devices), ("devices",))
+    return Layout(min(_size_class(n_steps), CHUNK_STEPS), step_tiles, mesh)
 
 
 def rms_sigma(sigma_map: FloatArray) -> FloatArray:
@@ -261,8 +304,6 @@ def rms_sigma(sigma_map: FloatArray) -> FloatArray:
     return np.array([np.mean(s[upper] ** -2.0) ** -0.5 for s in sigma_map])
 
 
-def _relative_weight(dataset: Dataset, index: np.ndarray) -> FloatArray:
-    assert dataset.sigma is not None
-    sigma = dataset.sigma
+def _relative_weight(sigma: FloatArray, index: IndexArray) -> FloatArray:
     relative = (rms_sigma(sigma)[:, None, None] / sigma) ** 2
     return np.asarray(relative[:, index[:, None], index[None, :]], dtype=float)

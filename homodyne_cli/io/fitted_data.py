@@ -1,20 +1,24 @@
 """The maps of a run, as HDF5: chunked, shuffled, lightly compressed, on all cores.
 
 HDF5 compresses on one core. Its format of a chunk is simple, bytes shuffled and then deflated, so
-chunks are made in threads (zlib leaves the interpreter free) and handed over ready.
+chunks are made in threads (zlib leaves the interpreter free) and handed over ready. Maps are never
+there as a whole: data are taken angle by angle, the fitted map is evaluated chunk by chunk.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import h5py
 import numpy as np
 
-from homodyne_cli.models import Dataset, FloatArray, MapArray
+from homodyne_cli.models import Dataset, FloatArray, MapArray, TiledMaps
 from homodyne_cli.results import FitResult
 
 _CHUNK_FRAMES = 250
@@ -22,16 +26,29 @@ _DEFLATE_LEVEL = 1
 #: Chunks made ahead of the one being written.
 _AHEAD = 8
 
+#: Rows and columns of a block of one angle's map.
+Block = Callable[[slice, slice], MapArray]
 
-def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: MapArray) -> None:
+
+class FittedMaps(Protocol):
+    """What the fitted map is taken from."""
+
+    def block(self, angle: int, rows: slice, columns: slice) -> MapArray:
+        """Return part of the map of one angle."""
+        ...
+
+
+def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: FittedMaps) -> None:
     """Write data as fitted, geometry, noise, scaling and the fitted map to HDF5.
 
     Maps hold pairs i < j; everything else in them is zero so that it costs no space.
     """
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w") as file, ThreadPoolExecutor() as threads:
         file.attrs["description"] = "pairs i < j only; NaN marks a pair that was not fitted"
-        for name, maps in (("c2", dataset.c2), ("c2_fitted", fitted)):
-            _write_maps(file, name, maps)
+        data, model = (_create(file, name, dataset.c2) for name in ("c2", "c2_fitted"))
+        for a in range(dataset.n_phi):
+            _write_map(threads, data, a, _part_of(dataset.c2[a]))
+            _write_map(threads, model, a, partial(fitted.block, a))
         vectors: dict[str, FloatArray] = {
             "phi": dataset.phi,
             "t": dataset.t,
@@ -47,14 +64,18 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: M
         if dataset.gap is not None:
             file["stator_rotor_gap"] = dataset.gap
         if dataset.sigma is not None and dataset.sigma.ndim == 3:
-            _write_maps(file, "sigma_map", dataset.sigma)
+            noise = _create(file, "sigma_map", dataset.sigma)
+            for a, one in enumerate(dataset.sigma):
+                _write_map(threads, noise, a, _part_of(one))
 
 
-def _write_maps(file: h5py.File, name: str, maps: MapArray) -> None:
-    """Write the upper triangles; chunks that hold none of them are left to the fill value."""
-    n = maps.shape[1]
-    side = min(n, _CHUNK_FRAMES)
-    out = file.create_dataset(
+def _part_of(one: MapArray) -> Block:
+    return lambda rows, columns: one[rows, columns]
+
+
+def _create(file: h5py.File, name: str, maps: MapArray | TiledMaps) -> h5py.Dataset:
+    side = min(maps.shape[1], _CHUNK_FRAMES)
+    return file.create_dataset(
         name,
         shape=maps.shape,
         dtype=maps.dtype,
@@ -64,27 +85,34 @@ def _write_maps(file: h5py.File, name: str, maps: MapArray) -> None:
         compression_opts=_DEFLATE_LEVEL,
         fillvalue=0,
     )
-    places = [
-        (a, i, j) for a in range(len(maps)) for i in range(0, n, side) for j in range(i, n, side)
-    ]
-    for place, packed in _packed(maps, side, places):
-        out.id.write_direct_chunk(place, packed)
+
+
+def _write_map(threads: ThreadPoolExecutor, out: h5py.Dataset, angle: int, block: Block) -> None:
+    """Write an upper triangle; chunks that hold none of it are left to the fill value."""
+    side, n = out.chunks[1], out.shape[1]
+    places = [(i, j) for i in range(0, n, side) for j in range(i, n, side)]
+    for (i, j), packed in _packed(threads, places, block, out):
+        out.id.write_direct_chunk((angle, i, j), packed)
 
 
 def _packed(
-    maps: MapArray, side: int, places: list[tuple[int, int, int]]
-) -> Iterator[tuple[tuple[int, int, int], bytes]]:
-    with ThreadPoolExecutor() as threads:
-        for first in range(0, len(places), _AHEAD):
-            batch = places[first : first + _AHEAD]
-            chunks = threads.map(lambda place: _pack(maps, side, *place), batch)
-            yield from zip(batch, chunks, strict=True)
+    threads: ThreadPoolExecutor, places: list[tuple[int, int]], block: Block, out: h5py.Dataset
+) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield chunks in order while the next ones are made."""
+    coming: deque[tuple[tuple[int, int], Future[bytes]]] = deque()
+    for place in places:
+        coming.append((place, threads.submit(_pack, block, out.chunks[1], out.dtype, *place)))
+        if len(coming) > _AHEAD:
+            first, made = coming.popleft()
+            yield first, made.result()
+    for first, made in coming:
+        yield first, made.result()
 
 
-def _pack(maps: MapArray, side: int, angle: int, i: int, j: int) -> bytes:
+def _pack(block: Block, side: int, dtype: np.dtype[np.generic], i: int, j: int) -> bytes:
     """Return one chunk as HDF5 stores it: padded to full size, shuffled, deflated."""
-    block = np.zeros((side, side), dtype=maps.dtype)
-    part = maps[angle, i : i + side, j : j + side]
-    block[: part.shape[0], : part.shape[1]] = np.triu(part, 1) if i == j else part
-    shuffled = block.view(np.uint8).reshape(-1, maps.dtype.itemsize).T
+    whole = np.zeros((side, side), dtype=dtype)
+    part = block(slice(i, i + side), slice(j, j + side))
+    whole[: part.shape[0], : part.shape[1]] = np.triu(part, 1) if i == j else part
+    shuffled = whole.view(np.uint8).reshape(-1, dtype.itemsize).T
     return zlib.compress(shuffled.tobytes(), _DEFLATE_LEVEL)

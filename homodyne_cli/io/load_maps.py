@@ -19,7 +19,8 @@ from homodyne_cli.io.select import (
     stored_half,
     upper_pairs,
 )
-from homodyne_cli.models import FloatArray, MapArray
+from homodyne_cli.io.spool import Spool
+from homodyne_cli.models import FloatArray, MapArray, TiledMaps
 
 #: Called with the number of maps read and the number to read.
 Progress = Callable[[int, int], None]
@@ -34,7 +35,7 @@ class Loaded:
     Attributes
     ----------
     c2
-        (n_maps, n, n), valid for i < j.
+        (n_maps, n, n), valid for i < j; in the spool if one was given.
     sigma
         Likewise, where the file has noise per pair.
     n_masked
@@ -45,7 +46,7 @@ class Loaded:
         Sentences the user should read.
     """
 
-    c2: MapArray
+    c2: MapArray | TiledMaps
     sigma: FloatArray | None
     n_masked: int
     halves: tuple[str, ...]
@@ -58,10 +59,11 @@ def load_maps(
     window: FrameWindow,
     bad: NDArray[np.intp],
     progress: Progress | None = None,
+    spool: Spool | None = None,
 ) -> Loaded:
     """Load the window of the maps `index`, with the frames at `bad` masked.
 
-    One map at a time is held beside the result; of an HDF5 file only the window is read.
+    Every map is read once, one at a time; of an HDF5 file only the window is read.
 
     Raises
     ------
@@ -70,7 +72,8 @@ def load_maps(
     """
     size = window.size
     upper = upper_pairs(size)
-    c2: MapArray = np.empty((len(index), size, size), dtype=raw.dtype)
+    held = 0 if spool else len(index)
+    c2: MapArray = np.empty((held, size, size), dtype=raw.dtype)
     read_noise = raw.sigma.read if raw.sigma is not None else None
     sigma = None if read_noise is None else np.empty((len(index), size, size))
     halves: dict[str, None] = {}
@@ -82,8 +85,7 @@ def load_maps(
         halves[half] = None
         if half == "full" and asymmetry(block) > _NOT_SYMMETRIC:
             unsymmetric.append(raw.maps[k])
-        one = c2[place]
-        one[...] = block.T if half == "lower" else block
+        one = _writeable(block.T if half == "lower" else block)
         if read_noise is not None and sigma is not None:
             sigma[place] = _noise(read_noise, k, window, upper)
             one[upper & ~(np.isfinite(sigma[place]) & (sigma[place] > 0))] = np.nan
@@ -92,15 +94,23 @@ def load_maps(
             raise _nothing_left(raw, k, window)
         if raw.shift != 0.0:
             one += raw.shift
+        if spool is None:
+            c2[place] = one
+        else:
+            spool.put(place, one)
         if progress is not None:
             progress(place + 1, len(index))
     return Loaded(
-        c2=c2,
+        c2=c2 if spool is None else spool.maps(),
         sigma=sigma,
         n_masked=sum(one.pairs for one in masked),
         halves=tuple(halves),
         notes=_notes(masked, unsymmetric, window),
     )
+
+
+def _writeable(block: MapArray) -> MapArray:
+    return block if block.flags.writeable else block.copy()
 
 
 def _noise(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,7 @@ from homodyne_cli.errors import ConfigError, DataError
 from homodyne_cli.io.hdf5_access import open_hdf5
 from homodyne_cli.io.layouts import file_kind, open_source
 from homodyne_cli.io.load_maps import Progress, load_maps
+from homodyne_cli.io.memory import Memory
 from homodyne_cli.io.npz_access import open_npz
 from homodyne_cli.io.raw_source import Interval, RawSource
 from homodyne_cli.io.select import (
@@ -23,6 +26,7 @@ from homodyne_cli.io.select import (
     ring_ids,
     ring_values,
 )
+from homodyne_cli.io.spool import open_spool
 from homodyne_cli.models import DataSelection, Dataset, FloatArray, Resolved
 from homodyne_cli.parameters import AnalysisMode
 
@@ -44,7 +48,19 @@ class _Chosen:
 def read_dataset(
     selection: DataSelection, mode: AnalysisMode, progress: Progress | None = None
 ) -> Dataset:
-    """Read the maps that a config selects.
+    """Read the maps that a config selects into memory; see `open_dataset`."""
+    with open_dataset(selection, mode, progress) as dataset:
+        return dataset
+
+
+@contextmanager
+def open_dataset(
+    selection: DataSelection,
+    mode: AnalysisMode,
+    progress: Progress | None = None,
+    memory: Memory | None = None,
+) -> Iterator[Dataset]:
+    """Yield the maps that a config selects.
 
     Only the selected block of each selected map is loaded, one map at a time. The maps keep
     the file's precision. Values are valid for i < j whichever half the file has; entries
@@ -59,6 +75,8 @@ def read_dataset(
         ``laminar_flow`` needs the angles and the gap, ``static`` does not.
     progress
         Called after each map with (maps read, maps to read).
+    memory
+        Maps that need more than its budget stay on disk, until the block ends. None: no limit.
 
     Raises
     ------
@@ -66,7 +84,22 @@ def read_dataset(
         The file cannot be read, or does not hold what is selected.
     ConfigError
         The mode needs a gap and there is none.
+    UsageError
+        The budget is too small for a single map.
+    OutputError
+        There is no room for maps that stay on disk.
     """
+    with ExitStack() as held:
+        yield _read(selection, mode, progress, memory, held)
+
+
+def _read(
+    selection: DataSelection,
+    mode: AnalysisMode,
+    progress: Progress | None,
+    memory: Memory | None,
+    held: ExitStack,
+) -> Dataset:
     if mode == "laminar_flow" and selection.gap is None:
         raise ConfigError(
             "laminar_flow needs the gap between stator and rotor",
@@ -91,7 +124,13 @@ def read_dataset(
             path=raw.path,
         )
         dt, dt_resolved, dt_notes = resolve_dt(selection.dt, raw.interval, raw.path)
-        loaded = load_maps(raw, chosen.index, window, bad, progress)
+        shape = (len(chosen.index), window.size, window.size)
+        spool = None
+        if memory is not None and not memory.holds(shape, raw.dtype):
+            per_pair = raw.sigma is not None and raw.sigma.read is not None
+            memory.check_streaming(shape, raw.dtype, per_pair=per_pair)
+            spool = held.enter_context(open_spool(memory.scratch, shape, raw.dtype))
+        loaded = load_maps(raw, chosen.index, window, bad, progress, spool)
         sigma, sigma_resolved = _sigma(raw, selection, chosen.index, loaded.sigma)
     halves = " and ".join(loaded.halves)
     provenance = chosen.provenance | {

@@ -63,7 +63,7 @@ def check_output(target: Path, *, force: bool) -> None:
                 f"{target}: --force replaces run directories only, and this is not one",
                 hint=f"a run directory holds {MANIFEST}; choose another -o",
             )
-    parent = _existing_parent(target)
+    parent = existing_parent(target)
     try:
         with tempfile.TemporaryDirectory(dir=parent, prefix=".homodyne-probe-"):
             pass
@@ -74,7 +74,8 @@ def check_output(target: Path, *, force: bool) -> None:
         ) from error
 
 
-def _existing_parent(target: Path) -> Path:
+def existing_parent(target: Path) -> Path:
+    """Return the nearest folder above an output place that is there already."""
     parent = target.absolute().parent
     while not parent.exists():
         parent = parent.parent

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ _WIDEST_RING: Final = 0.03
 #: Degrees by which an angle may miss the edge of a range: the rounding of float32 files.
 _PHI_EDGE: Final = 1e-4
 _LISTED: Final = 40
-
-_Map = TypeVar("_Map", NDArray[np.float32], NDArray[np.float64])
+#: Rows looked at together, so that large maps need no second of their size.
+_BAND: Final = 256
 
 
 def listed(values: FloatArray) -> str:
@@ -280,12 +280,14 @@ def stored_half(block: MapArray, upper: BoolArray) -> Half:
 
 def asymmetry(block: MapArray) -> float:
     """Return the largest |c(i, j) - c(j, i)| relative to the largest value; 0 if none is finite."""
-    difference = np.abs(block - block.T)
-    finite = np.isfinite(difference)
-    largest = float(np.max(np.abs(block), initial=0.0, where=np.isfinite(block)))
-    if largest == 0.0:
-        return 0.0
-    return float(np.max(difference, initial=0.0, where=finite)) / largest
+    difference = largest = 0.0
+    for first in range(0, len(block), _BAND):
+        band, mirrored = (half[first : first + _BAND] for half in (block, block.T))
+        apart = np.abs(band - mirrored)
+        difference = max(difference, float(np.max(apart, initial=0.0, where=np.isfinite(apart))))
+        size = np.abs(band)
+        largest = max(largest, float(np.max(size, initial=0.0, where=np.isfinite(size))))
+    return 0.0 if largest == 0.0 else difference / largest
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ class Masked:
     empty_frames: tuple[int, ...]
 
 
-def mask_map(block: _Map, bad: IndexArray, upper: BoolArray) -> Masked:
+def mask_map(block: MapArray, bad: IndexArray, upper: BoolArray) -> Masked:
     """Mark in place with NaN the pairs of one map that are not fitted.
 
     Bad frames become NaN rows and columns. So do frames whose every pair is exactly zero: a

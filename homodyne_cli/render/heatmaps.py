@@ -13,12 +13,19 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
-from homodyne_cli.models import FloatArray, MapArray
+from homodyne_cli.models import FloatArray, IndexArray, MapArray
 
 _DPI = 100
 _PAGE = (13.0, 4.4)
+#: Frames drawn of series of more than twice as many.
+_DRAWN = 1000
 #: Noise hardly shrinks further, and the default level takes three times as long.
 _COMPRESSION = 2
+
+
+def drawn_frames(n: int) -> IndexArray:
+    """Return the frames whose pairs are drawn: of long series every second, third ... one."""
+    return np.arange(0, n, -(-n // _DRAWN) if n > 2 * _DRAWN else 1)
 
 
 def displayed(maps: np.ndarray, max_pixels: int) -> np.ndarray:

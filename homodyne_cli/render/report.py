@@ -138,7 +138,7 @@ def _angles(
     run: Run, profiles: LagProfiles, fitted: np.ndarray, sigma: np.ndarray
 ) -> Iterable[str]:
     data = run.dataset
-    maps = heatmap_pages(data.phi, data.t, data.c2, fitted, sigma)
+    maps = heatmap_pages(data.phi, data.t, data.array, fitted, sigma)
     for a, (phi, image) in enumerate(zip(data.phi, maps, strict=True)):
         yield f"<h2>phi = {phi:.2f}°</h2>"
         yield _picture(image, f"maps of data, fit and residual at {phi:.2f} degrees")

@@ -167,7 +167,7 @@ def test_lobe_scan_finds_lobes_and_only_lobes(power: int) -> None:
 def test_systematic_residual_fails_residuals_alone() -> None:
     x = np.arange(200) / 200
     pattern = 0.3 * 0.02 * np.sin(6 * np.pi * (x[:, None] + x))
-    inputs = fitted_inputs(replace(DATA, c2=DATA.c2 + pattern), PROBLEM)
+    inputs = fitted_inputs(replace(DATA, c2=DATA.array + pattern), PROBLEM)
     results = run_checks(inputs)
     assert failed(results) == {"residuals"}
     value = results[3].value

@@ -45,7 +45,7 @@ def joint_residual(data: Dataset, sigma: FloatArray, x: FloatArray, n_par: int) 
     contrast, offset = x[n_par : n_par + n_phi], x[n_par + n_phi :]
     model = contrast[:, None, None] * f + offset[:, None, None]
     i, j = np.triu_indices(data.n_frames, 1)
-    return np.asarray(((model - data.c2) / sigma[:, None, None])[:, i, j].ravel())
+    return np.asarray(((model - data.array) / sigma[:, None, None])[:, i, j].ravel())
 
 
 @pytest.mark.parametrize("loss", get_args(Loss))
@@ -108,7 +108,7 @@ def test_compressed_descent_takes_scipys_own_steps() -> None:
 
     def residual(p: FloatArray) -> FloatArray:
         f = model_values(p, data.t, data.phi, data.q, 0.0, "he2024")
-        return np.asarray(((0.3017 * f + 1.106 - data.c2) / 0.06)[:, i, j].ravel())
+        return np.asarray(((0.3017 * f + 1.106 - data.array) / 0.06)[:, i, j].ravel())
 
     def jacobian(p: FloatArray) -> FloatArray:
         columns = autodiff_columns(data, p, "he2024")[:, :3]

@@ -10,8 +10,20 @@ import numpy as np
 import pytest
 
 from homodyne_cli.io.fitted_data import write_fitted_data
+from homodyne_cli.models import MapArray
 from tests.oracle import make_dataset
 from tests.unit.render_samples import fit_result
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifted:
+    """A fitted map: the data and one."""
+
+    c2: MapArray
+
+    def block(self, angle: int, rows: slice, columns: slice) -> MapArray:
+        part: MapArray = self.c2[angle, rows, columns] + self.c2.dtype.type(1.0)
+        return part
 
 
 @pytest.mark.parametrize("n", [40, 250, 251, 530])
@@ -23,7 +35,7 @@ def test_maps_come_back(tmp_path: Path, n: int, kind: type[np.floating]) -> None
     c2[1, 3, 7] = np.nan
     data = dataclasses.replace(data, c2=c2)
     path = tmp_path / "fitted_data.h5"
-    write_fitted_data(path, data, fit_result(2), c2 + kind(1.0))
+    write_fitted_data(path, data, fit_result(2), Shifted(c2))
     upper = np.triu(np.ones((n, n), dtype=bool), 1)
     with h5py.File(path) as file:
         assert file["c2"].dtype == kind

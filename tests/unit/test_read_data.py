@@ -43,7 +43,7 @@ def test_aps_u_maps_land_at_their_angles_with_a_masked_bin(tmp_path: Path, half:
     assert data.phi.tolist() == [-30.0, 0.0, 45.0]
     assert data.q == 0.0062
     assert data.c2.dtype == np.float32
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 1, 2]), rtol=1e-6)
     assert data.n_masked == 0
     assert data.notes == ()
     assert data.dt == 0.05
@@ -56,21 +56,21 @@ def test_aps_u_masked_bin_of_the_chosen_ring_is_absent(tmp_path: Path) -> None:
     grid = Grid(masked=[(0, 1)])
     data = read(aps_u(tmp_path / "a.h5", grid), q=0.0054)
     assert data.phi.tolist() == [-30.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), grid.expected(0, [0, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(0, [0, 2]), rtol=1e-6)
 
 
 def test_aps_u_processed_bins_count_the_bins_with_pixels(tmp_path: Path) -> None:
     grid = Grid(masked=[(0, 0)])
     data = read(aps_u(tmp_path / "a.h5", grid, only=[2, 4, 5]))
     assert data.phi.tolist() == [0.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [1, 2]), rtol=1e-6)
 
 
 def test_aps_u_unpadded_names_sort_as_numbers(tmp_path: Path) -> None:
     grid = Grid(phi=tuple(np.linspace(-90, 90, 12)), n=12)
     data = read(aps_u(tmp_path / "a.h5", grid, names="c2_{:d}"))
     np.testing.assert_allclose(data.phi, grid.phi)
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, range(12)), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, range(12)), rtol=1e-6)
 
 
 def test_aps_u_map_names_may_carry_bins(tmp_path: Path) -> None:
@@ -90,14 +90,14 @@ def test_aps_u_lost_maps_keep_the_others_in_place(tmp_path: Path) -> None:
         del file["/xpcs/twotime/correlation_map/c2_00004"]
     data = read(path)
     assert data.phi.tolist() == [0.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), Grid().expected(1, [1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), Grid().expected(1, [1, 2]), rtol=1e-6)
 
 
 def test_aps_u_axes_in_the_other_order(tmp_path: Path) -> None:
     grid = Grid(masked=[(0, 2)])
     data = read(aps_u(tmp_path / "a.h5", grid, phi_first=True))
     assert data.phi.tolist() == [-30.0, 0.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 1, 2]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("text", ["bytes", "str", "fixed"])
@@ -144,7 +144,7 @@ def test_legacy_maps_land_at_their_angles(tmp_path: Path, half: Half, bins_list:
     data = read(path)
     assert data.phi.tolist() == [-30.0, 0.0, 45.0]
     assert data.dt == 0.02
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 1, 2]), rtol=1e-6)
 
 
 def test_legacy_names_that_carry_the_bin(tmp_path: Path) -> None:
@@ -154,13 +154,13 @@ def test_legacy_names_that_carry_the_bin(tmp_path: Path) -> None:
     )
     data = read(path)
     assert data.phi.tolist() == [0.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [1, 2]), rtol=1e-6)
 
 
 def test_legacy_unpadded_names(tmp_path: Path) -> None:
     grid = Grid(phi=tuple(np.linspace(-90, 90, 12)), n=12)
     data = read(aps_legacy(tmp_path / "l.h5", grid, names="g2_{:d}"))
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, range(12)), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, range(12)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("grid_sizes", [True, False])
@@ -171,7 +171,7 @@ def test_legacy_bins_of_a_ring_may_differ_in_q(tmp_path: Path, grid_sizes: bool)
     assert data.phi.tolist() == [-30.0, 0.0, 45.0]
     assert data.q == pytest.approx(0.0062, rel=4e-3)
     assert "their mean was used" in data.notes[0]
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 1, 2]), rtol=1e-6)
 
 
 def test_legacy_sizes_that_do_not_fit_the_list_are_not_used(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_map_whose_angle_is_unknown_is_left_out(tmp_path: Path) -> None:
         file["/xpcs/dphilist"][0, 4] = np.nan
     data = read(path)
     assert data.phi.tolist() == [-30.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), Grid().expected(1, [0, 2]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), Grid().expected(1, [0, 2]), rtol=1e-6)
 
 
 def test_few_angles_never_mix_rings(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_few_angles_never_mix_rings(tmp_path: Path) -> None:
     ):
         data = read(path, q=0.0056)
         assert data.q == 0.0056
-        np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1]), rtol=1e-6)
+        np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 1]), rtol=1e-6)
 
 
 def test_legacy_results_under_another_name(tmp_path: Path) -> None:
@@ -225,14 +225,14 @@ def test_nxxpcs(tmp_path: Path, layout: str, half: Half) -> None:
     assert data.dt == pytest.approx(0.02)
     assert data.c2.dtype == np.float64
     assert data.notes == ()
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 1, 2]), rtol=1e-12)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 1, 2]), rtol=1e-12)
 
 
 def test_nxxpcs_keys_are_bin_numbers(tmp_path: Path) -> None:
     path = nxxpcs(tmp_path / "n.h5", Grid(), layout="keys", storage=None, skip_bins=[1, 4])
     data = read(path)
     assert data.phi.tolist() == [0.0, 45.0]
-    np.testing.assert_allclose(above(data.c2), Grid().expected(1, [1, 2]), rtol=1e-12)
+    np.testing.assert_allclose(above(data.array), Grid().expected(1, [1, 2]), rtol=1e-12)
 
 
 def test_nxxpcs_shape_decides_when_the_attribute_is_missing_or_wrong(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_nxxpcs_shape_decides_when_the_attribute_is_missing_or_wrong(tmp_path: P
     wrong = read(nxxpcs(tmp_path / "b.h5", Grid(), storage="one_array_q_first", layout="last"))
     assert missing.notes == ()
     assert "storage_mode" in wrong.notes[0]
-    np.testing.assert_array_equal(above(missing.c2), above(wrong.c2))
+    np.testing.assert_array_equal(above(missing.array), above(wrong.array))
 
 
 def test_nxxpcs_in_inverse_nanometres_with_baseline_zero(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_nxxpcs_in_inverse_nanometres_with_baseline_zero(tmp_path: Path) -> None
     data = read(path)
     assert data.q == pytest.approx(0.0062)
     assert "baseline" in data.notes[0]
-    np.testing.assert_allclose(above(data.c2), Grid().expected(1, [0, 1, 2]), rtol=1e-12)
+    np.testing.assert_allclose(above(data.array), Grid().expected(1, [0, 1, 2]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("half", ["upper", "full"])
@@ -257,12 +257,12 @@ def test_nxxpcs_rows_that_run_backwards(tmp_path: Path, half: Half) -> None:
     data = read(path, start_frame=3, end_frame=10)
     assert any("turned round" in note for note in data.notes)
     expected = np.array([above(one_map(14, 1, ip)[3:10, 3:10]) for ip in range(3)])
-    np.testing.assert_allclose(above(data.c2), expected, rtol=1e-12)
+    np.testing.assert_allclose(above(data.array), expected, rtol=1e-12)
 
 
 def test_nxxpcs_origin_that_only_tells_how_to_draw(tmp_path: Path) -> None:
     data = read(nxxpcs(tmp_path / "n.h5", Grid(), origin="lower_left"))
-    np.testing.assert_allclose(above(data.c2), Grid().expected(1, [0, 1, 2]), rtol=1e-12)
+    np.testing.assert_allclose(above(data.array), Grid().expected(1, [0, 1, 2]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("mesh", [False, True])
@@ -270,7 +270,7 @@ def test_homodyne_cache(tmp_path: Path, mesh: bool) -> None:
     grid = Grid()
     data = read(homodyne_cache(tmp_path / "c.npz", grid, mesh=mesh))
     assert data.dt == pytest.approx(0.1)
-    np.testing.assert_array_equal(above(data.c2), grid.expected(1, [0, 1, 2]))
+    np.testing.assert_array_equal(above(data.array), grid.expected(1, [0, 1, 2]))
 
 
 def test_cache_is_cut_already(tmp_path: Path) -> None:
@@ -280,8 +280,8 @@ def test_cache_is_cut_already(tmp_path: Path) -> None:
     masked = np.isnan(part.c2[0]).all(axis=0)
     assert masked.tolist() == [False, True, False, False, False, False, False]
     expected = np.array([above(one_map(14, 1, k)[3:10, 3:10]) for k in range(3)])
-    kept = ~np.isnan(above(part.c2))
-    np.testing.assert_array_equal(above(part.c2)[kept], expected[kept])
+    kept = ~np.isnan(above(part.array))
+    np.testing.assert_array_equal(above(part.array)[kept], expected[kept])
     unnamed = homodyne_cache(tmp_path / "cache.npz", grid)
     whole = read(unnamed, start_frame=401, end_frame=414)
     assert whole.n_frames == 13
@@ -295,7 +295,7 @@ def test_plain(tmp_path: Path, suffix: str, half: Half) -> None:
     path = plain(tmp_path / f"p{suffix}", c2, {"phi": [0.0, 20.0, 40.0], "q": 0.0062, "dt": 0.5})
     data = read(path)
     assert (data.q, data.dt, data.phi.tolist()) == (0.0062, 0.5, [0.0, 20.0, 40.0])
-    np.testing.assert_array_equal(above(data.c2), Grid().expected(1, [0, 1, 2]))
+    np.testing.assert_array_equal(above(data.array), Grid().expected(1, [0, 1, 2]))
 
 
 def test_plain_attributes_one_q_per_map_and_single_precision(tmp_path: Path) -> None:
@@ -309,13 +309,13 @@ def test_plain_attributes_one_q_per_map_and_single_precision(tmp_path: Path) -> 
     data = read(path)
     assert data.c2.dtype == np.dtype("=f4")
     assert data.c2.dtype.isnative
-    np.testing.assert_allclose(above(data.c2), Grid(n=12).expected(1, [0, 1]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), Grid(n=12).expected(1, [0, 1]), rtol=1e-6)
 
 
 def test_npz_in_fortran_order(tmp_path: Path) -> None:
     c2 = np.asfortranarray([one_map(12, 1, k) for k in range(2)])
     path = plain(tmp_path / "p.npz", c2, {"phi": [0.0, 20.0], "q": 0.0062, "dt": 0.5})
-    np.testing.assert_array_equal(above(read(path).c2), Grid(n=12).expected(1, [0, 1]))
+    np.testing.assert_array_equal(above(read(path).array), Grid(n=12).expected(1, [0, 1]))
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".npz"])
@@ -337,7 +337,7 @@ def test_sigma_in_the_file(tmp_path: Path, suffix: str) -> None:
     assert every.sigma.shape == (2, 11, 11)
     assert every.sigma[0, 1, 2] == 0.09
     assert every.n_masked == 1
-    assert np.isnan(every.c2[1, 3, 5])
+    assert np.isnan(every.array[1, 3, 5])
     config = read(path, sigma=0.02)
     assert config.sigma is not None
     assert config.sigma.tolist() == [0.02, 0.02]
@@ -359,7 +359,7 @@ def test_the_measured_map_reads(tmp_path: Path, suffix: str) -> None:
 def test_frames_count_from_one_and_the_first_is_not_fitted(tmp_path: Path) -> None:
     data = read(aps_u(tmp_path / "a.h5", Grid()), start_frame=4, end_frame=10)
     expected = np.array([above(one_map(14, 1, k)[4:10, 4:10]) for k in range(3)])
-    np.testing.assert_allclose(above(data.c2), expected, rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), expected, rtol=1e-6)
     np.testing.assert_allclose(data.t, 0.05 * np.arange(1, 7))
     assert data.provenance["frames"].value.startswith("4-10")
 
@@ -374,10 +374,10 @@ def test_bad_frames_and_values_that_are_not_finite_are_masked(tmp_path: Path) ->
     # Frames 5 and 14 are positions 1 and 10 of the 11 that are fitted (4 to 14).
     lines = 10 + 10 - 1
     assert data.n_masked == 3 * lines + 2
-    assert np.isnan(data.c2[:, 1, :]).all()
-    assert np.isnan(data.c2[:, :, 10]).all()
-    assert np.isnan(above(data.c2)).sum() == data.n_masked
-    assert not np.isinf(above(data.c2)).any()
+    assert np.isnan(data.array[:, 1, :]).all()
+    assert np.isnan(data.array[:, :, 10]).all()
+    assert np.isnan(above(data.array)).sum() == data.n_masked
+    assert not np.isinf(above(data.array)).any()
 
 
 def test_a_frame_without_counts_is_masked_and_said(tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_a_frame_without_counts_is_masked_and_said(tmp_path: Path) -> None:
         node[7, 8] = 0.0
     data = read(path)
     assert data.n_masked == 12
-    assert data.c2[0, 6, 7] == 0.0
+    assert data.array[0, 6, 7] == 0.0
     assert data.notes[0].endswith(": 6")
 
 
@@ -433,7 +433,7 @@ def test_angles_are_filtered(tmp_path: Path) -> None:
     grid = Grid(phi=(-170.0, -30.0, 5.0, 100.0, 175.0))
     data = read(aps_u(tmp_path / "a.h5", grid), phi_ranges=((170.0, 190.0), (-10.0, 10.0)))
     assert data.phi.tolist() == [-170.0, 5.0, 175.0]
-    np.testing.assert_allclose(above(data.c2), grid.expected(1, [0, 2, 4]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), grid.expected(1, [0, 2, 4]), rtol=1e-6)
     assert "kept 3 of 5" in data.provenance["phi"].source
 
 
@@ -449,7 +449,7 @@ def test_maps_that_are_not_symmetric_are_said(tmp_path: Path) -> None:
     c2[0, 8, 2] += 0.5
     data = read(plain(tmp_path / "p.npz", c2, {"phi": [0.0], "q": 0.0062, "dt": 1.0}))
     assert "not symmetric" in data.notes[0]
-    np.testing.assert_array_equal(above(data.c2), Grid(n=12).expected(1, [0]))
+    np.testing.assert_array_equal(above(data.array), Grid(n=12).expected(1, [0]))
 
 
 @pytest.mark.parametrize("write", [write_aps_u, write_aps_legacy])
@@ -463,7 +463,7 @@ def test_written_files_read_back(
     write(path, c2, phi, 0.0054, 0.1, frame_start=frame_start)
     data = read(path, q=None, start_frame=frame_start)
     assert data.provenance["frames"].source.endswith(f" {frame_start + 11}, 1-{frame_start + 11}")
-    np.testing.assert_allclose(above(data.c2), above(c2[:, 1:, 1:]), rtol=1e-6)
+    np.testing.assert_allclose(above(data.array), above(c2[:, 1:, 1:]), rtol=1e-6)
     np.testing.assert_array_equal(data.phi, phi)
     assert (data.q, data.dt, data.n_masked, data.notes) == (0.0054, 0.1, 0, ())
     assert "upper" in data.provenance["layout"].value

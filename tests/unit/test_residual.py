@@ -127,7 +127,7 @@ def test_robust_pass_matches_plain_weights(loss: str, role: str) -> None:
     scaling = (np.full(2, 0.28), np.full(2, 1.1), np.full(2, 0.05))
     columns = autodiff_columns(data, PUBLISHED, "he2024")
     upper = np.triu_indices(40, 1)
-    fitted = np.isfinite(data.c2[:, upper[0], upper[1]])
+    fitted = np.isfinite(data.array[:, upper[0], upper[1]])
     z = ((columns[:, -1] - 0.28 * columns[:, -3] - 1.1) / 0.05) ** 2
     value, first, second = (np.asarray(v) for v in rho(loss, z))  # type: ignore[arg-type]
     weight = {"irls": first, "curvature": first + 2 * z * second, "score": first**2}[role]

@@ -1,0 +1,105 @@
+"""Fit maps larger than a memory budget: time, peak memory, and cost per pair beside maps in memory.
+
+Two experiments are made on disk, one that fits into memory and one that does not; both are fitted
+by the command in a fresh process, the large one within ``--memory``. The cost of a pass per pair is
+measured on the small one in memory and from disk, which the system has cached.
+
+    python -m benchmarks.streaming [--angles 36] [--frames 8000] [--memory 2GB] [--folder .]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+
+from benchmarks.plain_numpy import best_of
+from benchmarks.realistic import CONFIG, whole_command
+from homodyne_cli.core.backend import describe_device
+from homodyne_cli.core.model_maps import model_maps
+from homodyne_cli.core.residual import PassKind, evaluate
+from homodyne_cli.core.tiles import pack
+from homodyne_cli.io.memory import Memory
+from homodyne_cli.io.read_data import open_dataset
+from homodyne_cli.models import DataSelection, Dataset
+from tests.oracle import PUBLISHED
+
+RESULT: Final = Path(__file__).parent / "results" / "streaming.json"
+SMALL: Final = (36, 2000)
+NOISE: Final = 0.06
+_BAND: Final = 250
+
+
+def write_experiment(path: Path, angles: int, frames: int) -> None:
+    """Write the realistic experiment band by band: frame 1 is t = 0, the lower half is empty."""
+    t = 0.1 * np.arange(1, frames, dtype=np.float64)
+    phi = np.linspace(-25.5, 205.5, angles)
+    blank = np.empty((angles, 0, 0), dtype=np.float32)
+    grid = Dataset(blank, phi, t, 0.0054, 2e6, 0.1, None, {})
+    scaling = np.full(angles, 0.3), np.full(angles, 1.1)
+    model = model_maps(grid, np.array(PUBLISHED), *scaling, "he2024")
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        shape = (angles, frames, frames)
+        c2 = file.create_dataset("c2", shape, dtype=np.float32)
+        for a in range(angles):
+            for first in range(0, frames - 1, _BAND):
+                band = model.block(a, slice(first, first + _BAND), slice(first, None))
+                band += np.float32(NOISE) * rng.standard_normal(band.shape, dtype=np.float32)
+                rows = slice(first + 1, first + 1 + len(band))
+                c2[a, rows, first + 1 :] = np.triu(band)
+        file["phi"], file["q"], file["dt"] = phi, 0.0054, 0.1
+
+
+def per_pair(folder: Path) -> dict[str, float]:
+    """Return seconds per pair of a pass over the small experiment, in memory and from disk."""
+    selection = DataSelection(path=folder / "data.h5", q=0.0054, gap=2e6)
+    kind = PassKind("laminar_flow", "he2024")
+    figures = {}
+    for name, budget in (("in memory", 1 << 40), ("from disk", 700_000_000)):
+        with open_dataset(selection, "laminar_flow", None, Memory(budget, folder)) as dataset:
+            tiles = pack(dataset)
+            seconds = best_of(3, lambda t=tiles: evaluate(t, kind, np.array(PUBLISHED)))
+            figures[name] = seconds / tiles.n_points
+    return figures
+
+
+def experiment(folder: Path, angles: int, frames: int, memory: str) -> dict[str, float]:
+    """Write one experiment and fit it by the command."""
+    started = time.perf_counter()
+    write_experiment(folder / "data.h5", angles, frames)
+    print(f"{angles} x {frames} written in {time.perf_counter() - started:.0f} s", flush=True)
+    (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    pairs = angles * (frames - 1) * (frames - 2) / 2
+    return {"pairs": pairs, **whole_command(folder, "--memory", memory)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--angles", type=int, default=36)
+    parser.add_argument("--frames", type=int, default=8000)
+    parser.add_argument("--memory", default="2GB")
+    parser.add_argument("--folder", type=Path, default=Path())
+    options = parser.parse_args()
+    answer: dict[str, object] = {"device": describe_device(), "memory": options.memory}
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        small = experiment(folder, *SMALL, "100GB")
+        cost = per_pair(folder)
+        large = experiment(folder, options.angles, options.frames, options.memory)
+    answer |= {"small": small, "large": large, "seconds per pair": cost}
+    for label, row in (("in memory", small), ("streamed", large), ("pass, s/pair", cost)):
+        print(label, {k: float(f"{v:.4g}") for k, v in row.items()})
+    print(f"from disk / in memory: {cost['from disk'] / cost['in memory']:.2f}")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

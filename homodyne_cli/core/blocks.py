@@ -1,0 +1,72 @@
+"""Square blocks cut from the upper triangle of two-time maps, and sums over them.
+
+Only pairs i < j are kept. Everything that is not to be fitted (diagonal, masked pairs, padding) is
+NaN in the blocks, so that one rule serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from homodyne_cli.models import FloatArray, IndexArray, MapArray, Moments
+
+#: Side of a tile in frames. Measured: 50 is the fastest from 1000 frames on a CPU core (the
+#: fields of one tile stay in cache), and the choice hardly matters for smaller data.
+TILE = 50
+
+
+def tile_places(n_frames: int) -> tuple[IndexArray, IndexArray]:
+    """Return the first row and column of every tile of the upper triangle, row by row."""
+    rows, columns = np.triu_indices(-(-n_frames // TILE))
+    return rows * TILE, columns * TILE
+
+
+def cut_blocks(maps: MapArray, rows: IndexArray, columns: IndexArray, fill: float) -> MapArray:
+    """Cut (tiles, n_phi, TILE, TILE) blocks of the strict upper triangle, padded with `fill`.
+
+    Parameters
+    ----------
+    maps
+        (n_phi, n, n).
+    rows, columns
+        First row and column of each tile.
+    """
+    out = np.full((len(rows), len(maps), TILE, TILE), fill, dtype=maps.dtype)
+    lower = np.tri(TILE, dtype=bool)
+    for block, i, j in zip(out, rows, columns, strict=True):
+        part = maps[:, i : i + TILE, j : j + TILE]
+        block[:, : part.shape[1], : part.shape[2]] = part
+        if i == j:
+            block[:, lower] = fill
+        if not np.isfinite(block.sum()):
+            block[~np.isfinite(block)] = fill
+    return out
+
+
+def typical(blocks: MapArray) -> FloatArray:
+    """Return (n_phi,) means over a few of the blocks (tiles, n_phi, TILE, TILE), about."""
+    few = blocks[:: max(len(blocks) // 8, 1)]
+    known = np.isfinite(few)
+    total = np.where(known, few, 0.0).sum(axis=(0, 2, 3), dtype=float)
+    return np.asarray(total / np.maximum(known.sum(axis=(0, 2, 3)), 1))
+
+
+def sum_moments(blocks: Iterable[tuple[MapArray, MapArray | None]], shift: FloatArray) -> Moments:
+    """Sum over blocks (n_phi, TILE, TILE) of data and pair weight, one at a time to stay small."""
+    sums = np.zeros((4, len(shift)))
+    for data, weight in blocks:
+        keep = np.isfinite(data)
+        centred = np.where(keep, data - shift[:, None, None], 0.0)
+        if weight is None:
+            sums[0] += keep.sum(axis=(1, 2))
+            sums[1] += centred.sum(axis=(1, 2))
+            sums[2] += np.einsum("aij,aij->a", centred, centred)
+        else:
+            w = np.where(keep, weight, 0.0)
+            sums[0] += w.sum(axis=(1, 2))
+            sums[1] += np.einsum("aij,aij->a", w, centred)
+            sums[2] += np.einsum("aij,aij,aij->a", w, centred, centred)
+        sums[3] += keep.sum(axis=(1, 2))
+    return Moments(sums[0], sums[1], sums[2], shift, sums[3])

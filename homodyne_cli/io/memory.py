@@ -1,0 +1,85 @@
+"""How much memory maps may take, and where they go when they need more."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from homodyne_cli.errors import UsageError
+
+#: Of the program itself: Python, JAX and what it compiles. Measured.
+_BASE: Final = 500_000_000
+#: Of maps held in memory: the maps, their tiles, and what saving needs, in sizes of the maps.
+_COPIES: Final = 2.0
+#: Of loading a map that then goes to disk: the map, its transpose and masks, in sizes of the map.
+_ONE_MAP: Final = 3.0
+_UNITS: Final = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+_SIZE: Final = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A budget in bytes, and the folder for maps that do not fit (None: the system's)."""
+
+    budget: int
+    scratch: Path | None = None
+
+    def holds(self, shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> bool:
+        """Return whether maps of a shape can be fitted in memory within the budget."""
+        return _BASE + _COPIES * _size(shape, dtype) <= self.budget
+
+    def check_streaming(
+        self, shape: tuple[int, int, int], dtype: np.dtype[np.generic], *, per_pair: bool
+    ) -> None:
+        """Refuse what cannot be done from disk either.
+
+        Raises
+        ------
+        UsageError
+            A single map exceeds the budget, or the noise is given per pair.
+        """
+        least = _BASE + _ONE_MAP * _size(shape, dtype) / shape[0]
+        whole = _BASE + _COPIES * _size(shape, dtype)
+        if least > self.budget:
+            raise UsageError(
+                f"a memory budget of {self.budget / 1e9:.2g} GB cannot hold one map of "
+                f"{shape[1]} x {shape[2]} frames: it takes {least / 1e9:.2g} GB",
+                hint=f"--memory {least / 1e9:.1f}GB or more, or fewer frames",
+            )
+        if per_pair:
+            raise UsageError(
+                f"noise per pair needs the maps in memory: {whole / 1e9:.2g} GB of a budget of "
+                f"{self.budget / 1e9:.2g} GB",
+                hint=f"--memory {whole / 1e9:.1f}GB, or give one noise.sigma in the config",
+            )
+
+
+def _size(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> int:
+    return shape[0] * shape[1] * shape[2] * dtype.itemsize
+
+
+def default_budget() -> int:
+    """Return a quarter of the machine's memory, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+
+
+def parse_size(text: str) -> int:
+    """Read ``2GB``, ``1.5 GiB``, ``800M`` as bytes.
+
+    Raises
+    ------
+    UsageError
+        It is not a size.
+    """
+    match = _SIZE.fullmatch(text)
+    number = match.group(1) if match else ""
+    if match is None or number.count(".") > 1 or number == "." or float(number) <= 0.0:
+        raise UsageError(f"--memory {text!r}: not a size", hint="for example 2GB, 1.5GiB or 800M")
+    base = 1024 if match.group(3) else 1000
+    unit = match.group(2).upper()
+    return int(float(number) * base ** (0 if unit == "" else _UNITS[unit]))

@@ -1,0 +1,181 @@
+"""Maps larger than the memory budget, on disk in the order in which the pass reads them.
+
+Files of the facilities hold whole maps, often compressed as a whole, which no pass can go through
+tile by tile. So every map is read once, and its tiles (see `core.blocks`) are put into a nameless
+temporary file that disappears with the process: all angles of a tile side by side, row by row, so
+that a pass reads it from front to back.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places, typical
+from homodyne_cli.errors import OutputError
+from homodyne_cli.models import FloatArray, IndexArray, MapArray, Moments
+
+
+@dataclass(frozen=True)
+class SpooledMaps:
+    """Tiles in a temporary file; see `models.TiledMaps` for what is read from it.
+
+    Attributes
+    ----------
+    descriptor
+        Of the open file.
+    """
+
+    descriptor: int
+    shape: tuple[int, int, int]
+    dtype: np.dtype[np.generic]
+    moments: Moments
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles."""
+        return _n_tiles(self.shape[1])
+
+    @property
+    def _tile_bytes(self) -> int:
+        return TILE * TILE * self.dtype.itemsize
+
+    def tiles(self, first: int, last: int) -> MapArray:
+        """Read tiles `first` to `last` - 1: (last - first, n_phi, TILE, TILE)."""
+        n_phi = self.shape[0]
+        return self._read(first * n_phi, (last - first) * n_phi).reshape(-1, n_phi, TILE, TILE)
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Read the pairs of some frames, valid for i < j: (n_phi, m, m)."""
+        out: MapArray = np.full((self.shape[0], len(frames), len(frames)), np.nan, self.dtype)
+        groups = [np.flatnonzero(frames // TILE == k) for k in range(_n_rows(self.shape[1]))]
+        held = [k for k, group in enumerate(groups) if len(group)]
+        for row in held:
+            for column in held[held.index(row) :]:
+                at = _tile_number(row, column, self.shape[1])
+                tile = self.tiles(at, at + 1)[0]
+                i, j = groups[row], groups[column]
+                inside = frames[i] - row * TILE, frames[j] - column * TILE
+                out[:, i[:, None], j] = tile[:, inside[0][:, None], inside[1]]
+        return out
+
+    def __getitem__(self, angle: int) -> MapArray:
+        """Read the whole map of one angle, valid for i < j: (n, n)."""
+        n = self.shape[1]
+        out: MapArray = np.full((n, n), np.nan, self.dtype)
+        for at, (i, j) in enumerate(zip(*tile_places(n), strict=True)):
+            tile = self._read(at * self.shape[0] + angle, 1)[0]
+            part = out[i : i + TILE, j : j + TILE]
+            part[...] = tile[: part.shape[0], : part.shape[1]]
+        return out
+
+    def _read(self, first: int, count: int) -> MapArray:
+        """Read `count` tiles of single angles."""
+        out: MapArray = np.empty((count, TILE, TILE), self.dtype)
+        into = out.view(np.uint8).ravel().data
+        offset = first * self._tile_bytes
+        while into:
+            # The file was allocated in full: it does not end here.
+            got = os.preadv(self.descriptor, [into], offset)
+            into, offset = into[got:], offset + got
+        return out
+
+
+class Spool:
+    """Takes maps one by one; `maps` returns them when all are there."""
+
+    def __init__(
+        self, descriptor: int, shape: tuple[int, int, int], dtype: np.dtype[np.generic]
+    ) -> None:
+        self._descriptor = descriptor
+        self._shape = shape
+        self._dtype = dtype
+        self._moments: list[Moments] = []
+
+    def put(self, angle: int, one: MapArray) -> None:
+        """Write the tiles of one angle.
+
+        Parameters
+        ----------
+        one
+            (n, n), valid for i < j; NaN marks pairs that are not fitted.
+        """
+        n = len(one)
+        rows, columns = tile_places(n)
+        size = TILE * TILE * self._dtype.itemsize
+        shift: FloatArray | None = None
+        parts = []
+        for row in range(0, n, TILE):
+            band = np.flatnonzero(rows == row)
+            blocks = cut_blocks(one[None], rows[band], columns[band], np.nan)
+            shift = typical(blocks) if shift is None else shift
+            parts.append(sum_moments([(blocks.reshape(1, -1, TILE), None)], shift))
+            for at, block in zip(band.tolist(), blocks, strict=True):
+                place = (at * self._shape[0] + angle) * size
+                os.pwrite(self._descriptor, block.tobytes(), place)
+        self._moments.append(_together(parts))
+
+    def maps(self) -> SpooledMaps:
+        """Return all that was put in."""
+        each = zip(*(vars(m).values() for m in self._moments), strict=True)
+        moments = Moments(*(np.concatenate(values) for values in each))
+        return SpooledMaps(self._descriptor, self._shape, self._dtype, moments)
+
+
+def _together(parts: list[Moments]) -> Moments:
+    """Add the sums of one angle's bands, all counted from the same shift."""
+    count, y, yy, n_points = (
+        np.sum([getattr(p, name) for p in parts], axis=0)
+        for name in ("count", "y", "yy", "n_points")
+    )
+    return Moments(count, y, yy, parts[0].shift, n_points)
+
+
+@contextmanager
+def open_spool(
+    folder: Path | None, shape: tuple[int, int, int], dtype: np.dtype[np.generic]
+) -> Iterator[Spool]:
+    """Yield a place for maps of a shape; they can be read until the block ends.
+
+    Parameters
+    ----------
+    folder
+        Where the temporary file is made; None for the system's.
+
+    Raises
+    ------
+    OutputError
+        There is no room, or the folder cannot be written to.
+    """
+    where = folder or Path(tempfile.gettempdir())
+    size = _n_tiles(shape[1]) * shape[0] * TILE * TILE * dtype.itemsize
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=where))
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise OutputError(
+                f"{where}: the data are larger than the memory budget, and {size / 1e9:.1f} GB of "
+                f"temporary space there cannot be had: {error.strerror or error}",
+                hint="make room, choose another -o (or TMPDIR), or give more memory (--memory)",
+            ) from error
+        yield Spool(file.fileno(), shape, dtype)
+
+
+def _n_rows(n_frames: int) -> int:
+    return -(-n_frames // TILE)
+
+
+def _n_tiles(n_frames: int) -> int:
+    return _n_rows(n_frames) * (_n_rows(n_frames) + 1) // 2
+
+
+def _tile_number(row: int, column: int, n_frames: int) -> int:
+    """Return the place of a tile in the order of `tile_places`."""
+    return row * _n_rows(n_frames) - row * (row - 1) // 2 + column - row
