@@ -22,6 +22,15 @@ from homodyne_cli.cli.completers import (
     parameter_names,
     run_directories,
 )
+from homodyne_cli.cli.options import (
+    AsJson,
+    ConfigFile,
+    Force,
+    GapConfig,
+    MemorySize,
+    Quiet,
+    RunDirectory,
+)
 from homodyne_cli.errors import HomodyneError
 from homodyne_cli.parameters import AnalysisMode, XScaleMode
 
@@ -46,25 +55,6 @@ def _show_version(wanted: bool) -> None:
 
         typer.echo(version_text())
         raise typer.Exit
-
-
-ConfigFile = Annotated[
-    Path, typer.Argument(help="YAML config.", metavar="CONFIG", autocompletion=configs)
-]
-RunDirectory = Annotated[
-    Path, typer.Argument(help="Run directory.", metavar="RUN_DIR", autocompletion=run_directories)
-]
-GapConfig = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        help="Config to take the gap from, for homodyne 2.x runs.",
-        autocompletion=configs,
-    ),
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -185,14 +175,7 @@ def fit(
             metavar="FOLDER", help="Keep compiled code there, so that later fits start faster."
         ),
     ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory to stay within, like 2GB; larger data are streamed from disk. "
-            "Default: a quarter of the machine's.",
-        ),
-    ] = None,
+    memory: MemorySize = None,
     as_json: AsJson = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False,
     force: Force = False,
@@ -245,6 +228,7 @@ def diagnose(
         Literal["gradient", "sensitivity"], typer.Option(help="What the map is built from.")
     ] = "gradient",
     config: GapConfig = None,
+    memory: MemorySize = None,
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The verdict alone.")] = False,
     as_json: AsJson = False,
@@ -253,7 +237,7 @@ def diagnose(
     from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
 
     request = DiagnoseRequest(
-        run, output, threshold, baseline, measure, config, force, quiet, as_json
+        run, output, threshold, baseline, measure, config, force, quiet, as_json, memory
     )
     raise typer.Exit(run_diagnose(request))
 

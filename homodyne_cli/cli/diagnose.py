@@ -16,7 +16,8 @@ from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.scaling import BASELINE
 from homodyne_cli.errors import OutputError, UsageError
 from homodyne_cli.io.json_text import to_json
-from homodyne_cli.io.read_run import read_run
+from homodyne_cli.io.memory import Memory, budget_of
+from homodyne_cli.io.read_run import open_run
 from homodyne_cli.io.scale_fix import MAP_PATH
 from homodyne_cli.io.yaml_place import block_lines
 from homodyne_cli.parameters import canonical_name
@@ -42,11 +43,17 @@ class DiagnoseRequest:
     force: bool
     quiet: bool
     as_json: bool
+    memory: str | None = None
 
 
 def run_diagnose(request: DiagnoseRequest) -> int:
     """Diagnose a run; return 1 if it is imbalanced or stopped early."""
-    run = read_run(request.run, configured_gap(request.config))
+    memory = Memory(budget_of(request.memory))
+    with open_run(request.run, configured_gap(request.config), memory) as run:
+        return _diagnose(request, run)
+
+
+def _diagnose(request: DiagnoseRequest, run: Run) -> int:
     baseline = _baseline(request.baseline, run)
     if request.output is not None and request.output.exists() and not request.force:
         raise OutputError(f"{request.output}: exists already", hint="choose another -o, or --force")

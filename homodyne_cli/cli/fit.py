@@ -21,7 +21,7 @@ from homodyne_cli.core.profile import profile
 from homodyne_cli.errors import ConfigError, OutputError
 from homodyne_cli.io.fitted_data import write_fitted_data
 from homodyne_cli.io.json_text import to_json
-from homodyne_cli.io.memory import Memory, default_budget, parse_size
+from homodyne_cli.io.memory import Memory, budget_of
 from homodyne_cli.io.read_data import open_dataset
 from homodyne_cli.io.rundir import (
     RunRecord,
@@ -112,8 +112,7 @@ def run_fit(request: FitRequest) -> int:
 
 
 def _memory(request: FitRequest, target: Path) -> Memory:
-    budget = default_budget() if request.memory is None else parse_size(request.memory)
-    return Memory(budget, existing_parent(target))
+    return Memory(budget_of(request.memory), existing_parent(target))
 
 
 def _fit(request: FitRequest, config: Config, dataset: Dataset, progress: FitProgress) -> FitResult:

@@ -63,9 +63,11 @@ def _size(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> int:
     return shape[0] * shape[1] * shape[2] * dtype.itemsize
 
 
-def default_budget() -> int:
-    """Return a quarter of the machine's memory, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+def budget_of(text: str | None) -> int:
+    """Return the budget asked for in bytes; None asks for a quarter of the machine's memory."""
+    if text is None:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    return parse_size(text)
 
 
 def parse_size(text: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast, get_args
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.json_text import read_json_object
+from homodyne_cli.io.memory import Memory
 from homodyne_cli.io.read_legacy_run import read_legacy_run
-from homodyne_cli.models import Bounds, Dataset, FloatArray, Resolved
+from homodyne_cli.io.spool import open_spool
+from homodyne_cli.models import Bounds, Dataset, FloatArray, MapArray, Resolved, TiledMaps
 from homodyne_cli.parameters import BY_NAME, AnalysisMode, Convention, Loss, PerAngleMode
 from homodyne_cli.results import IterationRecord
 from homodyne_cli.verdicts import Run
@@ -23,7 +26,16 @@ _STEP_FIGURES = ("chi2", "edm", "step_norm", "seconds", "condition", "effective_
 
 
 def read_run(directory: Path, gap: float | None = None) -> Run:
-    """Read a finished fit.
+    """Read a finished fit into memory; see `open_run`."""
+    with open_run(directory, gap) as run:
+        return run
+
+
+@contextmanager
+def open_run(
+    directory: Path, gap: float | None = None, memory: Memory | None = None
+) -> Iterator[Run]:
+    """Yield a finished fit.
 
     Parameters
     ----------
@@ -31,12 +43,20 @@ def read_run(directory: Path, gap: float | None = None) -> Run:
         A run directory of this program, or ``OUT/nlsq`` or ``OUT`` of homodyne 2.x.
     gap
         Gap in Å for a run that does not record it.
+    memory
+        Maps of this program's runs that need more than its budget stay on disk, until the block
+        ends. None: no limit.
 
     Raises
     ------
     DataError
         If the directory is not a run, or a file in it is missing or damaged.
     """
+    with ExitStack() as held:
+        yield _read(directory, gap, memory, held)
+
+
+def _read(directory: Path, gap: float | None, memory: Memory | None, held: ExitStack) -> Run:
     if not directory.is_dir():
         raise DataError(
             "no such run directory", path=directory, hint="name a folder that fit wrote"
@@ -45,7 +65,7 @@ def read_run(directory: Path, gap: float | None = None) -> Run:
     if not (home / "parameters.json").is_file() and (home / "nlsq").is_dir():
         home = home / "nlsq"
     if (home / "fitted_data.h5").is_file():
-        return _own(home)
+        return _own(home, memory, held)
     if (home / "fitted_data.npz").is_file():
         return read_legacy_run(home, gap)
     found = ", ".join(sorted(p.name for p in home.iterdir())[:8]) or "nothing"
@@ -69,7 +89,7 @@ def number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
-def _own(home: Path) -> Run:
+def _own(home: Path, memory: Memory | None, held: ExitStack) -> Run:
     path = home / "parameters.json"
     tree = read_json_object(path)
     convergence = read_json_object(home / "convergence_metrics.json")
@@ -81,7 +101,7 @@ def _own(home: Path) -> Run:
     }
     limits = section(tree, "scaling_bounds", path)
     scaling_rows: dict[str, Tree] = {n: {"bounds": v} for n, v in limits.items()}
-    dataset, contrast, offset = _fitted_data(home / "fitted_data.h5")
+    dataset, contrast, offset = _fitted_data(home / "fitted_data.h5", memory, held)
     covariance = section(tree, "covariance", path)
     rows_of_matrix = _list(covariance, "matrix", path)
     matrix = np.array([[number(v) for v in cast("list[object]", row)] for row in rows_of_matrix])
@@ -153,7 +173,9 @@ def _one_of(accepted: tuple[str, ...], tree: Tree, key: str, path: Path) -> str:
     return str(value)
 
 
-def _fitted_data(path: Path) -> tuple[Dataset, FloatArray, FloatArray]:
+def _fitted_data(
+    path: Path, memory: Memory | None, held: ExitStack
+) -> tuple[Dataset, FloatArray, FloatArray]:
     try:
         with h5py.File(path, "r") as file:
             vectors = {
@@ -165,7 +187,7 @@ def _fitted_data(path: Path) -> tuple[Dataset, FloatArray, FloatArray]:
                 sigma = np.asarray(file["sigma_map"][...], dtype=float)
                 sigma[sigma == 0.0] = 1.0
             dataset = Dataset(
-                c2=file["c2"][...],
+                c2=_maps(file["c2"], memory, held),
                 phi=vectors["phi"],
                 t=vectors["t"],
                 q=float(file["q"][()]),
@@ -177,3 +199,13 @@ def _fitted_data(path: Path) -> tuple[Dataset, FloatArray, FloatArray]:
     except (OSError, KeyError) as error:
         raise DataError(f"cannot be read: {error}", path=path) from error
     return dataset, vectors["contrast"], vectors["offset"]
+
+
+def _maps(stored: h5py.Dataset, memory: Memory | None, held: ExitStack) -> MapArray | TiledMaps:
+    if memory is None or memory.holds(stored.shape, stored.dtype):
+        maps: MapArray = stored[...]
+        return maps
+    spool = held.enter_context(open_spool(memory.scratch, stored.shape, stored.dtype))
+    for angle in range(len(stored)):
+        spool.put(angle, stored[angle])
+    return spool.maps()
