@@ -8,7 +8,9 @@ the number of pairs. Run it with ``make bench``; figures go to ``benchmarks/resu
 
 from __future__ import annotations
 
+import cProfile
 import json
+import pstats
 import subprocess
 import sys
 import tempfile
@@ -20,14 +22,25 @@ import numpy as np
 
 from benchmarks.plain_numpy import best_of, model_chi2
 from homodyne_cli.core.backend import describe_device
+from homodyne_cli.core.fit import fit
 from homodyne_cli.core.residual import PassKind, evaluate
 from homodyne_cli.core.tiles import pack
 from homodyne_cli.io.write_data import write_aps_u
-from homodyne_cli.models import Dataset
+from homodyne_cli.models import Bounds, Dataset, FitProblem, InitialParameters
+from homodyne_cli.parameters import PARAMETERS
 from tests.oracle import PUBLISHED, make_dataset
 
 SIZES: Final = ((3, 200), (10, 400), (23, 1000), (36, 2000))
 RUNS: Final = 5
+#: Parts of a fit, by the function whose time is told.
+PARTS: Final = {
+    "noise": "estimate_sigma",
+    "tiles": "pack",
+    "screening": "costs",
+    "coarse descents": "_refine",
+    "descent on all pairs": "go_down",
+    "uncertainties": "_uncertainty",
+}
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
 PLAIN, FULL = "plain NumPy", "value + Gram, he2024"
 KINDS: Final = {
@@ -71,6 +84,25 @@ def passes(dataset: Dataset) -> dict[str, float]:
     return figures
 
 
+def where_time_goes(dataset: Dataset) -> dict[str, float]:
+    """Return seconds of the parts of a fit without a start, code compiled before."""
+    problem = FitProblem(
+        mode="laminar_flow",
+        convention="he2024",
+        per_angle_mode="individual",
+        fourier_order=1,
+        initial=InitialParameters(),
+        bounds={p.name: Bounds(p.lower, p.upper) for p in PARAMETERS},
+    )
+    fit(dataset, problem)
+    profiler = cProfile.Profile()
+    started = time.perf_counter()
+    profiler.runcall(fit, dataset, problem)
+    figures = {"whole fit": time.perf_counter() - started}
+    spent = pstats.Stats(profiler).get_stats_profile().func_profiles
+    return figures | {label: spent[name].cumtime for label, name in PARTS.items()}
+
+
 def whole_command(folder: Path, *options: str) -> dict[str, float]:
     """Run ``homodyne fit`` without a start in a fresh process; return seconds and peak memory."""
     arguments = ["fit", "config.yaml", "-o", "run", "--json", "--no-plots", "--quiet", "--force"]
@@ -97,6 +129,7 @@ def measure(angles: int, frames: int) -> dict[str, float]:
     """Measure one size."""
     dataset = make_dataset(frames, angles, spread=0.05, single=True)
     figures = {"pairs": float(angles * frames * (frames - 1) // 2), **passes(dataset)}
+    figures |= {f"warm fit: {part}": spent for part, spent in where_time_goes(dataset).items()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         index = np.maximum(np.arange(frames + 1) - 1, 0)
