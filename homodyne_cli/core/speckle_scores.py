@@ -178,8 +178,9 @@ def _covariance(
     u = means[i] * means[j]
     inner = jnp.sum((u @ larger) * u, axis=-1)
     crossed = (both * larger[:, i, j]) @ inner.T
-    found: jax.Array = _traces(contracted @ g) + 0.5 * _traces(weights @ f)
-    return jnp.add(found, 0.25 * (crossed + crossed.T))
+    found = _traces(contracted @ g) + 0.5 * _traces(weights @ f)
+    symmetric: jax.Array = found + 0.25 * (crossed + crossed.T)
+    return symmetric
 
 
 def _traces(products: jax.Array) -> jax.Array:
