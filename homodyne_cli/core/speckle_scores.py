@@ -16,7 +16,8 @@ scatter so widely that 600 fields leave 14-23% of error in an uncertainty.
 
 Frames are merged into blocks first if there are many. W and Q are summed over the pairs of blocks,
 g and F are averaged over them, so that noise averages within blocks as it does in the fit. T costs
-the fourth power of the number of blocks, so it is taken over larger ones.
+the fourth power of the number of blocks, so it is taken over larger ones, with g the signed root of
+the mean of F: products of neighbouring g average like f.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ def score_covariance(sums: BlockSums, n_phi: int) -> FloatArray:
     most = max(int((_FOURTH_BUDGET / (k * n_phi)) ** 0.25), _LEAST // 2)
     size = -(-m // most)
     larger = np.stack([_block_sums(w, size) for w in sums.weights])
-    means = _block_sums(sums.g, size) / _block_sums(np.ones((m, m)), size)
+    means = _block_sums(sums.f, size) / _block_sums(np.ones((m, m)), size)
+    means = np.sqrt(means) * np.sign(_block_sums(sums.g, size))
     return np.asarray(_covariance(sums.weights, sums.contracted, sums.f, sums.g, larger, means))
 
 
