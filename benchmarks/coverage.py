@@ -5,7 +5,7 @@ with its own estimate of noise and uncertainty. Reported: mean stated uncertaint
 scatter, the share of truths inside 1 and 2 stated uncertainties (0.68 and 0.95 if all is well), and
 the bias in units of the scatter; for comparison the same with the inverse Hessian.
 
-    python -m benchmarks.coverage [--realisations 100]
+    python -m benchmarks.coverage [--realisations 200]
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def study(experiment: ParticleExperiment, count: int) -> dict[str, object]:
         "speckles": experiment.n_speckles,
         "n_speckles_found": [float(speckles.mean()), float(speckles.std(ddof=1))],
         "white_share_found": float(np.mean([f.white_share for f in fits])),
+        "scatter": {n: float(f"{v:.4g}") for n, v in zip(FREE, scatter, strict=True)},
         "bias_over_scatter": _named((values.mean(axis=0) - truth) / scatter),
     }
     for name, stated in (
@@ -96,19 +97,19 @@ def print_study(name: str, table: Mapping[str, object]) -> None:
     print(f"{name}: {table['realisations']} realisations, speckles {table['speckles']}, "
           f"found {table['n_speckles_found']}, white {table['white_share_found']}")  # fmt: skip
     print(f"  {'':34s}" + "".join(f"{n:>14s}" for n in FREE))
-    rows = {"bias / scatter": table["bias_over_scatter"]}
+    rows = {"scatter": table["scatter"], "bias / scatter": table["bias_over_scatter"]}
     for kind in ("stated", "inverse Hessian"):
         part = table[kind]
         assert isinstance(part, dict)
         rows |= {f"{kind}: {what.replace('_', ' ')}": row for what, row in part.items()}
     for label, row in rows.items():
         assert isinstance(row, dict)
-        print(f"  {label:34s}" + "".join(f"{v:14.3f}" for v in row.values()))
+        print(f"  {label:34s}" + "".join(f"{v:14.4g}" for v in row.values()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--realisations", type=int, default=100)
+    parser.add_argument("--realisations", type=int, default=200)
     options = parser.parse_args()
     answer: dict[str, dict[str, object]] = {}
     for name, experiment in GEOMETRIES.items():

@@ -118,7 +118,8 @@ class FitResult:
     contrast, offset, contrast_uncertainty, offset_uncertainty
         (n_phi,) each.
     sigma
-        (n_phi,) noise used (root mean square where the file gives a map).
+        (n_phi,) noise used (root mean square where the file gives a map). Where correlated noise is
+        found and sigma is estimated, its sizes relative to each other are the angles' due shares.
     chi2, reduced_chi2, n_points, degrees_of_freedom
         chi2 = sum (r/sigma)^2 over fitted pairs i < j (the robust cost x 2 for other losses).
     edm

@@ -21,6 +21,7 @@ import numpy as np
 from homodyne_cli.core.backend import jax, jnp
 from homodyne_cli.core.lag_profile import fitted_pairs
 from homodyne_cli.core.lobe_scan import LobeScan, look_again, scan_lobes
+from homodyne_cli.core.noise import estimate_sigma
 from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
 from homodyne_cli.models import FloatArray, MapArray
 from homodyne_cli.parameters import N_DIFFUSION, names_of
@@ -213,6 +214,8 @@ def check_oscillations(run: Run, fitted: np.ndarray, sigma: FloatArray) -> Check
     """
     if run.mode == "static":
         return CheckResult(_ID, "n/a", None, None, "static mode has no shear and so no lobes")
+    # Where noise is correlated sigma says what an angle counts, which may be less than its noise.
+    sigma = np.maximum(sigma, estimate_sigma(run.dataset))
     lobes = find_lobes(run, fitted, sigma)
     powers = tuple(sorted({2, SHEAR_FACTORS[run.convention].power}))
     if lobes.expected < VISIBLE:

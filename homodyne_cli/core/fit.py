@@ -11,9 +11,9 @@ from homodyne_cli.core.covariance import Covariance, covariance, describe_direct
 from homodyne_cli.core.descent import EDM_CONVERGED, go_down
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.reweighting import Weighted, weigh_angles
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
 from homodyne_cli.core.solver import Bracket, Descent, OnIteration, edm_at
-from homodyne_cli.core.speckle import SpeckleNoise, speckle_noise
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.errors import ConfigError, FitError
 from homodyne_cli.models import Dataset, FitProblem, FloatArray
@@ -71,9 +71,14 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     _check(dataset, problem, sigma, bracket, begin.start, "at the start")
     descent = go_down(objective, problem.solver, begin, moves, notify, eager=found is not None)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
+
+    def refit(other: Objective, x: FloatArray) -> Descent:
+        return go_down(other, problem.solver, replace(bracket, start=x), moves, notify, eager=True)
+
+    weighted = weigh_angles(dataset, objective, descent, refit)
     if found is not None and problem.initial.values is None:
         bracket = replace(bracket, start=found.origin)
-    result = _result(dataset, problem, objective, bracket, descent)
+    result = _result(problem, bracket, weighted)
     return result if found is None else replace(result, search=found.report)
 
 
@@ -116,18 +121,13 @@ def _check(
     check_gradient(build_objective(dataset, problem, sigma, frames), bracket, x, where)
 
 
-def _result(
-    dataset: Dataset,
-    problem: FitProblem,
-    objective: Objective,
-    bracket: Bracket,
-    descent: Descent,
-) -> FitResult:
+def _result(problem: FitProblem, bracket: Bracket, weighted: Weighted) -> FitResult:
+    objective, descent = weighted.objective, weighted.descent
     found = descent.at
     edm = edm_at(found, descent.x, bracket)
     at_bound = _at_bound(descent.x, bracket)
     inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
-    known = _uncertainty(dataset, problem, objective, bracket, descent, at_bound)
+    known = _uncertainty(bracket, weighted, at_bound)
     spread = known.spread
     sigmas = {
         name: (float(np.sqrt(spread.parameters[k, k])), float(np.sqrt(plain)))
@@ -168,7 +168,7 @@ def _result(
         x_scale_mode=problem.solver.x_scale,
         history=descent.history,
         loss=problem.solver.loss,
-        noise=NoiseReport(known.noise.n_speckles, known.noise.white_share),
+        noise=NoiseReport(weighted.noise.n_speckles, weighted.noise.white_share),
     )
 
 
@@ -179,38 +179,30 @@ def _at_bound(x: FloatArray, bracket: Bracket) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Uncertainty:
-    """Covariance with the noise as it is, by inverse Hessian alone, and what the noise is."""
+    """Covariance with the noise as it is, and as if it were white."""
 
     spread: Covariance
     hessian: Covariance
-    noise: SpeckleNoise
 
 
-def _uncertainty(
-    dataset: Dataset,
-    problem: FitProblem,
-    objective: Objective,
-    bracket: Bracket,
-    descent: Descent,
-    at_bound: np.ndarray,
-) -> _Uncertainty:
+def _uncertainty(bracket: Bracket, weighted: Weighted, at_bound: np.ndarray) -> _Uncertainty:
     """Return the covariance with parameters at a bound held there."""
+    descent, noise = weighted.descent, weighted.noise
     found, p = descent.at, len(at_bound)
     keep = [*np.flatnonzero(~at_bound), *range(p, found.hessian.shape[0])]
     inner = np.ix_(keep, keep)
     held = replace(found, hessian=found.hessian[inner], gradient=found.gradient[~at_bound])
     inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
     widths = (bracket.upper - bracket.lower)[~at_bound]
-    noise = speckle_noise(dataset, objective, descent.x, found, problem.solver.seed)
-    seen = replace(noise, score=noise.score[inner])
+    seen = replace(noise, scores=noise.scores[:, keep][:, :, keep])
     parts = None
-    if objective.robust:
-        curvature, score = objective.sandwich_parts(descent.x, found)
+    if weighted.objective.robust:
+        curvature, score = weighted.objective.sandwich_parts(descent.x, found)
         parts = (curvature[inner], score[inner])
+    white = parts if weighted.white is None else (held.hessian, weighted.white[inner])
     return _Uncertainty(
-        covariance(held, inside, widths, parts, seen),
+        covariance(held, inside, widths, white, seen),
         covariance(held, inside, widths, parts),
-        noise,
     )
 
 

@@ -112,6 +112,13 @@ class Objective:
             parts.append(self._free(held).hessian)
         return parts[0], parts[1]
 
+    def angle_hessians(self, x: FloatArray, at: Projection) -> FloatArray:
+        """Return the part of each angle in the Hessian of the projection, (n_phi, k, k)."""
+        grams = self.plain_grams(x)
+        n_phi = len(self.sigma)
+        alone = np.where(np.eye(n_phi, dtype=bool), self.sigma, np.inf)
+        return np.stack([self._free(project_along(grams, at, one)).hessian for one in alone])
+
     def _free(self, found: Projection) -> Projection:
         p = len(found.gradient)
         keep = [*self.free, *range(p, found.hessian.shape[0])]

@@ -8,9 +8,10 @@ of intensities I = |E|^2 whose fields E are complex Gaussian with covariance g1 
 root of the model's decay times shear factor). The second term comes from normalising by the mean
 intensities, whose fluctuations a background, or several modes per speckle, makes smaller. All pairs
 that share a frame share its speckles, and slow dynamics spread the correlation further, so the
-parameters scatter by much more than the inverse Hessian says. Drawing K fields gives K scores
-s = J^T W psi; the variance of the fit's own score is Cov(s)/M, and the covariance of the parameters
-is H^-1 Cov(s) H^-1 / M.
+parameters scatter by much more than the inverse Hessian says. The score of one speckle is
+s = J^T W psi, with W the weights that the fit used; the variance of the fit's own score is
+Cov(s)/M, and the covariance of the parameters is H^-1 Cov(s) H^-1 / M. `speckle_scores` has Cov(s)
+in closed form.
 
 M and the share of white noise (photons) follow from variances of the residuals: their mean square,
 and that of second differences along the diagonals over strides of 1, 2, 4 ... frames. White noise
@@ -19,13 +20,15 @@ enters all of them alike, slow speckle noise the more the longer the stride::
     mean square            = white + P / M       P: mean square of psi with the fit projected out
     differences, stride s  = white + Q_s / M     Q_s: the same differences of psi
 
-a straight line over Q whose short strides are known best. With b = sqrt(contrast) f the moments of
-a complex Gaussian give Var(psi) = contrast^2 (1 + 4 f + 3 f^2 - 8 b f + 2 b^2 (1 + f)), and
-projecting the fit out of psi takes the trace of H^-1 Cov(s) away from its sum of squares.
+a straight line over Q whose short strides are known best. P and Q follow from the moments of a
+complex Gaussian: with b = sqrt(contrast) f, Var(psi) = contrast^2 (1 + 4 f + 3 f^2 - 8 b f
++ 2 b^2 (1 + f)), and projecting the fit out of psi takes the trace of H^-1 Cov(s) away from its sum
+of squares. Both are looked at on a sample of pairs; nothing more is done where it shows no growth.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,22 +41,18 @@ from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.speckle_fields import (
     ModelCurves,
-    angle_fields,
-    draw_intensities,
+    angle_model,
     model_curves,
-    speckle_scores,
+    psi_covariance,
+    psi_variance,
 )
+from homodyne_cli.core.speckle_scores import BlockSums, block_size, score_covariance, sum_blocks
 from homodyne_cli.core.tiles import rms_sigma
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
 
-#: Frames beyond which every second, third ... frame is looked at. The sums then leave out that
-#: noise averages within a stride: the uncertainty comes out too large rather than too small.
-_MAX_FRAMES = 600
-#: Fields per angle, and the floating-point operations that they may cost.
-_FIELDS = (48, 600)
-_BUDGET = 5e9
-#: Pairs times fields times angles at which differences of psi are looked at.
-_PSI_VALUES = 1_200_000
+#: Pairs per angle whose residuals are looked at, and at which differences of psi are.
+_RESIDUAL_PAIRS = 20_000
+_PSI_PAIRS = 1_500
 _MAX_STRIDES = 6
 #: Excess of the residuals over white noise, in standard errors, that counts as speckle noise.
 _SIGNIFICANT = 4.0
@@ -67,9 +66,9 @@ class SpeckleNoise:
 
     Attributes
     ----------
-    score
-        (k, k) variance of J^T W r that the speckles cause, parameters and scaling as in the
-        Hessian of the projection.
+    scores
+        (n_phi, k, k) variance of J^T W r that the speckles of each angle cause, parameters and
+        scaling as in the Hessian of the projection.
     n_speckles
         M; infinite where the noise is white.
     white_share
@@ -78,29 +77,19 @@ class SpeckleNoise:
         Variance of the white part over sigma^2.
     """
 
-    score: FloatArray
+    scores: FloatArray
     n_speckles: float
     white_share: float
     white_scale: float
 
-
-@dataclass(frozen=True)
-class _AngleSums:
-    """Of one angle, in units of sigma: scores (K, p + 2), sums over its pairs, and differences.
-
-    `differences` and `psi_differences` are (m,) variances over strides of 1, 2, 4 ... frames.
-    """
-
-    scores: FloatArray
-    weight: float
-    residual: float
-    psi: float
-    differences: FloatArray
-    psi_differences: FloatArray
+    @property
+    def score(self) -> FloatArray:
+        """(k, k) variance of all angles together."""
+        return np.asarray(self.scores.sum(axis=0))
 
 
 def speckle_noise(
-    dataset: Dataset, objective: Objective, x: FloatArray, at: Projection, seed: int
+    dataset: Dataset, objective: Objective, x: FloatArray, at: Projection
 ) -> SpeckleNoise:
     """Find the correlated part of the noise and the variance of the score that it causes.
 
@@ -110,165 +99,210 @@ def speckle_noise(
         (p,) free parameters at the solution.
     at
         The projection there.
-    seed
-        Of the fields drawn.
     """
-    frames = np.arange(0, dataset.n_frames, -(-dataset.n_frames // _MAX_FRAMES))
-    n, n_phi = len(frames), dataset.n_phi
-    parameters = objective.expand(x)
-    curves = model_curves(dataset, objective, parameters, frames)
-    count = int(np.clip(_BUDGET / (20.0 * n * n * n_phi), *_FIELDS))
-    streams = np.random.default_rng(seed).spawn(n_phi)
-    sums = [
-        _angle_sums(dataset, objective, at, parameters, curves, frames, a, count, stream)
-        for a, stream in enumerate(streams)
-    ]
-    per_pair = (dataset.n_frames / n) ** 2
-    covariances = [_full_covariance(s.scores, at, objective.free, a) for a, s in enumerate(sums)]
-    score = per_pair**2 * np.sum(covariances, axis=0)
-    pairs = per_pair * sum(s.weight for s in sums)
-    absorbed = float(np.trace(np.linalg.lstsq(at.hessian, score, rcond=1e-12)[0]))
-    psi = (per_pair * sum(s.psi for s in sums) - absorbed) / pairs
-    total = per_pair * sum(s.residual for s in sums) / pairs
-    weights = np.array([s.weight for s in sums])
-    shown = np.average([s.differences for s in sums], axis=0, weights=weights)
-    drawn = np.average([s.psi_differences for s in sums], axis=0, weights=weights)
-    error = 2.5 * total / np.sqrt(float(weights.sum()))
-    if len(shown) == 0 or total - shown[0] < _SIGNIFICANT * error:
-        return _white(score)
-    return _split(score, np.array([*shown, total]), np.array([*drawn, psi]))
+    angles = _angles(dataset, objective, x, at)
+    strides = _strides(dataset.n_frames)
+    none = SpeckleNoise(np.zeros((len(angles), *at.hessian.shape)), float("inf"), 1.0, 1.0)
+    if not strides:
+        return none
+    with ThreadPoolExecutor() as threads:
+        samples = list(threads.map(_Angle.sample, angles))
+        pairs = np.array([s.pairs for s in samples])
+        weights = pairs / pairs.sum()
+        total = float(weights @ [s.residual for s in samples])
+        shown = [float(weights @ list(threads.map(lambda a: a.differences(1), angles)))]
+        error = 2.5 * total / np.sqrt(sum(s.looked_at for s in samples))
+        if total - shown[0] < _SIGNIFICANT * error:
+            return none
+        for stride in strides[1:]:
+            shown.append(float(weights @ [a.differences(stride) for a in angles]))
+        drawn = weights @ list(threads.map(lambda a: a.psi_differences(strides), angles))
+    scores = _score_variances(angles)
+    absorbed = float(np.trace(np.linalg.lstsq(at.hessian, scores.sum(axis=0), rcond=1e-12)[0]))
+    psi = float(weights @ [s.psi for s in samples]) - absorbed / float(pairs.sum())
+    return _split(scores, np.array([*shown, total]), np.array([*drawn, psi])) or none
 
 
-def _white(score: FloatArray) -> SpeckleNoise:
-    return SpeckleNoise(np.zeros_like(score), float("inf"), 1.0, 1.0)
+def score_variances(
+    dataset: Dataset, objective: Objective, x: FloatArray, at: Projection
+) -> FloatArray:
+    """Return Cov(s) of each angle, of one speckle: (n_phi, k, k); arguments as above."""
+    return _score_variances(_angles(dataset, objective, x, at))
 
 
-def _split(score: FloatArray, shown: FloatArray, drawn: FloatArray) -> SpeckleNoise:
+def _angles(dataset: Dataset, objective: Objective, x: FloatArray, at: Projection) -> list[_Angle]:
+    curves = model_curves(dataset, objective, objective.expand(x))
+    return [_Angle(dataset, objective, at, curves, a) for a in range(dataset.n_phi)]
+
+
+def _score_variances(angles: list[_Angle]) -> FloatArray:
+    with ThreadPoolExecutor() as threads:
+        blocks = threads.map(_Angle.blocks, angles)
+        found = [a.score_variance(sums) for a, sums in zip(angles, blocks, strict=True)]
+    return np.stack(found)
+
+
+def _split(scores: FloatArray, shown: FloatArray, drawn: FloatArray) -> SpeckleNoise | None:
     """Fit shown = white + drawn / M; the last entries are the mean squares of residual and psi."""
     total, psi = float(shown[-1]), float(drawn[-1])
     if psi - drawn[0] < _DISTINCT * psi:
-        return _white(score)
+        return None
     # Variances of smooth noise scatter like the square root of the volume they average over.
     error = shown * np.sqrt(drawn)
     design = np.stack([np.ones_like(drawn), drawn], axis=1) / error[:, None]
     (_, inverse), _ = optimize.nnls(design, shown / error)
     if inverse <= 0.0:
-        return _white(score)
+        return None
     white = max(total - psi * float(inverse), 0.0)
-    return SpeckleNoise(score * inverse, 1.0 / float(inverse), white / total, white)
+    return SpeckleNoise(scores * inverse, 1.0 / float(inverse), white / total, white)
 
 
-def _angle_sums(
-    dataset: Dataset,
-    objective: Objective,
-    at: Projection,
-    parameters: FloatArray,
-    curves: ModelCurves,
-    frames: IndexArray,
-    angle: int,
-    count: int,
-    stream: np.random.Generator,
-) -> _AngleSums:
-    fields = angle_fields(dataset, objective, parameters, curves, angle)
-    contrast, sigma = float(at.contrast[angle]), float(objective.sigma[angle])
-    data = np.asarray(dataset.c2[angle][np.ix_(frames, frames)], dtype=float)
-    fitted = np.triu(np.isfinite(data), 1)
-    model = at.offset[angle] + contrast * fields.f
-    residual = np.where(fitted, (np.where(fitted, data, 0.0) - model) / sigma, 0.0)
-    weight = _weights(dataset, objective, at, fields.f, data, frames, angle) * fitted
-    x = draw_intensities(fields.g1, count, stream)
-    pairs = _PSI_VALUES // (count * dataset.n_phi)
-    f = fields.f
-    b = min(contrast, 1.0) ** 0.5 * f
-    spread = 1.0 + 4.0 * f + 3.0 * f**2 - 8.0 * b * f + 2.0 * b**2 * (1.0 + f)
-    scale = contrast / sigma
-    return _AngleSums(
-        scores=scale / sigma * speckle_scores(fields, curves, weight, x, contrast, dataset.q),
-        weight=float(weight.sum()),
-        residual=float(np.sum(weight * residual**2)),
-        psi=scale**2 * float(np.sum(weight * spread)),
-        differences=_differences(residual, fitted),
-        psi_differences=scale**2 * _psi_differences(b, x, pairs, stream),
-    )
+@dataclass(frozen=True)
+class _Sample:
+    """Means over pairs of one angle, in units of sigma^2: residual^2 and Var(psi); sum of weights.
+
+    `looked_at` is the number of pairs in the sample.
+    """
+
+    residual: float
+    psi: float
+    pairs: float
+    looked_at: int
 
 
-def _weights(
-    dataset: Dataset,
-    objective: Objective,
-    at: Projection,
-    f: FloatArray,
-    data: FloatArray,
-    frames: IndexArray,
-    angle: int,
-) -> FloatArray:
-    """Return the (n, n) weights that the fit gives to the pairs of an angle."""
-    base = np.ones_like(f)
-    if dataset.sigma is not None and dataset.sigma.ndim == 3:
-        one = dataset.sigma[angle : angle + 1]
-        base = np.asarray((rms_sigma(one)[0] / one[0][np.ix_(frames, frames)]) ** 2)
-    if not objective.robust:
-        return base
-    here = slice(angle, angle + 1)
-    state = Scaling(*(jnp.asarray(v[here]) for v in (at.contrast, at.offset, objective.sigma)))
-    shape = (1, 1, *f.shape)
-    known = np.where(np.isfinite(data), data, 0.0)
-    model, y, w = (jnp.asarray(v.reshape(shape)) for v in (f, known, base))
-    weight, _ = loss_terms(objective.kind.weight, model, y, w, state)
-    return np.asarray(weight).reshape(f.shape)
+@dataclass(frozen=True)
+class _Angle:
+    """One angle of the fit, at any of its pairs."""
+
+    dataset: Dataset
+    objective: Objective
+    at: Projection
+    curves: ModelCurves
+    angle: int
+
+    @property
+    def contrast(self) -> float:
+        return float(self.at.contrast[self.angle])
+
+    @property
+    def sigma(self) -> float:
+        return float(self.objective.sigma[self.angle])
+
+    @property
+    def root(self) -> float:
+        return float(np.sqrt(min(self.contrast, 1.0)))
+
+    def residual(self, i: IndexArray, j: IndexArray) -> FloatArray:
+        """Return residual / sigma, NaN where there are no data."""
+        model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
+        fit = self.at.offset[self.angle] + self.contrast * model.g1(i, j) ** 2
+        return np.asarray((self.dataset.c2[self.angle][i, j] - fit) / self.sigma)
+
+    def weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
+        """Return the weights that the fit gives to pairs, zero where there are no data."""
+        data = np.asarray(self.dataset.c2[self.angle][i, j])
+        fitted = np.isfinite(data) & (i < j)
+        weight = fitted.astype(float)
+        here = slice(self.angle, self.angle + 1)
+        sigma = self.dataset.sigma
+        if sigma is not None and sigma.ndim == 3:
+            weight *= (rms_sigma(sigma[here])[0] / sigma[self.angle][i, j]) ** 2
+        if not self.objective.robust:
+            return np.asarray(weight)
+        known = (self.at.contrast[here], self.at.offset[here], self.objective.sigma[here])
+        state = Scaling(*(jnp.asarray(v) for v in known))
+        shape = (1, 1, f.size, 1)
+        values = (f, np.where(fitted, data, 0.0), weight)
+        model, y, w = (jnp.asarray(v, dtype=float).reshape(shape) for v in values)
+        robust, _ = loss_terms(self.objective.kind.weight, model, y, w, state)
+        return np.asarray(robust).reshape(f.shape)
+
+    def sample(self) -> _Sample:
+        """Look at residuals and the variance of psi on a sample of pairs."""
+        i, j = sample_pairs(self.dataset.n_frames, 0, _RESIDUAL_PAIRS)
+        model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
+        f = model.g1(i, j) ** 2
+        weight = self.weights(i, j, f)
+        square = np.where(weight > 0.0, self.residual(i, j), 0.0) ** 2
+        total = max(float(weight.sum()), 1e-300)
+        variance = (self.contrast / self.sigma) ** 2 * psi_variance(f, self.root * f)
+        n_points = float(self.objective.tiles.moments.n_points[self.angle])
+        looked_at = int(np.count_nonzero(weight))
+        return _Sample(
+            residual=float(weight @ square) / total,
+            psi=float(weight @ variance) / total,
+            pairs=n_points * total / max(looked_at, 1),
+            looked_at=looked_at,
+        )
+
+    def differences(self, stride: int) -> float:
+        """Return the variance of second differences of the residual along diagonals."""
+        i, j = sample_pairs(self.dataset.n_frames, stride, _RESIDUAL_PAIRS)
+        r = [self.residual(i + k * stride, j + k * stride) for k in range(3)]
+        difference = (r[0] - 2.0 * r[1] + r[2]) / np.sqrt(6.0)
+        difference = difference[np.isfinite(difference)]
+        return robust_variance(difference) if len(difference) > 2 else 0.0
+
+    def psi_differences(self, strides: list[int]) -> FloatArray:
+        """Return the variances of the same differences of psi, (len(strides),)."""
+        model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
+        found = []
+        for stride in strides:
+            i, j = sample_pairs(self.dataset.n_frames, stride, _PSI_PAIRS)
+            at = [(i + k * stride, j + k * stride) for k in range(3)]
+            variance = np.zeros(len(i))
+            for k, m, factor in (
+                (0, 0, 1),
+                (1, 1, 4),
+                (2, 2, 1),
+                (0, 1, -4),
+                (1, 2, -4),
+                (0, 2, 2),
+            ):
+                variance += factor * psi_covariance(model, self.root, at[k], at[m])
+            found.append((self.contrast / self.sigma) ** 2 * float(variance.mean()) / 6.0)
+        return np.array(found)
+
+    def blocks(self) -> BlockSums:
+        """Return the weighted columns summed over blocks of frames."""
+        dataset, columns = self.dataset, len(self.objective.full) + 2
+        size = block_size(dataset.n_frames, dataset.n_phi, columns)
+        dtype = np.float64 if size == 1 else np.float32
+        model = angle_model(dataset, self.objective, self.curves, self.angle, dtype)
+        return sum_blocks(
+            model, self.curves, self.angle, size, self.weights, self.contrast, dataset.q
+        )
+
+    def score_variance(self, sums: BlockSums) -> FloatArray:
+        """Return Cov(s) over free parameters and scaling coefficients, (k, k)."""
+        scale = (self.contrast / self.sigma**2) ** 2
+        covariance = scale * score_covariance(sums, self.dataset.n_phi)
+        directions = (self.at.contrast_directions, self.at.offset_directions)
+        p, free = len(self.objective.full), list(self.objective.free)
+        onto = np.zeros((len(covariance), len(free) + directions[0].shape[1]))
+        onto[free, np.arange(len(free))] = 1.0
+        for row, along in zip((p, p + 1), directions, strict=True):
+            onto[row, len(free) :] = along[self.angle]
+        return np.asarray(onto.T @ covariance @ onto)
 
 
 def _strides(n: int) -> list[int]:
     return [s for s in (2**k for k in range(_MAX_STRIDES)) if 8 * s <= n]
 
 
-def _differences(residual: FloatArray, fitted: np.ndarray) -> FloatArray:
-    """Return variances of second differences of the residual along diagonals, per stride."""
-    found = []
-    for stride in _strides(len(residual)):
-        m = len(residual) - 2 * stride
-        at = [slice(k * stride, k * stride + m) for k in range(3)]
-        known = fitted[at[0], at[0]] & fitted[at[1], at[1]] & fitted[at[2], at[2]]
-        r = [residual[part, part][known] for part in at]
-        difference = (r[0] - 2.0 * r[1] + r[2]) / np.sqrt(6.0)
-        found.append(robust_variance(difference) if len(difference) > 2 else 0.0)
-    return np.array(found)
+def sample_pairs(n: int, stride: int, count: int) -> tuple[IndexArray, IndexArray]:
+    """Return up to `count` pairs i < j with room for two strides along the diagonal, evenly.
 
-
-def _psi_differences(
-    b: FloatArray, x: FloatArray, count: int, stream: np.random.Generator
-) -> FloatArray:
-    """Return the same of psi/contrast = x_i x_j - b_ij (x_i + x_j), at `count` pairs."""
-    found = []
-    for stride in _strides(len(b)):
-        i, j = _sample(len(b), stride, count, stream)
-        at = [(i + k * stride, j + k * stride) for k in range(3)]
-        psi = [x[k] * x[m] - b[k, m][:, None] * (x[k] + x[m]) for k, m in at]
-        difference = psi[0] - 2.0 * psi[1] + psi[2]
-        centred = difference - difference.mean(axis=1, keepdims=True)
-        found.append(np.mean(centred**2) / 6.0)
-    return np.array(found)
-
-
-def _sample(
-    n: int, stride: int, count: int, stream: np.random.Generator
-) -> tuple[IndexArray, IndexArray]:
-    """Draw pairs i < j with room for two strides along the diagonal."""
+    The place in the list of all pairs goes in equal steps; the list is by rows of i.
+    """
     room = n - 2 * stride
-    if room * (room - 1) // 2 <= count:
+    pairs = room * (room - 1) // 2
+    if pairs <= count:
         return np.triu_indices(room, 1)
-    i = stream.integers(0, room, count)
-    j = (i + stream.integers(1, room, count)) % room
-    return np.minimum(i, j), np.maximum(i, j)
-
-
-def _full_covariance(
-    scores: FloatArray, at: Projection, free: tuple[int, ...], angle: int
-) -> FloatArray:
-    """Return Cov(s) of one angle over free parameters and scaling coefficients."""
-    scaling = (
-        scores[:, -2, None] * at.contrast_directions[angle]
-        + scores[:, -1, None] * at.offset_directions[angle]
-    )
-    full = np.concatenate([scores[:, list(free)], scaling], axis=1)
-    centred = full - full.mean(axis=0)
-    return np.asarray(centred.T @ centred / (len(full) - 1))
+    place = ((np.arange(count) + 0.5) * (pairs / count)).astype(np.intp)
+    # Rows counted from the last one have 1, 2, 3 ... pairs.
+    back = pairs - 1 - place
+    row = ((np.sqrt(8.0 * back + 1.0) - 1.0) / 2.0).astype(np.intp)
+    row -= row * (row + 1) // 2 > back
+    row += (row + 1) * (row + 2) // 2 <= back
+    return room - 2 - row, room - 1 - (back - row * (row + 1) // 2)

@@ -1,148 +1,131 @@
-"""Fields and scores of single speckles, one angle at a time; `speckle` says what for."""
+"""The model of one angle at any pairs of frames, and the moments of single speckles there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
-from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import N_DIFFUSION
 
-_JITTER = 1e-8
-
 
 @dataclass(frozen=True)
 class ModelCurves:
-    """Running integrals on the frames looked at, and their derivatives."""
+    """Running integrals (n,), their derivatives (3, n), kappa and its slope (n_phi,)."""
 
     transport: FloatArray
     transport_slopes: FloatArray
     strain: FloatArray
     strain_slopes: FloatArray
+    kappa: FloatArray
+    kappa_slope: FloatArray
+
+
+# Compiled apart: transport and strain share the code.
+_integral = jax.jit(running_integral, static_argnames="convention")
+_kappa = jax.jit(phase_factors)
+
+
+def model_curves(dataset: Dataset, objective: Objective, parameters: FloatArray) -> ModelCurves:
+    """Integrate the rates over all frames."""
+    n, convention = dataset.n_frames, objective.kind.convention
+    transport = _integral(dataset.t, parameters[:N_DIFFUSION], convention=convention)
+    strain = np.zeros(n), np.zeros((0, n))
+    kappa = np.zeros((2, dataset.n_phi))
+    if objective.kind.mode == "laminar_flow":
+        gap = 0.0 if dataset.gap is None else dataset.gap
+        strain = _integral(dataset.t, parameters[N_DIFFUSION:-1], convention=convention)
+        kappa = _kappa(parameters[-1], dataset.phi, dataset.q, gap)
+    return ModelCurves(*(np.asarray(part, dtype=float) for part in (*transport, *strain, *kappa)))
 
 
 @dataclass(frozen=True)
-class AngleFields:
-    """One angle: f, df by h of the shear factor (times its scale), g1 and kappa with its slope."""
+class AngleModel:
+    """One angle as a function of pairs of frames.
 
-    f: FloatArray
-    v: FloatArray | None
-    g1: FloatArray
-    sign: FloatArray
-    kappa: float
-    kappa_slope: float
-
-
-def model_curves(
-    dataset: Dataset, objective: Objective, parameters: FloatArray, frames: IndexArray
-) -> ModelCurves:
-    """Integrate the rates and keep the frames looked at."""
-    t = jnp.asarray(dataset.t)
-    convention = objective.kind.convention
-    transport = running_integral(t, jnp.asarray(parameters[:N_DIFFUSION]), convention)
-    none = np.zeros((0, len(frames)))
-    strain_value, strain_slopes = np.zeros(len(frames)), none
-    if objective.kind.mode == "laminar_flow":
-        strain = running_integral(t, jnp.asarray(parameters[N_DIFFUSION:-1]), convention)
-        strain_value = np.asarray(strain.value)[frames]
-        strain_slopes = np.asarray(strain.derivatives)[:, frames]
-    return ModelCurves(
-        np.asarray(transport.value)[frames],
-        np.asarray(transport.derivatives)[:, frames],
-        strain_value,
-        strain_slopes,
-    )
-
-
-def angle_fields(
-    dataset: Dataset, objective: Objective, parameters: FloatArray, curves: ModelCurves, angle: int
-) -> AngleFields:
-    """Evaluate the model of one angle over all pairs of the frames looked at."""
-    shift = curves.transport[None, :] - curves.transport[:, None]
-    amplitude = np.exp(-0.5 * dataset.q**2 * np.abs(shift))
-    if objective.kind.mode == "static":
-        return AngleFields(amplitude**2, None, amplitude, np.sign(shift), 0.0, 0.0)
-    gap = 0.0 if dataset.gap is None else dataset.gap
-    phi = jnp.asarray(dataset.phi[angle : angle + 1])
-    kappa, slope = phase_factors(jnp.asarray(parameters[-1]), phi, dataset.q, gap)
-    form = SHEAR_FACTORS[objective.kind.convention]
-    h = form.scale * float(kappa[0]) * (curves.strain[None, :] - curves.strain[:, None])
-    sinc = np.sinc(h / np.pi)
-    near = np.abs(h) < 1e-4
-    sinc_slope = np.where(near, -h / 3.0, (np.cos(h) - sinc) / np.where(near, 1.0, h))
-    decay = amplitude**2
-    return AngleFields(
-        decay * sinc**form.power,
-        form.power * form.scale * decay * sinc ** (form.power - 1) * sinc_slope,
-        amplitude * sinc ** (form.power // 2),
-        np.sign(shift),
-        float(kappa[0]),
-        float(slope[0]),
-    )
-
-
-def draw_intensities(g1: FloatArray, count: int, stream: np.random.Generator) -> FloatArray:
-    """Draw (n, count) intensities minus one of complex Gaussian fields with covariance g1."""
-    n = len(g1)
-    try:
-        root = np.linalg.cholesky(g1 + _JITTER * np.eye(n))
-    except np.linalg.LinAlgError:
-        # A transport coefficient that changes sign is no covariance; take the nearest one.
-        values, vectors = np.linalg.eigh(g1)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-    real, imaginary = stream.standard_normal((2, n, count)) / np.sqrt(2.0)
-    intensity = np.asarray((root @ real) ** 2 + (root @ imaginary) ** 2 - 1.0)
-    return intensity
-
-
-def speckle_scores(
-    fields: AngleFields,
-    curves: ModelCurves,
-    weight: FloatArray,
-    x: FloatArray,
-    contrast: float,
-    q: float,
-) -> FloatArray:
-    """Return (K, p + 2) sums of weight * column * (x_i x_j - b_ij (x_i + x_j)) over pairs.
-
-    Columns: the derivatives of the model by its parameters, f and 1; b = sqrt(contrast) f.
+    Attributes
+    ----------
+    decay
+        (n,) q^2 A / 2; g1 falls by exp of minus its difference.
+    phase
+        (n,) argument of the sinc is its difference.
+    power
+        Of the sinc in f = |g1|^2; zero without shear.
+    scale
+        The shear factor's, of kappa times the strain.
     """
-    b = min(contrast, 1.0) ** 0.5 * fields.f
-    single = x.astype(np.float32)
-    along = weight * fields.f
-    diffusion = _difference_scores(along * fields.sign, b, curves.transport_slopes, single)
-    columns = [-contrast * q**2 * diffusion]
-    if fields.v is not None:
-        slopes = np.concatenate([curves.strain_slopes, curves.strain[None]])
-        factors = contrast * np.array([*[fields.kappa] * 3, fields.kappa_slope])
-        columns.append(factors * _difference_scores(weight * fields.v, b, slopes, single))
-    columns += [_plain_scores(along, b, single), _plain_scores(weight, b, single)]
-    return np.concatenate(columns, axis=1)
+
+    decay: FloatArray
+    phase: FloatArray
+    power: int
+    scale: float
+
+    def g1(self, i: IndexArray, j: IndexArray) -> FloatArray:
+        """Return the signed square root of f at pairs (i, j), which broadcast."""
+        amplitude = np.exp(-np.abs(self.decay[j] - self.decay[i]))
+        if self.power == 0:
+            return np.asarray(amplitude)
+        h = self.phase[j] - self.phase[i]
+        return np.asarray(amplitude * _sinc(h, np.sin(h)) ** (self.power // 2))
+
+    def with_slope(self, i: IndexArray, j: IndexArray) -> tuple[FloatArray, FloatArray]:
+        """Return g1 and df by kappa times strain at pairs (i, j), which broadcast."""
+        amplitude = np.exp(-np.abs(self.decay[j] - self.decay[i]))
+        if self.power == 0:
+            return amplitude, np.zeros_like(amplitude)
+        h = self.phase[j] - self.phase[i]
+        sinc = _sinc(h, np.sin(h))
+        near = np.abs(h) < 1e-3
+        slope = np.where(near, -h / 3.0, (np.cos(h) - sinc) / np.where(near, 1.0, h))
+        inner = sinc ** (self.power // 2 - 1)
+        g1 = amplitude * sinc * inner
+        return g1, self.power * self.scale * amplitude * g1 * inner * slope
 
 
-def _difference_scores(
-    u: FloatArray, b: FloatArray, curves: FloatArray, x: np.ndarray
+def _sinc(h: FloatArray, sine: FloatArray) -> FloatArray:
+    near = np.abs(h) < 1e-4
+    return np.asarray(np.where(near, 1.0 - h * h / 6.0, sine / np.where(near, 1.0, h)))
+
+
+def angle_model(
+    dataset: Dataset, objective: Objective, curves: ModelCurves, angle: int, dtype: type
+) -> AngleModel:
+    """Return the model of an angle, evaluated in the given precision."""
+    form = SHEAR_FACTORS[objective.kind.convention]
+    laminar = objective.kind.mode == "laminar_flow"
+    phase = form.scale * curves.kappa[angle] * curves.strain
+    return AngleModel(
+        (0.5 * dataset.q**2 * curves.transport).astype(dtype),
+        phase.astype(dtype),
+        form.power if laminar else 0,
+        form.scale,
+    )
+
+
+def psi_variance(f: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the variance of x_i x_j - b (x_i + x_j), x = I - 1, for f = |g1|^2 of the pair."""
+    return 1.0 + 4.0 * f + 3.0 * f**2 - 8.0 * b * f + 2.0 * b**2 * (1.0 + f)
+
+
+def psi_covariance(
+    model: AngleModel,
+    root: float,
+    first: tuple[IndexArray, IndexArray],
+    second: tuple[IndexArray, IndexArray],
 ) -> FloatArray:
-    """Sum over pairs of the column u_ij (a_j - a_i), for every curve a: (K, m)."""
-    scale = np.maximum(np.abs(curves).max(axis=1), 1e-300)
-    a = (curves / scale[:, None]).astype(np.float32)
-    stacked = np.concatenate([x, *(row[:, None] * x for row in a)], axis=1)
-    n, k = x.shape
-    product = (u.astype(np.float32) @ stacked).reshape(n, len(a) + 1, k)
-    quadratic = np.einsum("ik,imk->km", x, product[:, 1:], dtype=np.float64)
-    quadratic -= np.einsum("mi,ik,ik->km", a, x, product[:, 0], dtype=np.float64, optimize=True)
-    shared = u * b
-    ends = a * (shared.sum(axis=0) - shared.sum(axis=1)) + a @ shared.T - a @ shared
-    return np.asarray((quadratic - x.T @ ends.T) * scale)
+    """Return the covariance of that influence at pairs (i, j) and (k, l), b = root * f.
 
-
-def _plain_scores(u: FloatArray, b: FloatArray, x: np.ndarray) -> FloatArray:
-    """Sum over pairs of the column u_ij: (K, 1)."""
-    shared = u * b
-    ends = shared.sum(axis=0) + shared.sum(axis=1)
-    quadratic = np.einsum("ik,ik->k", x, u.astype(np.float32) @ x, dtype=np.float64)
-    return np.asarray(quadratic - x.T @ ends)[:, None]
+    Moments of a complex Gaussian field with real covariance: permutations without fixed points.
+    """
+    (i, j), (k, m) = first, second
+    ij, km = model.g1(i, j), model.g1(k, m)
+    ik, im, jk, jm = model.g1(i, k), model.g1(i, m), model.g1(j, k), model.g1(j, m)
+    fourth = (ik * jm) ** 2 + (im * jk) ** 2
+    fourth += 2.0 * (ij * km * (jk * im + jm * ik) + ik * jk * jm * im)
+    b, c = root * ij**2, root * km**2
+    third = 2.0 * c * ij * (jk * ik + jm * im) + 2.0 * b * km * (im * ik + jm * jk)
+    return np.asarray(fourth - third + b * c * (ik**2 + im**2 + jk**2 + jm**2))

@@ -1,0 +1,94 @@
+r"""Shares of the angles in a fit whose noise is correlated.
+
+Per pair an angle with slow dynamics looks as precise as one with fast dynamics, but its pairs
+repeat each other. With H_a the part of the Hessian that an angle gives, V_a the variance of its
+score (white and speckle parts) and S = sum_a H_a, contrast and offset projected out,
+
+    sigma_a^2 -> sigma_a^2 tr(S^-1 V_a) / tr(S^-1 H_a)
+
+makes the score of every angle as uncertain as the Hessian says, on average over parameters. All
+sigma are then multiplied by one factor that leaves the mean of 1/sigma^2 over pairs as it was: the
+shares change, and chi2 goes on comparing residuals with the noise between neighbouring pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.solver import Descent
+from homodyne_cli.core.speckle import SpeckleNoise, score_variances, speckle_noise
+from homodyne_cli.models import Dataset, FloatArray
+
+_RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A fit with the shares of its angles, and its noise.
+
+    `white` is the (k, k) variance that white noise of the estimated sigma gives to the score, None
+    where sigma is that noise and it is the Hessian.
+    """
+
+    objective: Objective
+    descent: Descent
+    noise: SpeckleNoise
+    white: FloatArray | None = None
+
+
+def weigh_angles(
+    dataset: Dataset,
+    objective: Objective,
+    descent: Descent,
+    refit: Callable[[Objective, FloatArray], Descent],
+) -> Weighted:
+    """Find the noise of a fit and, where it is correlated, fit again with the angles' due shares.
+
+    A sigma that was given stays as it is, and so does a robust fit, which has weights of its own.
+
+    Parameters
+    ----------
+    refit
+        Goes down from a given (p,) point.
+    """
+    noise = speckle_noise(dataset, objective, descent.x, descent.at)
+    kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
+    if kept or not np.isfinite(noise.n_speckles) or descent.status <= 0:
+        return Weighted(objective, descent, noise)
+    hessians = objective.angle_hessians(descent.x, descent.at)
+    sigma = _due_sigma(objective, descent.at, hessians, noise)
+    again = replace(objective, sigma=sigma)
+    found = refit(again, descent.x)
+    scores = score_variances(dataset, again, found.x, found.at) / noise.n_speckles
+    share = (objective.sigma / sigma) ** 2
+    white = np.einsum("a,akl->kl", share, again.angle_hessians(found.x, found.at))
+    return Weighted(again, found.after(descent), replace(noise, scores=scores), white)
+
+
+def _due_sigma(
+    objective: Objective, at: Projection, hessians: FloatArray, noise: SpeckleNoise
+) -> FloatArray:
+    p = len(at.gradient)
+    total = hessians.sum(axis=0)
+    onto = np.eye(p, len(total))
+    if len(total) > p:
+        onto[:, p:] = -np.linalg.lstsq(total[p:, p:], total[p:, :p], rcond=_RANK_TOLERANCE)[0].T
+    inside = onto @ hessians @ onto.T
+    variances = onto @ (noise.white_scale * hessians + noise.scores) @ onto.T
+    norm = np.sqrt(np.maximum(np.diag(inside.sum(axis=0)), 1e-300))
+    unit = np.outer(norm, norm)
+    inverse = np.linalg.pinv(inside.sum(axis=0) / unit, rcond=_RANK_TOLERANCE, hermitian=True)
+    seen = np.einsum("ij,aji->a", inverse, inside / unit)
+    varied = np.einsum("ij,aji->a", inverse, variances / unit)
+    informed = (seen > 0.0) & (varied > 0.0)
+    ratio = np.where(informed, varied, 1.0) / np.where(informed, seen, 1.0)
+    # An angle that says nothing about the parameters keeps the average share.
+    ratio[~informed] = np.mean(ratio[informed]) if informed.any() else 1.0
+    pairs, weights = objective.tiles.moments.n_points, objective.sigma**-2.0
+    factor = float(pairs @ (weights / ratio)) / float(pairs @ weights)
+    return np.asarray(objective.sigma * np.sqrt(ratio * factor))
