@@ -232,6 +232,10 @@ class TiledMaps(Protocol):
         """Read the pairs of some frames, valid for i < j: (n_phi, m, m)."""
         ...
 
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Read scattered pairs of one angle, valid for i < j; shape of `i` and `j`."""
+        ...
+
     def __getitem__(self, angle: int) -> MapArray:
         """Read the whole map of one angle, valid for i < j: (n, n)."""
         ...
@@ -294,6 +298,13 @@ class Dataset:
         if isinstance(self.c2, TiledMaps):
             return self.c2.selected(frames)
         return self.c2[:, frames[:, None], frames[None, :]]
+
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Return scattered pairs of one angle, valid for i < j; shape of `i` and `j`."""
+        if isinstance(self.c2, TiledMaps):
+            return self.c2.pairs(angle, i, j)
+        values: MapArray = self.c2[angle][i, j]
+        return values
 
     @property
     def n_phi(self) -> int:

@@ -196,11 +196,11 @@ class _Angle:
         """Return residual / sigma, NaN where there are no data."""
         model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
         fit = self.at.offset[self.angle] + self.contrast * model.g1(i, j) ** 2
-        return np.asarray((self.dataset.c2[self.angle][i, j] - fit) / self.sigma)
+        return np.asarray((self.dataset.pairs(self.angle, i, j) - fit) / self.sigma)
 
     def weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
         """Return the weights that the fit gives to pairs, zero where there are no data."""
-        data = np.asarray(self.dataset.c2[self.angle][i, j])
+        data = np.asarray(self.dataset.pairs(self.angle, i, j))
         fitted = np.isfinite(data) & (i < j)
         weight = fitted.astype(float)
         here = slice(self.angle, self.angle + 1)

@@ -8,18 +8,22 @@ that a pass reads it from front to back.
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places, typical
 from homodyne_cli.errors import OutputError
 from homodyne_cli.models import FloatArray, IndexArray, MapArray, Moments
+
+_Index = TypeVar("_Index", int, IndexArray)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,15 @@ class SpooledMaps:
                 inside = frames[i] - row * TILE, frames[j] - column * TILE
                 out[:, i[:, None], j] = tile[:, inside[0][:, None], inside[1]]
         return out
+
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Read scattered pairs of one angle, NaN where i >= j; shape of `i` and `j`."""
+        low, high = np.minimum(i, j), np.maximum(i, j)
+        tile = _tile_number(low // TILE, high // TILE, self.shape[1])
+        place = ((tile * self.shape[0] + angle) * TILE + low % TILE) * TILE + high % TILE
+        with mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ) as file:
+            values: MapArray = np.frombuffer(file, self.dtype)[place]
+        return np.where(i < j, values, np.nan)
 
     def __getitem__(self, angle: int) -> MapArray:
         """Read the whole map of one angle, valid for i < j: (n, n)."""
@@ -176,6 +189,6 @@ def _n_tiles(n_frames: int) -> int:
     return _n_rows(n_frames) * (_n_rows(n_frames) + 1) // 2
 
 
-def _tile_number(row: int, column: int, n_frames: int) -> int:
+def _tile_number(row: _Index, column: _Index, n_frames: int) -> _Index:
     """Return the place of a tile in the order of `tile_places`."""
     return row * _n_rows(n_frames) - row * (row - 1) // 2 + column - row

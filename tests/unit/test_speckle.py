@@ -151,7 +151,7 @@ def test_blocks_of_frames_give_the_uncertainty_of_all_frames(
 def test_missing_pairs_and_a_sigma_map_are_part_of_the_weights() -> None:
     """A map that all but removes a frame acts as that frame masked: to 1e-3."""
     data, problem = particle_dataset(THREE_ANGLES, seed=0), particle_problem(THREE_ANGLES)
-    masked = data.c2.copy()
+    masked = data.array.copy()
     masked[:, 20], masked[:, :, 20] = np.nan, np.nan
     sigma = np.full(data.c2.shape, 0.05)
     sigma[:, 20], sigma[:, :, 20] = 5.0, 5.0

@@ -43,6 +43,7 @@ def test_maps_and_pairs_come_back(both: tuple[Dataset, Dataset]) -> None:
     upper = np.triu_indices(130, 1)
     for angle in range(3):
         np.testing.assert_array_equal(stored.c2[angle][upper], data.c2[angle][upper])
+    np.testing.assert_array_equal(stored.pairs(1, *upper), data.pairs(1, *upper))
     frames = np.array([0, 1, 49, 50, 77, 99, 128, 129])
     i, j = np.triu_indices(len(frames), 1)
     np.testing.assert_array_equal(stored.selected(frames)[:, i, j], data.selected(frames)[:, i, j])
