@@ -88,11 +88,12 @@ class InitialParameters:
 
 @dataclass(frozen=True)
 class ShearTransforms:
-    """Coordinates in which the shear parameters are optimised."""
+    """Coordinates in which power laws are optimised; `decorrelate` acts on both of them."""
 
     enabled: bool = False
     gamma_dot_t0_ref: float = 0.01
     beta_ref: float = 0.0
+    decorrelate: bool = False
 
 
 @dataclass(frozen=True)

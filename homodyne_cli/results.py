@@ -57,8 +57,9 @@ class NoiseReport:
 class IterationRecord:
     """One accepted step of the optimiser; iteration 0 is the start.
 
-    `step_norm` is the length of the step in units of x_scale, `condition` that of the scaled
-    Jacobian. `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
+    `step_norm` is the length of the step in the optimiser's scaled coordinates, `condition` the
+    condition number of the Jacobian there and `condition_raw` in physical units, not scaled.
+    `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
     """
 
     iteration: int
@@ -67,6 +68,7 @@ class IterationRecord:
     step_norm: float
     seconds: float
     condition: float = float("nan")
+    condition_raw: float = float("nan")
     effective_ratio: float = float("nan")
     column_norms: Mapping[str, float] = field(default_factory=dict)
 

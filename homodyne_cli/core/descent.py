@@ -95,9 +95,9 @@ def _polish(
         x = np.clip(found.x + step, bracket.lower, bracket.upper)
         at = objective.derivatives(x)
         entry = replace(
-            describe_point(at, x, bracket, found.x_scale, log_norms=log_norms),
+            describe_point(at, x, bracket, found.seen, log_norms=log_norms),
             iteration=last.iteration + 1,
-            step_norm=float(np.linalg.norm(step / found.x_scale)),
+            step_norm=found.seen.distance(x, found.x),
             seconds=last.seconds + time.perf_counter() - started,
         )
         found = replace(found, evaluations=found.evaluations + 1)

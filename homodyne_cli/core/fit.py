@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import Coordinates, coordinates
+from homodyne_cli.core.coordinates import Coordinates, coordinates, reference_time
 from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
 from homodyne_cli.core.descent import EDM_CONVERGED, go_down
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
@@ -65,7 +65,8 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
             hint="use more frames or angles, or fix parameters",
         )
     bracket = bracket_of(problem, objective)
-    moves = coordinates(bracket.names, problem.solver.shear_transforms, dict(problem.bounds))
+    transforms, t_ref = problem.solver.shear_transforms, reference_time(dataset.t)
+    moves = coordinates(bracket.names, transforms, dict(problem.bounds), t_ref)
     found = _search(dataset, problem, objective, bracket, moves)
     begin = bracket if found is None else replace(bracket, start=found.x)
     _check(dataset, problem, sigma, bracket, begin.start, "at the start")
@@ -164,7 +165,7 @@ def _result(
         covariance=spread.parameters,
         covariance_names=inside,
         undetermined=tuple(describe_direction(d) for d in spread.directions),
-        x_scale=dict(zip(bracket.names, descent.x_scale.tolist(), strict=True)),
+        x_scale=dict(zip(bracket.names, descent.seen.x_scale.tolist(), strict=True)),
         x_scale_mode=problem.solver.x_scale,
         history=descent.history,
         loss=problem.solver.loss,
