@@ -110,6 +110,33 @@ class ProfileInterval:
 
 
 @dataclass(frozen=True)
+class Conditioning:
+    """Condition number of the Jacobian in physical units, and as x_scale made it."""
+
+    raw: float
+    scaled: float
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A linear combination of parameters that the data determine where they do not its parts.
+
+    Attributes
+    ----------
+    names, coefficients
+        The combination is the sum of coefficient times parameter (phi0 in degrees).
+    value, uncertainty, unit
+        At the solution; uncertainty as that of parameters, correlated noise included.
+    """
+
+    names: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    value: float
+    uncertainty: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class FitResult:
     """What a fit found.
 
@@ -132,6 +159,10 @@ class FitResult:
         contrast and offset directions are projected out, not held.
     undetermined
         Sentences naming combinations of parameters that the data do not determine.
+    combinations
+        What is determined of parameters that are not known apart.
+    equivalents
+        Other values inside the bounds, by parameter, that describe the data exactly as well.
     x_scale
         Scale used per free parameter.
     search
@@ -171,6 +202,8 @@ class FitResult:
     search: SearchReport | None = None
     noise: NoiseReport = NoiseReport()
     profiles: tuple[ProfileInterval, ...] = ()
+    combinations: tuple[Combination, ...] = ()
+    equivalents: tuple[Mapping[str, float], ...] = ()
 
     def value(self, name: str) -> float:
         """Return the fitted value of a parameter."""
@@ -180,6 +213,12 @@ class FitResult:
     def values(self) -> FloatArray:
         """(p,) fitted values in table order."""
         return np.array([p.value for p in self.parameters])
+
+    @property
+    def conditioning(self) -> Mapping[str, Conditioning]:
+        """Of the start and the end of the fit; empty where no path is recorded."""
+        ends = zip(("start", "end"), self.history[:: max(len(self.history) - 1, 1)], strict=False)
+        return {name: Conditioning(at.condition_raw, at.condition) for name, at in ends}
 
 
 @dataclass(frozen=True)

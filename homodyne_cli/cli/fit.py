@@ -31,6 +31,7 @@ from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.heatmaps import save_heatmaps
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.render.tables import (
+    combination_table,
     fit_summary,
     parameter_table,
     profile_table,
@@ -236,6 +237,9 @@ def _summary(
         "contrast": result.contrast,
         "offset": result.offset,
         "x_scale": result.x_scale,
+        "condition_number": result.conditioning,
+        "combinations": result.combinations,
+        "equivalents": result.equivalents,
         "search": result.search,
         "noise": result.noise,
         "profiles": result.profiles,
@@ -260,6 +264,11 @@ def _show(
         console.print(profile_table(result.profiles))
     for sentence in result.undetermined:
         print_plain(console, f"Not determined: {sentence}")
+    if result.combinations:
+        console.print(combination_table(result.combinations))
+    for values in result.equivalents:
+        listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+        print_plain(console, f"Equivalent: {listed} describes the data exactly as well")
     console.print(
         scaling_table(
             dataset.phi,
