@@ -8,6 +8,12 @@ import numpy as np
 
 from homodyne_cli.core.coordinates import Coordinates, coordinates, reference_time
 from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
+from homodyne_cli.core.degeneracies import (
+    canonical,
+    equivalents,
+    find_combinations,
+    shear_unseen,
+)
 from homodyne_cli.core.descent import EDM_CONVERGED, go_down
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
@@ -71,6 +77,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     begin = bracket if found is None else replace(bracket, start=found.x)
     _check(dataset, problem, sigma, bracket, begin.start, "at the start")
     descent = go_down(objective, problem.solver, begin, moves, notify, eager=found is not None)
+    descent = canonical(descent, bracket, dataset, problem.convention)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
     if found is not None and problem.initial.values is None:
         bracket = replace(bracket, start=found.origin)
@@ -136,6 +143,8 @@ def _result(
             zip(inside, np.diag(known.hessian.parameters), strict=True)
         )
     }
+    values = dict(zip(names_of(problem.mode), objective.expand(descent.x).tolist(), strict=True))
+    lost = [n for n, (sigma, _) in sigmas.items() if np.isnan(sigma)]
     n_points = objective.tiles.n_points
     freedom = n_points - len(bracket.names) - objective.scaling.size
     finished = descent.status > 0
@@ -164,7 +173,12 @@ def _result(
         evaluations=descent.evaluations,
         covariance=spread.parameters,
         covariance_names=inside,
-        undetermined=tuple(describe_direction(d) for d in spread.directions),
+        undetermined=(
+            *(describe_direction(d) for d in spread.directions),
+            *shear_unseen(dataset, values, lost),
+        ),
+        combinations=find_combinations(dataset, bracket.names, values, found, known.noise),
+        equivalents=equivalents(descent.x, bracket, dataset, problem.convention),
         x_scale=dict(zip(bracket.names, descent.seen.x_scale.tolist(), strict=True)),
         x_scale_mode=problem.solver.x_scale,
         history=descent.history,
