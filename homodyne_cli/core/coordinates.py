@@ -110,6 +110,30 @@ class Coordinates:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Parameters as the trust region sees them: u / scale.
+
+    Attributes
+    ----------
+    coordinates
+        From physical parameters to u.
+    scale
+        (p,) of u.
+    x_scale
+        (p,) the same in physical units, for reports.
+    """
+
+    coordinates: Coordinates
+    scale: FloatArray
+    x_scale: FloatArray
+
+    def distance(self, x: FloatArray, other: FloatArray) -> float:
+        """Return the length of a step from one physical point to another."""
+        to_u = self.coordinates.to_u
+        return float(np.linalg.norm((to_u(x) - to_u(other)) / self.scale))
+
+
+@dataclass(frozen=True)
 class Shifted:
     """The vector v = u + shift that SciPy moves."""
 

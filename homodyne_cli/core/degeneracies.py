@@ -124,7 +124,8 @@ def _combine(
     found = []
     for value, vector in zip(values[::-1], vectors.T[::-1], strict=True):
         weight = vector / scale
-        if value <= 0.0 or np.sqrt(weight @ block @ weight) > _DETERMINED:
+        spread = max(1.0 / max(value, 1e-300), float(weight @ block @ weight))
+        if spread > _DETERMINED**2:
             continue
         lead = _leading(vector, [names[k] for k in group])
         weight = weight / weight[lead]

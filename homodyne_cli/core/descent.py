@@ -16,6 +16,8 @@ import numpy as np
 from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.solver import (
+    EDM_FLAT,
+    FLAT,
     MAX_ITERATIONS,
     STALE,
     Bracket,
@@ -36,6 +38,11 @@ BALANCED = 10.0
 _EDM_NOTHING = 1e-12
 _POLISHING_STEPS = 4
 _ROUNDS = 20
+
+
+def settled(status: int, edm: float) -> bool:
+    """Whether a descent that ended so is at a minimum, as far as noise would notice."""
+    return status > 0 and edm < (EDM_FLAT if status == FLAT else EDM_CONVERGED)
 
 
 def go_down(
@@ -101,7 +108,8 @@ def _polish(
             seconds=last.seconds + time.perf_counter() - started,
         )
         found = replace(found, evaluations=found.evaluations + 1)
-        if entry.edm >= last.edm:
+        # In a curved valley a full step may end on its wall.
+        if entry.edm >= last.edm or entry.chi2 - last.chi2 > max(last.edm, 1e-10 * last.chi2):
             break
         found = replace(found, x=x, at=at, history=(*found.history, entry))
         if notify is not None:

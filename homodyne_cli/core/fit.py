@@ -14,11 +14,11 @@ from homodyne_cli.core.degeneracies import (
     find_combinations,
     shear_unseen,
 )
-from homodyne_cli.core.descent import EDM_CONVERGED, go_down
+from homodyne_cli.core.descent import go_down, settled
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
-from homodyne_cli.core.solver import Bracket, Descent, OnIteration, edm_at
+from homodyne_cli.core.solver import FLAT, Bracket, Descent, OnIteration, edm_at
 from homodyne_cli.core.speckle import SpeckleNoise, speckle_noise
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.errors import ConfigError, FitError
@@ -34,6 +34,7 @@ _MESSAGES = {
     2: "chi2 no longer falls (ftol)",
     3: "parameters no longer move (xtol)",
     4: "chi2 no longer falls and parameters no longer move (ftol and xtol)",
+    FLAT: "in a valley along which chi2 no longer falls by what noise would notice",
 }
 
 
@@ -149,7 +150,8 @@ def _result(
     freedom = n_points - len(bracket.names) - objective.scaling.size
     finished = descent.status > 0
     message = _MESSAGES[descent.status]
-    if finished and edm >= EDM_CONVERGED:
+    at_minimum = settled(descent.status, edm)
+    if finished and not at_minimum:
         message += f", but one more step would still lower chi2 by {edm:.3g}: stopped early"
     return FitResult(
         mode=problem.mode,
@@ -168,7 +170,7 @@ def _result(
         edm=edm,
         status=descent.status,
         message=message,
-        converged=finished and edm < EDM_CONVERGED,
+        converged=at_minimum,
         iterations=descent.iterations,
         evaluations=descent.evaluations,
         covariance=spread.parameters,

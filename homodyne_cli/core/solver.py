@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize
 
-from homodyne_cli.core.coordinates import Coordinates, Shifted
+from homodyne_cli.core.coordinates import Coordinates, Seen, Shifted
 from homodyne_cli.core.objective import Objective, compressed_jacobian, compressed_residual
 from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.scaling import (
@@ -34,6 +34,12 @@ _TRIALS_PER_ITERATION = 20
 #: What `scipy.optimize.least_squares` returns when its callback stops it; what a descent returns
 #: whose scale no longer balances the columns, or which left its coordinates.
 MAX_ITERATIONS, STALE, OUTSIDE = -2, -3, -4
+#: What a descent returns that creeps along the floor of a valley.
+FLAT = 5
+#: A descent creeps if so many steps lower chi2 by no more than this together, and the next
+#: Gauss-Newton step promises no more than `EDM_FLAT`.
+_FLAT_STEPS, _FLAT_GAIN = 10, 0.01
+EDM_FLAT = 1.0
 
 OnIteration = Callable[[IterationRecord], None]
 
@@ -46,30 +52,6 @@ class Bracket:
     start: FloatArray
     lower: FloatArray
     upper: FloatArray
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Parameters as the trust region sees them: u / scale.
-
-    Attributes
-    ----------
-    coordinates
-        From physical parameters to u.
-    scale
-        (p,) of u.
-    x_scale
-        (p,) the same in physical units, for reports.
-    """
-
-    coordinates: Coordinates
-    scale: FloatArray
-    x_scale: FloatArray
-
-    def distance(self, x: FloatArray, other: FloatArray) -> float:
-        """Return the length of a step from one physical point to another."""
-        to_u = self.coordinates.to_u
-        return float(np.linalg.norm((to_u(x) - to_u(other)) / self.scale))
 
 
 @dataclass(frozen=True)
@@ -150,21 +132,37 @@ class _Trace:
     """Remembers the last derivatives and records accepted steps of one descent."""
 
     def __init__(
-        self, objective: Objective, bracket: Bracket, *, log_norms: bool, eager: bool
+        self, objective: Objective, options: SolverOptions, bracket: Bracket, *, eager: bool
     ) -> None:
         self._objective = objective
         self._bracket = bracket
-        self._log_norms = log_norms
+        self._log_norms = options.diagnostics.log_jacobian_norms
+        self._patient = options.ftol < SolverOptions.ftol
         self._eager = eager
         self._started = time.perf_counter()
         self._last: tuple[FloatArray, Projection] | None = None
         self.evaluations = 0
         self.history: list[IterationRecord] = []
 
-    @property
-    def ratio(self) -> float:
-        """Effective ratio at the last accepted point."""
-        return self.history[-1].effective_ratio
+    def why_stopped(self, stale: float) -> int:
+        """Return FLAT or STALE where there is reason to stop here, else MAX_ITERATIONS."""
+        if self._creeps():
+            return FLAT
+        return STALE if self.history[-1].effective_ratio > stale else MAX_ITERATIONS
+
+    def _creeps(self) -> bool:
+        """Whether the last steps gained nothing that noise would notice.
+
+        Where data do not tell parameters apart, the minimum is a long, curved valley: a descent
+        can go on along it for hundreds of steps. A poor scale that makes steps short does not
+        pass for one, because the expected gain is then large. A tighter ftol than the default asks
+        for the last digit, and gets it.
+        """
+        if self._patient or len(self.history) <= _FLAT_STEPS:
+            return False
+        last = self.history[-1]
+        gain = self.history[-1 - _FLAT_STEPS].chi2 - last.chi2
+        return gain < _FLAT_GAIN and last.edm < EDM_FLAT
 
     def cost(self, x: FloatArray) -> float:
         if self._last is not None and np.array_equal(self._last[0], x):
@@ -275,8 +273,7 @@ def _descend(
     eager: bool,
     stale: float,
 ) -> Descent:
-    log_norms = options.diagnostics.log_jacobian_norms
-    trace = _Trace(objective, bracket, log_norms=log_norms, eager=eager)
+    trace = _Trace(objective, options, bracket, eager=eager)
     seen = _choose_scale(options, trace, bracket, coordinates)
     u0 = coordinates.to_u(bracket.start)
     shift = (options.trust_region_scale - 1.0) * u0
@@ -304,8 +301,8 @@ def _descend(
         x = shifted.physical(v)
         if not np.array_equal(x, previous[0]):
             tell(x)
-        stuck = trace.ratio > stale or shifted.left(v)
-        if intermediate_result.nit >= options.max_iterations or stuck:
+        ended = intermediate_result.nit >= options.max_iterations or shifted.left(v)
+        if ended or trace.why_stopped(stale) != MAX_ITERATIONS:
             raise StopIteration
 
     tell(bracket.start)
@@ -325,8 +322,8 @@ def _descend(
     x, status = shifted.physical(np.asarray(answer.x)), int(answer.status)
     if shifted.left(np.asarray(answer.x)):
         status = OUTSIDE
-    elif status == MAX_ITERATIONS and trace.ratio > stale:
-        status = STALE
+    elif status == MAX_ITERATIONS:
+        status = trace.why_stopped(stale)
     return Descent(
         x=x,
         at=trace.derivatives(x),
