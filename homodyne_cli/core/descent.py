@@ -90,7 +90,7 @@ def _polish(
     notify: OnIteration | None,
 ) -> Descent:
     """Go on by Gauss-Newton steps while the EDM falls; a fit that stopped early stays as it is."""
-    if found.status <= 0 or found.history[-1].edm >= EDM_CONVERGED:
+    if not settled(found.status, found.history[-1].edm):
         return found
     started = time.perf_counter()
     log_norms = options.diagnostics.log_jacobian_norms

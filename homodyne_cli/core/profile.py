@@ -85,7 +85,7 @@ def _rise(result: FitResult, parameter: FittedParameter) -> float:
 class _Curve:
     """Chi2 minimised over the other parameters, minus the level looked for.
 
-    Descents start at the nearest point that is solved, moved along with the parameter as the
+    Descents start at the nearest point below the level, moved along with the parameter as the
     Hessian there says: without that the floor of a long valley is out of reach.
     """
 
@@ -112,7 +112,8 @@ class _Curve:
     def __call__(self, value: float) -> float:
         """Return the height above the level with the parameter at `value`."""
         if value not in self._solved:
-            nearest = min(self._solved, key=lambda other: abs(other - value))
+            below = [v for v, (chi2, _) in self._solved.items() if chi2 < self._level]
+            nearest = min(below, key=lambda other: abs(other - value))
             full = self._solved[nearest][1]
             found = self._minimum(value, self._led(full, value))
             if found[0] >= self._level:
