@@ -237,12 +237,12 @@ def _summary(
         "contrast": result.contrast,
         "offset": result.offset,
         "x_scale": result.x_scale,
-        "condition_number": result.conditioning,
-        "combinations": result.combinations,
-        "equivalents": result.equivalents,
         "search": result.search,
         "noise": result.noise,
         "profiles": result.profiles,
+        "condition_number": result.conditioning,
+        "combinations": result.combinations,
+        "equivalents": result.equivalents,
     }
 
 
