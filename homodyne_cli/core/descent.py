@@ -57,10 +57,11 @@ def go_down(
     """Run the trust region to the minimum.
 
     With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
-    stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale`` the scale
-    is renewed wherever the fit moves out of balance, whatever it was at the start.
+    stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale``, which
+    ``auto`` implies, the scale is renewed wherever the fit moves out of balance, whatever it was at
+    the start.
     """
-    stale = BALANCED if options.adaptive_x_scale else np.inf
+    stale = BALANCED if options.adaptive else np.inf
     found = descend(objective, options, bracket, moves, notify, eager=eager, stale=stale)
     renew = replace(options, x_scale="auto", trust_region_scale=1.0)
     again = options.x_scale == "auto"

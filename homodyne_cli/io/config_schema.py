@@ -248,9 +248,10 @@ class NlsqSection(Section):
     )
     shear_transforms: ShearTransformsSection = ShearTransformsSection()
     diagnostics: DiagnosticsSection = DiagnosticsSection()
-    adaptive_x_scale: bool = Field(
+    adaptive_x_scale: bool | None = Field(
         default=_SOLVER.adaptive_x_scale,
-        description="Renew the scale wherever the fit moves out of balance.",
+        description="Renew the scale wherever the fit moves out of balance; null does where "
+        "x_scale is auto.",
     )
     global_search: bool = Field(
         default=_SOLVER.global_search,
