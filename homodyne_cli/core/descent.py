@@ -65,7 +65,7 @@ def go_down(
     found = descend(objective, options, bracket, moves, notify, eager=eager, stale=stale)
     renew = replace(options, x_scale="auto", trust_region_scale=1.0)
     again = options.x_scale == "auto"
-    for _ in range(_ROUNDS):
+    for last in (*[False] * _ROUNDS, True):
         left = options.max_iterations - found.iterations
         ended = found.history[-1]
         early = ended.effective_ratio > BALANCED or ended.edm >= EDM_CONVERGED
@@ -77,9 +77,9 @@ def go_down(
         again = again and not once_more
         onward = replace(bracket, start=found.x)
         rest = replace(renew, max_iterations=left)
-        found = descend(objective, rest, onward, moves, notify, eager=eager, stale=stale).after(
-            found
-        )
+        limit = np.inf if last else stale
+        more = descend(objective, rest, onward, moves, notify, eager=eager, stale=limit)
+        found = more.after(found)
     return _polish(objective, options, bracket, found, notify)
 
 

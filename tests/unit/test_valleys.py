@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.random_experiments import draw
+from homodyne_cli.core import descent
 from homodyne_cli.core.descent import settled
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
@@ -119,3 +120,17 @@ def test_a_given_map_is_kept_to_the_end_however_unbalanced() -> None:
     assert result.x_scale["D0"] == 1e-3
     assert result.x_scale["gamma_dot_t0"] == 1e2
     assert result.x_scale["beta"] == 1.0
+
+
+def test_a_scale_that_never_balances_does_not_stop_the_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Renewals are limited; the last descent goes on without."""
+    monkeypatch.setattr(descent, "BALANCED", 1.0 + 1e-9)
+    data = make_dataset(60, 4, parameters=RESOLVED, noise=0.01, seed=5)
+    start = tuple(RESOLVED * [1.3, 0.8, 1.2, 0.8, 1.2, 1.5, 0.8])
+    restless = fit(data, make_problem(start=start))
+    plain = fit(data, make_problem(start=start, solver=SolverOptions(adaptive_x_scale=False)))
+    assert restless.converged
+    assert restless.iterations > descent._ROUNDS
+    assert restless.chi2 == pytest.approx(plain.chi2, abs=0.02)
