@@ -23,6 +23,7 @@ from homodyne_cli.core.solver import (
     Bracket,
     Descent,
     OnIteration,
+    creeps,
     descend,
     describe_point,
     step_at,
@@ -80,6 +81,9 @@ def go_down(
         limit = np.inf if last else stale
         more = descend(objective, rest, onward, moves, notify, eager=eager, stale=limit)
         found = more.after(found)
+    early = found.history[-1].edm >= EDM_CONVERGED
+    if found.status > 0 and early and creeps(found.history, options):
+        found = replace(found, status=FLAT)
     return _polish(objective, options, bracket, found, notify)
 
 

@@ -9,7 +9,7 @@ else changes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from homodyne_cli.core.scaling import (
     condition_number,
     effective_ratio,
     gauss_newton_step,
+    without_effect,
 )
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.models import FloatArray, SolverOptions
@@ -111,6 +112,7 @@ def describe_point(
     norms = _column_norms(hessian)
     slope = seen.coordinates.jacobian(x)
     inner = slope.T @ hessian @ slope
+    live = ~without_effect(hessian, bracket.upper - bracket.lower)
     return IterationRecord(
         iteration=0,
         chi2=found.chi2,
@@ -120,12 +122,26 @@ def describe_point(
         column_norms=dict(zip(bracket.names, norms.tolist(), strict=True)) if log_norms else {},
         condition=condition_number(inner, seen.scale),
         condition_raw=condition_number(hessian),
-        effective_ratio=effective_ratio(_column_norms(inner), seen.scale),
+        effective_ratio=effective_ratio(_column_norms(inner)[live], seen.scale[live]),
     )
 
 
 def _column_norms(hessian: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(np.diag(hessian), 0.0))
+
+
+def creeps(history: Sequence[IterationRecord], options: SolverOptions) -> bool:
+    """Whether the last steps gained nothing that noise would notice.
+
+    Where data do not tell parameters apart, the minimum is a long, curved valley: a descent can go
+    on along it for hundreds of steps. A poor scale that makes steps short does not pass for one,
+    because the expected gain is then large. A tighter ftol than the default asks for the last
+    digit, and gets it.
+    """
+    if options.ftol < SolverOptions.ftol or len(history) <= _FLAT_STEPS:
+        return False
+    gain = history[-1 - _FLAT_STEPS].chi2 - history[-1].chi2
+    return gain < _FLAT_GAIN and history[-1].edm < EDM_FLAT
 
 
 class _Trace:
@@ -136,8 +152,7 @@ class _Trace:
     ) -> None:
         self._objective = objective
         self._bracket = bracket
-        self._log_norms = options.diagnostics.log_jacobian_norms
-        self._patient = options.ftol < SolverOptions.ftol
+        self._options = options
         self._eager = eager
         self._started = time.perf_counter()
         self._last: tuple[FloatArray, Projection] | None = None
@@ -146,23 +161,9 @@ class _Trace:
 
     def why_stopped(self, stale: float) -> int:
         """Return FLAT or STALE where there is reason to stop here, else MAX_ITERATIONS."""
-        if self._creeps():
+        if creeps(self.history, self._options):
             return FLAT
         return STALE if self.history[-1].effective_ratio > stale else MAX_ITERATIONS
-
-    def _creeps(self) -> bool:
-        """Whether the last steps gained nothing that noise would notice.
-
-        Where data do not tell parameters apart, the minimum is a long, curved valley: a descent
-        can go on along it for hundreds of steps. A poor scale that makes steps short does not
-        pass for one, because the expected gain is then large. A tighter ftol than the default asks
-        for the last digit, and gets it.
-        """
-        if self._patient or len(self.history) <= _FLAT_STEPS:
-            return False
-        last = self.history[-1]
-        gain = self.history[-1 - _FLAT_STEPS].chi2 - last.chi2
-        return gain < _FLAT_GAIN and last.edm < EDM_FLAT
 
     def cost(self, x: FloatArray) -> float:
         if self._last is not None and np.array_equal(self._last[0], x):
@@ -183,7 +184,9 @@ class _Trace:
     def record(self, x: FloatArray, seen: Seen, step_norm: float) -> IterationRecord:
         """Describe the accepted point `x`."""
         found = self.derivatives(x)
-        point = describe_point(found, x, self._bracket, seen, log_norms=self._log_norms)
+        point = describe_point(
+            found, x, self._bracket, seen, log_norms=self._options.diagnostics.log_jacobian_norms
+        )
         entry = replace(
             point,
             iteration=len(self.history),
@@ -293,8 +296,10 @@ def _descend(
     def jacobian(v: FloatArray) -> FloatArray:
         x = shifted.physical(v)
         found, slope = trace.derivatives(x), coordinates.jacobian(x)
-        hessian = slope.T @ found.reduced_hessian() @ slope
-        return compressed_jacobian(found.chi2, slope.T @ found.gradient, hessian)
+        hessian = found.reduced_hessian()
+        # Rounding must not send a parameter without effect to its bound.
+        slope[without_effect(hessian, bracket.upper - bracket.lower)] = 0.0
+        return compressed_jacobian(found.chi2, slope.T @ found.gradient, slope.T @ hessian @ slope)
 
     def each_iteration(intermediate_result: optimize.OptimizeResult) -> None:
         v = intermediate_result.x
