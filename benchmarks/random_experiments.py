@@ -3,9 +3,13 @@
 Every experiment draws its truth (decay and strain over three decades, exponents within +-1),
 geometry, number of angles and noise. A fit counts as a *false convergence* if it reports success
 and its chi2 exceeds that of the truth by more than 10 (the minimum lies below). The
-fit as users run it, with the global stage, is compared with plain descents under five scalings.
+fit as users run it, with the global stage, is compared with plain descents from the wide start
+under several scalings and coordinates.
 
-    python -m benchmarks.random_experiments [--experiments 200]
+    python -m benchmarks.random_experiments [--experiments 200] [--modes MODE ...]
+    python -m benchmarks.random_experiments --cost
+
+Modes that are not asked for keep their figures in the result file.
 """
 
 from __future__ import annotations
@@ -18,8 +22,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -33,9 +38,11 @@ from homodyne_cli.models import (
     FitProblem,
     FloatArray,
     InitialParameters,
+    ShearTransforms,
     SolverOptions,
 )
 from homodyne_cli.parameters import NAMES, PARAMETERS
+from tests.oracle import PUBLISHED, make_dataset
 
 RESULT: Final = Path(__file__).parent / "results" / "random_experiments.json"
 N_FRAMES: Final = 100
@@ -44,7 +51,20 @@ ANGLES: Final = (3, 5, 9, 15, 23)
 ALLOWED: Final = 10.0
 #: Signal to noise of the side lobes from which an experiment counts as showing one.
 VISIBLE: Final = 8.0
-MODES: Final = ("global", "auto", "unit", "gradient map", "jac", "adaptive")
+SHEARED: Final = ShearTransforms(decorrelate=True)
+#: Solver options by mode; those whose name begins with "search" have the global stage.
+MODES: Final[dict[str, dict[str, Any]]] = {
+    "search": {},
+    "search, not adaptive": {"adaptive_x_scale": False},
+    "search, decorrelated": {"shear_transforms": SHEARED},
+    "auto, not adaptive": {"adaptive_x_scale": False},
+    "unit": {"x_scale": "unit"},
+    "gradient map": {"x_scale": "config"},
+    "jac": {"x_scale": "jac"},
+    "adaptive": {},
+    "decorrelated": {"adaptive_x_scale": False, "shear_transforms": SHEARED},
+    "adaptive, decorrelated": {"shear_transforms": SHEARED},
+}
 
 
 class Experiment(NamedTuple):
@@ -65,6 +85,13 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class Answer(NamedTuple):
+    """Whether an experiment shows a lobe, and its fits by mode."""
+
+    lobes: bool
+    fits: dict[str, Outcome]
+
+
 def _rates(rng: np.random.Generator, middle: float, rate: float) -> tuple[float, float, float]:
     """Return amplitude, exponent and offset of a power law with a given rate at mid-window."""
     exponent = rng.uniform(-1.0, 1.0)
@@ -72,12 +99,10 @@ def _rates(rng: np.random.Generator, middle: float, rate: float) -> tuple[float,
     return (1.0 - share) * rate * middle**-exponent, exponent, share * rate
 
 
-def draw(seed: int) -> Experiment:
-    """Draw one experiment."""
-    rng = np.random.default_rng(seed)
-    t = np.asarray(0.1 * np.arange(1, N_FRAMES + 1), dtype=np.float64)
-    q, gap = rng.uniform(0.003, 0.01), 10 ** rng.uniform(6.0, 6.5)
-    middle, window = float(np.sqrt(t[0] * t[-1])), float(t[-1])
+def _draw_truth(rng: np.random.Generator) -> tuple[float, float, float, FloatArray]:
+    """Return dt, q, gap and parameters."""
+    dt, q, gap = 10 ** rng.uniform(-2.0, 0.0), rng.uniform(0.003, 0.01), 10 ** rng.uniform(6.0, 6.5)
+    middle, window = dt * N_FRAMES**0.5, dt * N_FRAMES
     decay, phase = 10 ** rng.uniform(-0.5, 1.2), 10 ** rng.uniform(-0.3, 2.0)
     truth = np.array(
         [
@@ -86,18 +111,28 @@ def draw(seed: int) -> Experiment:
             rng.uniform(-8.0, 8.0),
         ]
     )
+    return dt, q, gap, truth
+
+
+def draw(seed: int) -> Experiment:
+    """Draw one experiment whose truth is inside the default bounds."""
+    rng = np.random.default_rng(seed)
+    lower, upper = np.array([(p.lower, p.upper) for p in PARAMETERS]).T
+    dt, q, gap, truth = _draw_truth(rng)
+    while np.any(truth <= lower) or np.any(truth >= upper):
+        dt, q, gap, truth = _draw_truth(rng)
+    t = np.asarray(dt * np.arange(1, N_FRAMES + 1), dtype=np.float64)
     n_phi = int(rng.choice(ANGLES))
     phi = np.sort(rng.uniform(-90.0, 90.0, n_phi))
     contrast, noise = rng.uniform(0.1, 0.4, n_phi), 10 ** rng.uniform(-2.2, -1.2)
     blank = np.zeros((n_phi, N_FRAMES, N_FRAMES))
-    data = Dataset(blank, phi, t, q, gap, 0.1, None, {})
+    data = Dataset(blank, phi, t, q, gap, dt, None, {})
     clean = fitted_maps(data, truth, contrast, np.full(n_phi, 1.0), "he2024")
     data = replace(data, c2=clean + noise * rng.standard_normal(blank.shape))
     wide = np.array([10 ** rng.uniform(-1.5, 1.5), 0, 0, 10 ** rng.uniform(-1.5, 1.5), 0, 0, 0])
     start = truth * wide
     start[[1, 4]] = truth[[1, 4]] + rng.uniform(-1.0, 1.0, 2)
     start[6] = rng.uniform(-9.0, 9.0)
-    lower, upper = np.array([(p.lower, p.upper) for p in PARAMETERS]).T
     return Experiment(
         data, truth, np.clip(start, lower, upper), _shows_lobes(data, truth, contrast, noise)
     )
@@ -107,7 +142,7 @@ def _shows_lobes(data: Dataset, truth: FloatArray, contrast: FloatArray, noise: 
     """Whether pairs beyond the first zero of the shear factor rise over the noise together."""
     clean = fitted_maps(data, truth, contrast, 0.0 * contrast, "he2024")
     p = truth
-    strain = np.concatenate([[0.0], np.cumsum(0.1 * (p[3] * data.t[1:] ** p[4] + p[5]))])
+    strain = np.concatenate([[0.0], np.cumsum(data.dt * (p[3] * data.t[1:] ** p[4] + p[5]))])
     assert data.gap is not None
     kappa = data.q * data.gap * np.cos(np.deg2rad(p[6] - data.phi))
     h = 0.5 * np.abs(kappa[:, None, None] * (strain[None, None, :] - strain[None, :, None]))
@@ -129,77 +164,113 @@ def _problem(start: FloatArray | None, solver: SolverOptions) -> FitProblem:
 
 
 def _options(mode: str, experiment: Experiment) -> SolverOptions:
-    base = SolverOptions(max_iterations=200, global_search=mode == "global")
-    if mode == "adaptive":
-        return replace(base, adaptive_x_scale=True)
-    if mode in ("global", "auto"):
-        return base
-    if mode == "gradient map":
-        problem = _problem(experiment.start, base)
-        objective = build_objective(experiment.data, problem, dataset_sigma(experiment.data))
-        gradient = objective.derivatives(experiment.start).gradient
-        scale = gradient_x_scale(dict(zip(NAMES, gradient.tolist(), strict=True)))
-        return replace(base, x_scale="config", x_scale_map=scale)
-    return replace(base, x_scale="jac" if mode == "jac" else "unit")
+    base = SolverOptions(max_iterations=200, global_search=mode.startswith("search"))
+    options = replace(base, **MODES[mode])
+    if options.x_scale != "config":
+        return options
+    problem = _problem(experiment.start, base)
+    objective = build_objective(experiment.data, problem, dataset_sigma(experiment.data))
+    gradient = objective.derivatives(experiment.start).gradient
+    scale = gradient_x_scale(dict(zip(NAMES, gradient.tolist(), strict=True)))
+    return replace(options, x_scale_map=scale)
 
 
-def run_one(seed: int) -> tuple[bool, dict[str, Outcome]]:
-    """Fit one experiment in every mode; every other one has no start for the global stage."""
+def run_one(seed: int, modes: Sequence[str]) -> Answer:
+    """Fit one experiment in some modes; every other one has no start for the global stage."""
     experiment = draw(seed)
     problem = _problem(experiment.truth, SolverOptions())
     objective = build_objective(experiment.data, problem, dataset_sigma(experiment.data))
     at_truth = objective.cost(experiment.truth)[0]
     found = {}
-    for mode in MODES:
-        start = None if mode == "global" and seed % 2 else experiment.start
+    for mode in modes:
+        start = None if mode.startswith("search") and seed % 2 else experiment.start
+        options = _options(mode, experiment)
         began = time.perf_counter()
-        result = fit(experiment.data, _problem(start, _options(mode, experiment)))
+        result = fit(experiment.data, _problem(start, options))
         seconds = time.perf_counter() - began
         found[mode] = Outcome(result.converged, result.chi2 - at_truth, result.iterations, seconds)
-    return experiment.lobes, found
+    return Answer(experiment.lobes, found)
 
 
-def summarise(answers: Sequence[tuple[bool, dict[str, Outcome]]]) -> dict[str, dict[str, float]]:
-    """Return a row of figures per mode."""
-    table = {}
-    for mode in MODES:
-        fits = [found[mode] for _, found in answers]
-        wrong = [f.converged and f.excess > ALLOWED for f in fits]
-        seen = [w and lobes for w, (lobes, _) in zip(wrong, answers, strict=True)]
-        right = [f.excess <= ALLOWED for f in fits]
-        table[mode] = {
-            "experiments": len(fits),
-            "with_lobes": sum(lobes for lobes, _ in answers),
-            "at_the_minimum": sum(right),
-            "false_convergence": sum(wrong),
-            "false_convergence_with_lobes": sum(seen),
-            "not_converged": sum(not f.converged for f in fits),
-            "median_iterations": float(np.median([f.iterations for f in fits])),
-            "median_seconds": float(np.median([f.seconds for f in fits])),
-        }
-    return table
+def summarise(mode: str, answers: Sequence[Answer]) -> dict[str, float]:
+    """Return the figures of one mode."""
+    fits = [answer.fits[mode] for answer in answers]
+    wrong = [f.converged and f.excess > ALLOWED for f in fits]
+    seen = [w and answer.lobes for w, answer in zip(wrong, answers, strict=True)]
+    return {
+        "experiments": len(fits),
+        "with_lobes": sum(answer.lobes for answer in answers),
+        "at_the_minimum": sum(f.excess <= ALLOWED for f in fits),
+        "false_convergence": sum(wrong),
+        "false_convergence_with_lobes": sum(seen),
+        "not_converged": sum(not f.converged for f in fits),
+        "median_iterations": float(np.median([f.iterations for f in fits])),
+        "mean_iterations": float(np.mean([f.iterations for f in fits])),
+        "median_seconds": float(np.median([f.seconds for f in fits])),
+    }
+
+
+def _keep(entry: str, figures: dict[str, object]) -> None:
+    RESULT.parent.mkdir(exist_ok=True)
+    table = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    table[entry] = figures
+    RESULT.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+def cost_of_the_search(seeds: Sequence[int]) -> dict[str, object]:
+    """Time the fit without a start against single ones, on 23 angles x 1000 frames.
+
+    The single ones start at the truth, and with every parameter a tenth off.
+    """
+    near = PUBLISHED * (1.0 + 0.1 * np.array([1, -1, 1, -1, 1, 1, -1]))
+    starts = {"search": None, "a tenth off": near, "truth": PUBLISHED}
+    seconds: dict[str, list[float]] = {mode: [] for mode in starts}
+    for k, seed in enumerate([seeds[0], *seeds]):
+        data = make_dataset(1000, 23, seed=seed, spread=0.05, single=True)
+        for mode, start in starts.items():
+            began = time.perf_counter()
+            result = fit(data, _problem(start, SolverOptions(global_search=start is None)))
+            took = time.perf_counter() - began
+            if k:  # the first round compiles
+                seconds[mode].append(took)
+            print(
+                f"seed {seed} {mode}: {took:.2f} s, {result.iterations} iterations, "
+                f"chi2 {result.chi2:.2f}",
+                flush=True,
+            )
+    ratios = {
+        mode: float(np.median(np.divide(seconds["search"], seconds[mode]))) for mode in starts
+    }
+    print("median cost of the search over that of a single fit", ratios)
+    return {"seconds": seconds, "median_ratio": ratios}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--experiments", type=int, default=200)
+    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cost", action="store_true", help="time the search at 23 x 1000")
     options = parser.parse_args()
+    if options.cost:
+        _keep("cost at 23 x 1000", cost_of_the_search(range(3)))
+        return
     context = multiprocessing.get_context("spawn")
-    # Two workers share two cores: one device each.
+    # Workers share the cores: one device each.
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
-    answers = []
-    with ProcessPoolExecutor(2, mp_context=context) as workers:
-        for k, answer in enumerate(workers.map(run_one, range(options.experiments)), start=1):
+    answers: list[Answer] = []
+    with ProcessPoolExecutor(options.workers, mp_context=context) as workers:
+        one = partial(run_one, modes=options.modes)
+        for k, answer in enumerate(workers.map(one, range(options.experiments)), start=1):
             answers.append(answer)
             if k % 20 == 0:
                 print(f"{k} experiments done", flush=True)
-    table = summarise(answers)
-    for mode, row in table.items():
-        print(f"{mode:14s}" + "  ".join(f"{k} {v:g}" for k, v in row.items()))
-    wrong = [k for k, (_, f) in enumerate(answers) if f["global"].excess > ALLOWED]
-    print("global stage above the truth in experiments", wrong)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    for mode in options.modes:
+        fits = [answer.fits[mode] for answer in answers]
+        wrong = [k for k, f in enumerate(fits) if f.excess > ALLOWED]
+        figures = {**summarise(mode, answers), "above_the_truth": wrong}
+        print(f"{mode:24s}" + "  ".join(f"{k} {v}" for k, v in figures.items()))
+        _keep(mode, {**figures, "fits": [f._asdict() for f in fits]})
 
 
 if __name__ == "__main__":

@@ -90,11 +90,12 @@ class InitialParameters:
 
 @dataclass(frozen=True)
 class ShearTransforms:
-    """Coordinates in which the shear parameters are optimised."""
+    """Coordinates in which power laws are optimised; `decorrelate` acts on both of them."""
 
     enabled: bool = False
     gamma_dot_t0_ref: float = 0.01
     beta_ref: float = 0.0
+    decorrelate: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,10 @@ class DiagnosticsOptions:
 
 @dataclass(frozen=True)
 class SolverOptions:
-    """How `scipy.optimize.least_squares` is driven; tolerances as SciPy defines them."""
+    """How `scipy.optimize.least_squares` is driven; tolerances as SciPy defines them.
+
+    `adaptive_x_scale` None is True with ``x_scale: auto`` and False with a scale that was chosen.
+    """
 
     max_iterations: int = 100
     ftol: float = 1e-10
@@ -121,10 +125,16 @@ class SolverOptions:
     x_scale_map: Mapping[str, float] | None = None
     shear_transforms: ShearTransforms = ShearTransforms()
     diagnostics: DiagnosticsOptions = DiagnosticsOptions()
-    adaptive_x_scale: bool = False
+    adaptive_x_scale: bool | None = None
     global_search: bool = True
     multi_start: int = 0
     seed: int = 0
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the scale follows the Jacobian."""
+        chosen = self.adaptive_x_scale
+        return self.x_scale == "auto" if chosen is None else chosen
 
 
 @dataclass(frozen=True)

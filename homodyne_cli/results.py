@@ -57,8 +57,9 @@ class NoiseReport:
 class IterationRecord:
     """One accepted step of the optimiser; iteration 0 is the start.
 
-    `step_norm` is the length of the step in units of x_scale, `condition` that of the scaled
-    Jacobian. `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
+    `step_norm` is the length of the step in the optimiser's scaled coordinates, `condition` the
+    condition number of the Jacobian there and `condition_raw` in physical units, not scaled.
+    `column_norms` is empty unless ``diagnostics.log_jacobian_norms`` is on.
     """
 
     iteration: int
@@ -67,6 +68,7 @@ class IterationRecord:
     step_norm: float
     seconds: float
     condition: float = float("nan")
+    condition_raw: float = float("nan")
     effective_ratio: float = float("nan")
     column_norms: Mapping[str, float] = field(default_factory=dict)
 
@@ -108,6 +110,33 @@ class ProfileInterval:
 
 
 @dataclass(frozen=True)
+class Conditioning:
+    """Condition number of the Jacobian in physical units, and as x_scale made it."""
+
+    raw: float
+    scaled: float
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A linear combination of parameters that the data determine where they do not its parts.
+
+    Attributes
+    ----------
+    names, coefficients
+        The combination is the sum of coefficient times parameter (phi0 in degrees).
+    value, uncertainty, unit
+        At the solution; uncertainty as that of parameters, correlated noise included.
+    """
+
+    names: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    value: float
+    uncertainty: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class FitResult:
     """What a fit found.
 
@@ -131,6 +160,10 @@ class FitResult:
         contrast and offset directions are projected out, not held.
     undetermined
         Sentences naming combinations of parameters that the data do not determine.
+    combinations
+        What is determined of parameters that are not known apart.
+    equivalents
+        Other values inside the bounds, by parameter, that describe the data exactly as well.
     x_scale
         Scale used per free parameter.
     search
@@ -170,6 +203,8 @@ class FitResult:
     search: SearchReport | None = None
     noise: NoiseReport = NoiseReport()
     profiles: tuple[ProfileInterval, ...] = ()
+    combinations: tuple[Combination, ...] = ()
+    equivalents: tuple[Mapping[str, float], ...] = ()
 
     def value(self, name: str) -> float:
         """Return the fitted value of a parameter."""
@@ -179,6 +214,12 @@ class FitResult:
     def values(self) -> FloatArray:
         """(p,) fitted values in table order."""
         return np.array([p.value for p in self.parameters])
+
+    @property
+    def conditioning(self) -> Mapping[str, Conditioning]:
+        """Of the start and the end of the fit; empty where no path is recorded."""
+        ends = zip(("start", "end"), self.history[:: max(len(self.history) - 1, 1)], strict=False)
+        return {name: Conditioning(at.condition_raw, at.condition) for name, at in ends}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from homodyne_cli.parameters import XScaleMode
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.render.tables import (
+    combination_table,
     fit_summary,
     parameter_table,
     profile_table,
@@ -246,6 +247,9 @@ def _summary(
         "search": result.search,
         "noise": result.noise,
         "profiles": result.profiles,
+        "condition_number": result.conditioning,
+        "combinations": result.combinations,
+        "equivalents": result.equivalents,
     }
 
 
@@ -267,6 +271,11 @@ def _show(
         console.print(profile_table(result.profiles))
     for sentence in result.undetermined:
         print_plain(console, f"Not determined: {sentence}")
+    if result.combinations:
+        console.print(combination_table(result.combinations))
+    for values in result.equivalents:
+        listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+        print_plain(console, f"Equivalent: {listed} describes the data exactly as well")
     console.print(
         scaling_table(
             dataset.phi,

@@ -7,6 +7,7 @@ import numpy as np
 from homodyne_cli.core.descent import EDM_CONVERGED
 from homodyne_cli.core.lag_profile import fitted_pairs
 from homodyne_cli.core.remarks import Remark, worst_of
+from homodyne_cli.core.solver import EDM_FLAT
 from homodyne_cli.models import Bounds, FloatArray
 from homodyne_cli.parameters import BY_NAME, CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import CheckResult, Run
@@ -114,8 +115,10 @@ def check_convergence(run: Run, edm: float) -> CheckResult:
     if not run.converged:
         remarks.append(Remark("fail", f"the optimiser reports: {run.message}", again))
     if not edm < EDM_CONVERGED:
+        # A run that says converged at such an EDM ended in a flat valley (see `solver`).
+        flat = run.converged and edm < EDM_FLAT
         message = f"one more step would still lower chi2 by {edm:.3g}"
-        remarks.append(Remark("fail", message, again))
+        remarks.append(Remark("warn" if flat else "fail", message, again))
     judged = [n for n in _fitted_inside(run) if np.isfinite(run.uncertainties.get(n, 0.0))]
     stuck = [n for n in judged if _unmoved(run, n)]
     if stuck and len(stuck) == len(judged) and not remarks:

@@ -16,11 +16,14 @@ import numpy as np
 from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.solver import (
+    EDM_FLAT,
+    FLAT,
     MAX_ITERATIONS,
     STALE,
     Bracket,
     Descent,
     OnIteration,
+    creeps,
     descend,
     describe_point,
     step_at,
@@ -38,6 +41,11 @@ _POLISHING_STEPS = 4
 _ROUNDS = 20
 
 
+def settled(status: int, edm: float) -> bool:
+    """Whether a descent that ended so is at a minimum, as far as noise would notice."""
+    return status > 0 and edm < (EDM_FLAT if status == FLAT else EDM_CONVERGED)
+
+
 def go_down(
     objective: Objective,
     options: SolverOptions,
@@ -50,14 +58,15 @@ def go_down(
     """Run the trust region to the minimum.
 
     With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
-    stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale`` the scale
-    is renewed wherever the fit moves out of balance, whatever it was at the start.
+    stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale``, which
+    ``auto`` implies, the scale is renewed wherever the fit moves out of balance, whatever it was at
+    the start.
     """
-    stale = BALANCED if options.adaptive_x_scale else np.inf
+    stale = BALANCED if options.adaptive else np.inf
     found = descend(objective, options, bracket, moves, notify, eager=eager, stale=stale)
     renew = replace(options, x_scale="auto", trust_region_scale=1.0)
     again = options.x_scale == "auto"
-    for _ in range(_ROUNDS):
+    for last in (*[False] * _ROUNDS, True):
         left = options.max_iterations - found.iterations
         ended = found.history[-1]
         early = ended.effective_ratio > BALANCED or ended.edm >= EDM_CONVERGED
@@ -69,9 +78,12 @@ def go_down(
         again = again and not once_more
         onward = replace(bracket, start=found.x)
         rest = replace(renew, max_iterations=left)
-        found = descend(objective, rest, onward, moves, notify, eager=eager, stale=stale).after(
-            found
-        )
+        limit = np.inf if last else stale
+        more = descend(objective, rest, onward, moves, notify, eager=eager, stale=limit)
+        found = more.after(found)
+    early = found.history[-1].edm >= EDM_CONVERGED
+    if found.status > 0 and early and creeps(found.history, options):
+        found = replace(found, status=FLAT)
     return _polish(objective, options, bracket, found, notify)
 
 
@@ -83,7 +95,7 @@ def _polish(
     notify: OnIteration | None,
 ) -> Descent:
     """Go on by Gauss-Newton steps while the EDM falls; a fit that stopped early stays as it is."""
-    if found.status <= 0 or found.history[-1].edm >= EDM_CONVERGED:
+    if not settled(found.status, found.history[-1].edm):
         return found
     started = time.perf_counter()
     log_norms = options.diagnostics.log_jacobian_norms
@@ -95,13 +107,14 @@ def _polish(
         x = np.clip(found.x + step, bracket.lower, bracket.upper)
         at = objective.derivatives(x)
         entry = replace(
-            describe_point(at, x, bracket, found.x_scale, log_norms=log_norms),
+            describe_point(at, x, bracket, found.seen, log_norms=log_norms),
             iteration=last.iteration + 1,
-            step_norm=float(np.linalg.norm(step / found.x_scale)),
+            step_norm=found.seen.distance(x, found.x),
             seconds=last.seconds + time.perf_counter() - started,
         )
         found = replace(found, evaluations=found.evaluations + 1)
-        if entry.edm >= last.edm:
+        # In a curved valley a full step may end on its wall.
+        if entry.edm >= last.edm or entry.chi2 - last.chi2 > max(last.edm, 1e-10 * last.chi2):
             break
         found = replace(found, x=x, at=at, history=(*found.history, entry))
         if notify is not None:

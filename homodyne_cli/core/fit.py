@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import Coordinates, coordinates
+from homodyne_cli.core.coordinates import Coordinates, coordinates, reference_time
 from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
-from homodyne_cli.core.descent import EDM_CONVERGED, go_down
+from homodyne_cli.core.degeneracies import (
+    canonical,
+    equivalents,
+    find_combinations,
+    shear_unseen,
+)
+from homodyne_cli.core.descent import go_down, settled
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.reweighting import Weighted, weigh_angles
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
-from homodyne_cli.core.solver import Bracket, Descent, OnIteration, edm_at
+from homodyne_cli.core.solver import FLAT, Bracket, Descent, OnIteration, edm_at
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.errors import ConfigError, FitError
 from homodyne_cli.models import Dataset, FitProblem, FloatArray
@@ -28,6 +34,7 @@ _MESSAGES = {
     2: "chi2 no longer falls (ftol)",
     3: "parameters no longer move (xtol)",
     4: "chi2 no longer falls and parameters no longer move (ftol and xtol)",
+    FLAT: "in a valley along which chi2 no longer falls by what noise would notice",
 }
 
 
@@ -65,11 +72,13 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
             hint="use more frames or angles, or fix parameters",
         )
     bracket = bracket_of(problem, objective)
-    moves = coordinates(bracket.names, problem.solver.shear_transforms, dict(problem.bounds))
+    transforms, t_ref = problem.solver.shear_transforms, reference_time(dataset.t)
+    moves = coordinates(bracket.names, transforms, dict(problem.bounds), t_ref)
     found = _search(dataset, problem, objective, bracket, moves)
     begin = bracket if found is None else replace(bracket, start=found.x)
     _check(dataset, problem, sigma, bracket, begin.start, "at the start")
     descent = go_down(objective, problem.solver, begin, moves, notify, eager=found is not None)
+    descent = canonical(descent, bracket, dataset, problem.convention)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
 
     def refit(other: Objective, x: FloatArray) -> Descent:
@@ -78,7 +87,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     weighted = weigh_angles(dataset, objective, descent, refit)
     if found is not None and problem.initial.values is None:
         bracket = replace(bracket, start=found.origin)
-    result = _result(problem, bracket, weighted)
+    result = _result(dataset, problem, bracket, weighted)
     return result if found is None else replace(result, search=found.report)
 
 
@@ -121,7 +130,9 @@ def _check(
     check_gradient(build_objective(dataset, problem, sigma, frames), bracket, x, where)
 
 
-def _result(problem: FitProblem, bracket: Bracket, weighted: Weighted) -> FitResult:
+def _result(
+    dataset: Dataset, problem: FitProblem, bracket: Bracket, weighted: Weighted
+) -> FitResult:
     objective, descent = weighted.objective, weighted.descent
     found = descent.at
     edm = edm_at(found, descent.x, bracket)
@@ -135,11 +146,14 @@ def _result(problem: FitProblem, bracket: Bracket, weighted: Weighted) -> FitRes
             zip(inside, np.diag(known.hessian.parameters), strict=True)
         )
     }
+    values = dict(zip(names_of(problem.mode), objective.expand(descent.x).tolist(), strict=True))
+    lost = [n for n, (sigma, _) in sigmas.items() if np.isnan(sigma)]
     n_points = objective.tiles.n_points
     freedom = n_points - len(bracket.names) - objective.scaling.size
     finished = descent.status > 0
     message = _MESSAGES[descent.status]
-    if finished and edm >= EDM_CONVERGED:
+    at_minimum = settled(descent.status, edm)
+    if finished and not at_minimum:
         message += f", but one more step would still lower chi2 by {edm:.3g}: stopped early"
     return FitResult(
         mode=problem.mode,
@@ -158,13 +172,18 @@ def _result(problem: FitProblem, bracket: Bracket, weighted: Weighted) -> FitRes
         edm=edm,
         status=descent.status,
         message=message,
-        converged=finished and edm < EDM_CONVERGED,
+        converged=at_minimum,
         iterations=descent.iterations,
         evaluations=descent.evaluations,
         covariance=spread.parameters,
         covariance_names=inside,
-        undetermined=tuple(describe_direction(d) for d in spread.directions),
-        x_scale=dict(zip(bracket.names, descent.x_scale.tolist(), strict=True)),
+        undetermined=(
+            *(describe_direction(d) for d in spread.directions),
+            *shear_unseen(dataset, values, lost),
+        ),
+        combinations=find_combinations(dataset, bracket.names, values, found, weighted.noise),
+        equivalents=equivalents(descent.x, bracket, dataset, problem.convention),
+        x_scale=dict(zip(bracket.names, descent.seen.x_scale.tolist(), strict=True)),
         x_scale_mode=problem.solver.x_scale,
         history=descent.history,
         loss=problem.solver.loss,

@@ -3,7 +3,8 @@
 Near the minimum chi2 rises by 1 at one inverse-Hessian uncertainty; where noise is correlated the
 stated uncertainty is larger, and chi2 rises by the square of the ratio. The interval is where the
 profile, minimised over everything else, has risen by that much: the stated uncertainty again if the
-problem is linear over its width, lopsided where it is not.
+problem is linear over its width, lopsided where it is not. At a degeneracy it is the interval to
+report: it needs no uncertainty to start from, and ends at the bound where the data set no limit.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from homodyne_cli.results import FitResult, FittedParameter, ProfileInterval
 
 #: Accuracy of the ends, in uncertainties.
 _ACCURACY = 0.02
-_DOUBLINGS = 12
+_DOUBLINGS = 16
+#: First step of a parameter without an uncertainty, in widths of its bounds.
+_FIRST_STEP = 1e-4
 
 
 def profile(
@@ -37,7 +40,7 @@ def profile(
     Raises
     ------
     UsageError
-        If a name is not a fitted parameter, or the data do not determine it.
+        If a name is not a fitted parameter.
     """
     objective = build_objective(dataset, problem, result.sigma)
     table = {p.name: p for p in result.parameters}
@@ -47,12 +50,6 @@ def profile(
         if found is None or found.fixed:
             fitted = ", ".join(p.name for p in result.parameters if not p.fixed)
             raise UsageError(f"--profile {name}: not a fitted parameter", hint=f"they are {fitted}")
-        if not found.uncertainty > 0.0:
-            raise UsageError(
-                f"--profile {name}: it has no uncertainty to start from (at a bound, or not "
-                "determined)",
-                hint="fix what is not determined, or widen the bounds",
-            )
         intervals.append(_interval(problem, objective, result, found))
     return tuple(intervals)
 
@@ -60,8 +57,8 @@ def profile(
 def _interval(
     problem: FitProblem, objective: Objective, result: FitResult, parameter: FittedParameter
 ) -> ProfileInterval:
-    rise = (parameter.uncertainty / parameter.uncertainty_hessian) ** 2
-    above = _profile_curve(problem, objective, result, parameter, rise)
+    rise = _rise(result, parameter)
+    above = _Curve(problem, objective, result, parameter, rise)
     lower, upper = parameter.bounds.lower, parameter.bounds.upper
     return ProfileInterval(
         name=parameter.name,
@@ -72,36 +69,84 @@ def _interval(
     )
 
 
-def _profile_curve(
-    problem: FitProblem,
-    objective: Objective,
-    result: FitResult,
-    parameter: FittedParameter,
-    rise: float,
-) -> Callable[[float], float]:
-    """Return a function: chi2 minimised over the others, minus the level looked for."""
-    names = names_of(problem.mode)
-    place = names.index(parameter.name)
-    free = tuple(k for k in objective.free if k != place)
-    options = replace(problem.solver, x_scale="auto", trust_region_scale=1.0)
-    others = tuple(names[k] for k in free)
-    lower = np.array([problem.bounds[n].lower for n in others])
-    upper = np.array([problem.bounds[n].upper for n in others])
-    moves = coordinates(others, ShearTransforms(), dict(problem.bounds))
-    start: list[FloatArray] = [result.values]
+def _rise(result: FitResult, parameter: FittedParameter) -> float:
+    """Return the rise of chi2 at one standard deviation, of the others if need be."""
+    for those in ((parameter,), result.parameters):
+        ratios = [
+            (p.uncertainty / p.uncertainty_hessian) ** 2
+            for p in those
+            if p.uncertainty > 0.0 and p.uncertainty_hessian > 0.0
+        ]
+        if ratios:
+            return float(np.median(ratios))
+    return 1.0
 
-    def curve(value: float) -> float:
-        full = start[0].copy()
-        full[place] = value
-        held = replace(objective, full=full, free=free)
-        if not free:
-            return held.cost(np.zeros(0))[0] - result.chi2 - rise
-        bracket = Bracket(others, full[list(free)], lower, upper)
-        found = go_down(held, options, bracket, moves, None, eager=True)
-        start[0] = held.expand(found.x)
-        return found.chi2 - result.chi2 - rise
 
-    return curve
+class _Curve:
+    """Chi2 minimised over the other parameters, minus the level looked for.
+
+    Descents start at the nearest point below the level, moved along with the parameter as the
+    Hessian there says: without that the floor of a long valley is out of reach.
+    """
+
+    def __init__(
+        self,
+        problem: FitProblem,
+        objective: Objective,
+        result: FitResult,
+        parameter: FittedParameter,
+        rise: float,
+    ) -> None:
+        names = names_of(problem.mode)
+        self._objective = objective
+        self._place = names.index(parameter.name)
+        self._others = tuple(k for k in objective.free if k != self._place)
+        self._names = tuple(names[k] for k in self._others)
+        self._options = replace(problem.solver, x_scale="auto", trust_region_scale=1.0)
+        self._lower = np.array([problem.bounds[n].lower for n in self._names])
+        self._upper = np.array([problem.bounds[n].upper for n in self._names])
+        self._moves = coordinates(self._names, ShearTransforms(), dict(problem.bounds))
+        self._level = result.chi2 + rise
+        self._solved = {parameter.value: (result.chi2, result.values)}
+
+    def __call__(self, value: float) -> float:
+        """Return the height above the level with the parameter at `value`."""
+        if value not in self._solved:
+            below = [v for v, (chi2, _) in self._solved.items() if chi2 < self._level]
+            nearest = min(below, key=lambda other: abs(other - value))
+            full = self._solved[nearest][1]
+            found = self._minimum(value, self._led(full, value))
+            if found[0] >= self._level:
+                found = min(found, self._minimum(value, full), key=lambda pair: pair[0])
+            self._solved[value] = found
+        return self._solved[value][0] - self._level
+
+    def _led(self, full: FloatArray, value: float) -> FloatArray:
+        """Return the solved point with the other parameters led along."""
+        out = full.copy()
+        if self._others:
+            at = self._objective.derivatives(full[list(self._objective.free)])
+            hessian = at.reduced_hessian()
+            own = self._objective.free.index(self._place)
+            rest = [k for k in range(len(hessian)) if k != own]
+            norm = np.sqrt(np.maximum(np.diag(hessian)[rest], 1e-300))
+            unit = hessian[np.ix_(rest, rest)] / np.outer(norm, norm)
+            follow = (
+                np.linalg.pinv(unit, 1e-12, hermitian=True) @ (hessian[rest, own] / norm) / norm
+            )
+            moved = full[list(self._others)] - follow * (value - full[self._place])
+            out[list(self._others)] = np.clip(moved, self._lower, self._upper)
+        return out
+
+    def _minimum(self, value: float, full: FloatArray) -> tuple[float, FloatArray]:
+        full = full.copy()
+        full[self._place] = value
+        held = replace(self._objective, full=full, free=self._others)
+        if not self._others:
+            return held.cost(np.zeros(0))[0], full
+        bracket = Bracket(self._names, full[list(self._others)], self._lower, self._upper)
+        found = go_down(held, self._options, bracket, self._moves, None, eager=True)
+        return found.chi2, held.expand(found.x)
 
 
 def _crossing(
@@ -109,12 +154,16 @@ def _crossing(
 ) -> float | None:
     """Return where the curve crosses zero on one side; None if it does not before the bound."""
     inside, step = parameter.value, parameter.uncertainty
+    if not step > 0.0:
+        step = _FIRST_STEP * (parameter.bounds.upper - parameter.bounds.lower)
+    accuracy = _ACCURACY * step
     for _ in range(_DOUBLINGS):
         outside = inside + side * step
         if side * (outside - bound) >= 0.0:
             outside = bound
+        if outside == inside:
+            return None
         if above(outside) >= 0.0:
-            accuracy = _ACCURACY * parameter.uncertainty
             return float(optimize.brentq(above, inside, outside, xtol=accuracy))
         if outside == bound:
             return None

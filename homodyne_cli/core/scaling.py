@@ -14,6 +14,9 @@ SCALE_LIMITS = (1e-8, 1e2)
 #: Parameters whose gradients make the default baseline, as far as the mode has them.
 BASELINE = ("D0", "D_offset", "phi0")
 _RANK_TOLERANCE = 1e-13
+#: A parameter that changes no more than this share of a standard deviation of the data over the
+#: whole width of its bounds has no effect; what its derivatives say is rounding.
+_NO_EFFECT = 1e-6
 
 
 def gradient_x_scale(
@@ -47,6 +50,14 @@ def baseline_level(gradients: Mapping[str, float], baseline: Sequence[str] | Non
     return float(np.exp(np.mean(np.log(magnitudes))))
 
 
+def without_effect(hessian: FloatArray, width: FloatArray) -> np.ndarray:
+    """Return (p,) whether the data do not depend on a parameter anywhere inside its bounds."""
+    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    return np.asarray(
+        np.where(norm > 0.0, norm, 1e-300) * np.where(norm > 0.0, width, 1.0) < _NO_EFFECT
+    )
+
+
 def column_norm_scale(hessian: FloatArray, x: FloatArray, width: FloatArray) -> FloatArray:
     """Return 1/|J_k|, the scale that makes every column of the Jacobian equally long.
 
@@ -62,6 +73,8 @@ def column_norm_scale(hessian: FloatArray, x: FloatArray, width: FloatArray) -> 
 def effective_ratio(sensitivity: FloatArray, x_scale: FloatArray) -> float:
     """Return max/min of sensitivity times x_scale; 1 is perfectly balanced."""
     product = np.abs(sensitivity * x_scale)
+    if len(product) == 0:
+        return 1.0
     return float(product.max() / product.min()) if np.all(product > 0.0) else float("inf")
 
 
@@ -106,7 +119,7 @@ def gauss_newton_step(
     """
     full = np.zeros(len(gradient))
     norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    live = norm > 0.0
+    live = ~without_effect(hessian, room_below + room_above)
     if not np.any(live):
         return full, 0.0
     norm = norm[live]

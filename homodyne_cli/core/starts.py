@@ -34,6 +34,13 @@ _SAME = 1.0
 #: most so many of them.
 _CLOSE, _SECOND_LOOKS = 100.0, 3
 
+#: Share of the rate, or distance of an exponent to its bound, at which a power law has vanished;
+#: exponents with which it is tried again.
+_VANISHED, _REVIVED = 0.02, 0.5
+
+#: Amplitude, exponent and offset of the rates.
+RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
+
 Decimate = Callable[[int], Objective]
 
 
@@ -82,11 +89,8 @@ def draw_starts(dataset: Dataset, bracket: Bracket, count: int, seed: int) -> Fl
     middle = float(np.sqrt(dataset.t[0] * dataset.t[-1]))
     window = float(dataset.t[-1])
     phase = dataset.q * (dataset.gap or 1.0)
-    groups = (
-        ("D0", "alpha", "D_offset", 0.1 / dataset.q**2),
-        ("gamma_dot_t0", "beta", "gamma_dot_t_offset", 1.0 / phase),
-    )
-    for amplitude, exponent, offset, scale in groups:
+    scales = (0.1 / dataset.q**2, 1.0 / phase)
+    for (amplitude, exponent, offset), scale in zip(RATES, scales, strict=True):
         if amplitude not in at:
             continue
         low, high = scale / window, 10.0 * scale / dataset.dt
@@ -133,6 +137,8 @@ def search(
     if given is not None:
         keep = np.vstack([given, keep])
     refined = [_refine(coarse, options, bracket, coordinates, x, x) for x in keep]
+    again = switched_on(dataset, bracket, distinct_minima(refined)[0].x)
+    refined += [_refine(coarse, options, bracket, coordinates, x, x) for x in again]
     minima = distinct_minima(refined)
     best = minima[0]
     chosen = best
@@ -144,7 +150,7 @@ def search(
     others = [m.chi2 for m in minima if m is not chosen]
     report = SearchReport(
         screened=len(starts),
-        refined=len(keep),
+        refined=len(refined),
         reached=sum(abs(m.chi2 - chosen.chi2) < _SAME for m in refined),
         chi2=chosen.chi2,
         runner_up=min(others) if others else None,
@@ -171,6 +177,32 @@ def _refine(
     )
     found: Descent = descend(objective, coarse, replace(bracket, start=x), coordinates, eager=True)
     return _Refined(origin, found.x, found.chi2)
+
+
+def switched_on(dataset: Dataset, bracket: Bracket, x: FloatArray) -> FloatArray:
+    """Return (m, p) starts like `x` in which a power law that had vanished has half of the rate.
+
+    Where a power law is weak, descents end with its amplitude or its exponent at a bound, a
+    constant doing its work: a minimum that many starts share and that is not the lowest. From
+    there the exponent is tried on both sides of zero, the rate at mid-window kept.
+    """
+    at = {name: k for k, name in enumerate(bracket.names)}
+    middle = float(np.sqrt(dataset.t[0] * dataset.t[-1]))
+    starts = []
+    for amplitude, exponent, offset in RATES:
+        if not {amplitude, exponent, offset} <= set(at):
+            continue
+        a, e, o = at[amplitude], at[exponent], at[offset]
+        moving = float(x[a]) * middle ** float(x[e])
+        rate = moving + float(x[o])
+        room = min(x[e] - bracket.lower[e], bracket.upper[e] - x[e])
+        if abs(moving) > _VANISHED * abs(rate) and room > _VANISHED:
+            continue
+        for power in (-_REVIVED, _REVIVED):
+            start = x.copy()
+            start[[a, e, o]] = 0.5 * rate * middle**-power, power, 0.5 * rate
+            starts.append(np.clip(start, bracket.lower, bracket.upper))
+    return np.reshape(starts, (-1, len(x)))
 
 
 def distinct_minima(refined: Sequence[_Refined]) -> list[_Refined]:

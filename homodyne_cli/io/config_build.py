@@ -79,7 +79,7 @@ def build(root: Root, source: Source, folder: Path) -> Built:
     selection, unused = _selection(root, source, folder, mode)
     nlsq = root.optimization.nlsq
     if mode == "static" and nlsq.shear_transforms.enabled:
-        unused = (*unused, dotted((*NLSQ, "shear_transforms")))
+        unused = (*unused, dotted((*NLSQ, "shear_transforms", "enabled")))
     if nlsq.x_scale_map is not None and nlsq.x_scale not in {None, "config"}:
         unused = (*unused, dotted((*NLSQ, "x_scale_map")))
     directory = root.output.directory

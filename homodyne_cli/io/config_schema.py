@@ -192,12 +192,17 @@ class ShearTransformsSection(Section):
 
     enabled: bool = Field(
         default=_SHEAR.enabled,
-        description="Optimise the shear rate in transformed coordinates.",
+        description="Optimise the logarithm of gamma_dot_t0 and beta from a reference.",
     )
     gamma_dot_t0_ref: Positive = Field(
         default=_SHEAR.gamma_dot_t0_ref, description="Reference shear rate prefactor."
     )
     beta_ref: float = Field(default=_SHEAR.beta_ref, description="Reference shear exponent.")
+    decorrelate: bool = Field(
+        default=_SHEAR.decorrelate,
+        description="Optimise both power laws by their rate inside the window instead of D0 and "
+        "gamma_dot_t0.",
+    )
 
 
 class DiagnosticsSection(Section):
@@ -243,9 +248,10 @@ class NlsqSection(Section):
     )
     shear_transforms: ShearTransformsSection = ShearTransformsSection()
     diagnostics: DiagnosticsSection = DiagnosticsSection()
-    adaptive_x_scale: bool = Field(
+    adaptive_x_scale: bool | None = Field(
         default=_SOLVER.adaptive_x_scale,
-        description="Renew the scale wherever the fit moves out of balance.",
+        description="Renew the scale wherever the fit moves out of balance; null does where "
+        "x_scale is auto.",
     )
     global_search: bool = Field(
         default=_SOLVER.global_search,

@@ -199,6 +199,8 @@ def _parameters(
         ],
         "covariance": {"names": result.covariance_names, "matrix": result.covariance},
         "undetermined": result.undetermined,
+        "combinations": result.combinations,
+        "equivalents": result.equivalents,
     }
 
 
@@ -250,7 +252,11 @@ def _convergence(result: FitResult, seconds: Seconds, record: RunRecord) -> dict
             "final_chi_squared": result.chi2,
             "edm": result.edm,
         },
-        "x_scale": {"mode": result.x_scale_mode, "values": result.x_scale},
+        "x_scale": {
+            "mode": result.x_scale_mode,
+            "values": result.x_scale,
+            "condition_number": result.conditioning,
+        },
         "search": result.search,
         "history": result.history,
         "seconds": seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -19,7 +19,14 @@ from homodyne_cli.render.numbers import (
     format_seconds,
     format_with_uncertainty,
 )
-from homodyne_cli.results import FitResult, FittedParameter, ProfileInterval, SearchReport, Seconds
+from homodyne_cli.results import (
+    Combination,
+    FitResult,
+    FittedParameter,
+    ProfileInterval,
+    SearchReport,
+    Seconds,
+)
 
 _LABELS = {
     "q": "q",
@@ -144,6 +151,41 @@ def profile_table(profiles: Sequence[ProfileInterval]) -> Table:
     return table
 
 
+def combination_table(combinations: Sequence[Combination]) -> Table:
+    """Show what is determined of parameters that are not known apart."""
+    figures = ("value", "uncertainty")
+    title = "Determined together, not apart"
+    table = plain_table(
+        title, "combination", *figures, "unit", right=figures, words=("combination",)
+    )
+    for c in combinations:
+        parts = zip(c.coefficients, c.names, strict=True)
+        table.add_row(
+            _sum_of(parts), *format_with_uncertainty(c.value, c.uncertainty), escape(c.unit)
+        )
+    return table
+
+
+def _sum_of(parts: Iterable[tuple[float, str]]) -> str:
+    """Write a linear combination; coefficients to the digits that a reader needs to redo it."""
+    text = ""
+    for coefficient, name in parts:
+        size = f"{abs(coefficient):.7g}"
+        sign = "-" if coefficient < 0.0 else "+"
+        term = name if size == "1" else f"{size} {name}"
+        text += f" {sign} {term}" if text else (term if sign == "+" else f"-{term}")
+    return text
+
+
+def _conditioned(result: FitResult) -> tuple[tuple[str, str], ...]:
+    """Say what x_scale did to the condition number."""
+    said = [
+        f"{format_number(at.raw, 3)} raw, {format_number(at.scaled, 3)} scaled at the {end}"
+        for end, at in result.conditioning.items()
+    ]
+    return (("condition number", "; ".join(said)),) if said else ()
+
+
 def _against_truth(parameter: FittedParameter, truth: float) -> tuple[str, str]:
     """Return the truth and the pull (value - truth) / uncertainty."""
     known = parameter.uncertainty > 0.0
@@ -226,6 +268,7 @@ def fit_summary(result: FitResult, seconds: Seconds) -> Table:
         ("noise", _noise(result)),
         *_searched(result.search),
         ("loss, x_scale", f"{result.loss}, {result.x_scale_mode}"),
+        *_conditioned(result),
         (
             "time",
             f"{format_seconds(seconds.total)} (load {format_seconds(seconds.load)}, compile "

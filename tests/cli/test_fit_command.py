@@ -16,6 +16,7 @@ FIT_KEYS = [
     *("run_dir", "status", "converged", "convention", "n_points", "n_angles", "chi2"),
     *("reduced_chi2", "edm", "iterations", "evaluations", "seconds", "parameters"),
     *("contrast", "offset", "x_scale", "search", "noise", "profiles"),
+    *("condition_number", "combinations", "equivalents"),
 ]
 
 
@@ -62,6 +63,35 @@ def test_json_is_one_object_and_nothing_else(folder: Path) -> None:
     assert set(answer["seconds"]) == {"load", "compile", "fit", "save", "total"}
     assert answer["converged"] is True
     assert not list((folder / "run").glob("*.png"))
+
+
+def test_a_run_says_what_its_map_did_and_what_is_determined(folder: Path) -> None:
+    """A map, and data that cannot tell D0 from D_offset once alpha is held at zero."""
+    done = homodyne(
+        "fit", "config.yaml", "-o", "run", "--no-plots", "--no-global",
+        "--set", "initial_parameters.fixed_parameters={alpha: 0.0}",
+        "--set", "initial_parameters.values=[1.5e4, 0.0, 5e3, 1e-3, 0.0, 0.0, 1.0]",
+        "--set", "optimization.nlsq.x_scale_map={D0: 1e4, gamma_dot_t0: 1e-3}",
+        cwd=folder,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    assert "condition number" in done.stdout
+    assert "Determined together, not apart" in done.stdout
+    assert "D0 + D_offset" in done.stdout
+    metrics = json.loads((folder / "run/convergence_metrics.json").read_text())
+    recorded = metrics["x_scale"]
+    assert recorded["mode"] == "config"
+    assert recorded["values"]["D0"] == 1e4
+    assert set(recorded["condition_number"]) == {"start", "end"}
+    for at in recorded["condition_number"].values():
+        # No map mends a Jacobian with two equal columns.
+        assert min(at["raw"], at["scaled"]) > 1e9
+    parameters = json.loads((folder / "run/parameters.json").read_text())
+    (together,) = (c for c in parameters["combinations"] if "D0" in c["names"])
+    assert together["names"] == ["D0", "D_offset"]
+    assert together["unit"] == "Å²/s"
+    assert 0.0 < together["uncertainty"] < together["value"]
+    assert parameters["equivalents"] == []
 
 
 def test_tables_show_the_result_and_survive_ascii(folder: Path) -> None:

@@ -9,7 +9,13 @@ import numpy as np
 
 from homodyne_cli.models import Bounds, Resolved
 from homodyne_cli.parameters import BY_NAME, NAMES
-from homodyne_cli.results import FitResult, FittedParameter, Seconds
+from homodyne_cli.results import (
+    Combination,
+    FitResult,
+    FittedParameter,
+    IterationRecord,
+    Seconds,
+)
 from homodyne_cli.verdicts import CheckResult, Diagnosis
 
 NAN = math.nan
@@ -92,7 +98,16 @@ def fit_result(n_phi: int = 3, *, converged: bool = True) -> FitResult:
         undetermined=(),
         x_scale=dict.fromkeys(NAMES, 1.0),
         x_scale_mode="auto",
-        history=(),
+        history=(
+            IterationRecord(0, 2.5e7, 1e6, 0.0, 0.0, condition=52.1, condition_raw=3.21e9),
+            IterationRecord(9, 11491234.567, 3.2e-7, 1e-3, 12.0, condition=34.5, condition_raw=1e9),
+        ),
+        combinations=(
+            Combination(("D0", "D_offset"), (1.0, 1.0), 1234.1, 5.2, "Å²/s"),
+            Combination(
+                ("gamma_dot_t0", "gamma_dot_t_offset"), (1.04713, 1.0), 2.013e-3, 1.2e-5, "1/s"
+            ),
+        ),
     )
 
 

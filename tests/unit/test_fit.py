@@ -13,7 +13,7 @@ from homodyne_cli.core.coordinates import coordinates
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.projection import project, scaling_model
 from homodyne_cli.core.residual import PassKind, evaluate
-from homodyne_cli.core.setup import bracket_of, build_objective
+from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
 from homodyne_cli.core.solver import descend
 from homodyne_cli.core.tiles import pack
 from homodyne_cli.errors import ConfigError, DerivativeError, FitError
@@ -25,7 +25,7 @@ from homodyne_cli.models import (
     ShearTransforms,
     SolverOptions,
 )
-from homodyne_cli.parameters import Loss
+from homodyne_cli.parameters import NAMES, Loss, XScaleMode
 from homodyne_cli.results import FitResult
 from tests.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset, model_values
 from tests.problems import NEAR, make_problem
@@ -223,7 +223,11 @@ def test_angle_blind_to_shear_leaves_shear_undetermined() -> None:
     problem = make_problem(fixed={"phi0": 2.0})
     result = fit(data, problem)
     assert len(result.undetermined) >= 1
-    assert np.isnan(result.parameters[3].uncertainty)
+    for p in result.parameters[3:6]:
+        assert np.isnan(p.uncertainty)
+        # Rounding in derivatives that are zero must not send them to their bounds.
+        assert p.unmoved
+    assert result.converged
     assert np.isfinite(result.parameters[0].uncertainty)
 
 
@@ -262,6 +266,34 @@ def test_all_scales_and_transforms_reach_the_same_minimum() -> None:
     for solver in options:
         result = fit(DATA, make_problem(solver=solver))
         assert result.chi2 == pytest.approx(reference.chi2, abs=1e-3), solver
+
+
+def test_condition_numbers_say_what_the_scale_did() -> None:
+    """Raw: of the Jacobian in physical units; scaled: with its columns times the map."""
+    objective = build_objective(DATA, make_problem(), dataset_sigma(DATA))
+    hessian = objective.derivatives(np.array(NEAR)).reduced_hessian()
+    norms = np.sqrt(np.diag(hessian))
+    good = dict(zip(NAMES, (1.0 / norms).tolist(), strict=True))
+    bad = dict(zip(NAMES, (norms / norms.max()).tolist(), strict=True))
+    unit = hessian / np.outer(norms, norms)
+    best = float(np.sqrt(np.linalg.cond(unit)))
+    found = {}
+    for name, table in (("good", good), ("bad", bad)):
+        solver = SolverOptions(x_scale="config", x_scale_map=table, max_iterations=2)
+        result = fit(DATA, make_problem(solver=solver))
+        assert set(result.conditioning) == {"start", "end"}
+        assert result.x_scale == table
+        found[name] = result.conditioning["start"]
+    assert found["good"].scaled == pytest.approx(best, rel=1e-6)
+    assert found["good"].raw == pytest.approx(found["bad"].raw)
+    assert found["bad"].scaled > found["bad"].raw > found["good"].scaled
+    modes: tuple[XScaleMode, ...] = ("auto", "jac")
+    for mode in modes:
+        solver = SolverOptions(x_scale=mode, max_iterations=2)
+        start = fit(DATA, make_problem(solver=solver)).conditioning["start"]
+        assert start.scaled == pytest.approx(best, rel=1e-6)
+    plain = fit(DATA, make_problem(solver=SolverOptions(x_scale="unit", max_iterations=2)))
+    assert plain.conditioning["start"].scaled == pytest.approx(plain.conditioning["start"].raw)
 
 
 def test_config_scale_without_a_map_is_refused() -> None:

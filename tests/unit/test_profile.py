@@ -11,7 +11,7 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.profile import profile
 from homodyne_cli.errors import UsageError
 from homodyne_cli.models import Bounds
-from tests.oracle import PUBLISHED, make_dataset
+from tests.oracle import PUBLISHED, RESOLVED, make_dataset
 from tests.problems import make_problem
 
 DATA = make_dataset(120, 5, noise=0.005, seed=3)
@@ -59,6 +59,33 @@ def test_interval_that_meets_a_bound_has_no_end_there() -> None:
     assert interval.lower is None
     assert interval.upper is not None
     assert np.isfinite(interval.upper)
+
+
+def test_lopsided_interval_near_a_degeneracy() -> None:
+    """With beta near 0 the amplitude can grow at the offset's cost, but hardly shrink."""
+    truth = np.array([*RESOLVED[:3], 1e-3, -0.1, 1e-4, 2.0])
+    data = make_dataset(100, 5, parameters=truth, noise=0.01, seed=1)
+    problem = make_problem(start=tuple(truth))
+    result = fit(data, problem)
+    (interval,) = profile(data, problem, result, ["gamma_dot_t0"])
+    assert interval.lower is not None
+    assert interval.upper is not None
+    below, above = interval.value - interval.lower, interval.upper - interval.value
+    sigma = result.parameters[3].uncertainty
+    assert 0.0 < below < 0.9 * sigma
+    assert above > 1.3 * sigma
+
+
+def test_interval_of_an_undetermined_amplitude_ends_with_the_bound_of_the_offset() -> None:
+    """At beta = 0 only the sum is measured: amplitude = sum - (lower bound of the offset)."""
+    truth = np.array([*RESOLVED[:3], 1e-3, 0.0, 1e-4, 2.0])
+    data = make_dataset(100, 5, parameters=truth, noise=0.01, seed=1)
+    problem = make_problem(start=tuple(truth), fixed={"beta": 0.0})
+    result = fit(data, problem)
+    assert np.isnan(result.parameters[3].uncertainty)
+    (interval,) = profile(data, problem, result, ["gamma_dot_t0"])
+    assert interval.lower is None
+    assert interval.upper == pytest.approx(0.1 + result.combinations[0].value, rel=1e-3)
 
 
 def test_fixed_parameters_have_no_profile() -> None:

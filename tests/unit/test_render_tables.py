@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 
 from homodyne_cli.render.console import make_console
 from homodyne_cli.render.tables import (
+    combination_table,
     fit_summary,
     parameter_table,
     provenance_table,
@@ -44,6 +45,7 @@ SHOWN: dict[str, Callable[[], list[RenderableType]]] = {
     "fit": lambda: [
         provenance_table(PROVENANCE),
         parameter_table(fit_result(), TRUTH),
+        combination_table(fit_result().combinations),
         _scaling(3),
         fit_summary(fit_result(), SECONDS),
     ],
