@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.backend import jax, jnp
 from homodyne_cli.core.lag_profile import fitted_pairs
 from homodyne_cli.core.lobe_scan import LobeScan, look_again, scan_lobes
 from homodyne_cli.core.noise import estimate_sigma
-from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
+from homodyne_cli.core.physics import SHEAR_FACTORS, model_curves
 from homodyne_cli.models import FloatArray, MapArray
-from homodyne_cli.parameters import N_DIFFUSION, names_of
+from homodyne_cli.parameters import names_of
 from homodyne_cli.verdicts import CheckResult, Run
 
 #: Lobes that the fit predicts are visible if their amplitude can be measured to 1 part in this.
@@ -85,17 +84,13 @@ def _curves(run: Run) -> _Curves:
     data = run.dataset
     gap = 0.0 if data.gap is None else data.gap
     values = np.array([run.values[n] for n in names_of(run.mode)])
-    integral = jax.jit(running_integral, static_argnums=2)
-    t = jnp.asarray(data.t)
-    transport = integral(t, jnp.asarray(values[:N_DIFFUSION]), run.convention).value
-    strain = np.asarray(integral(t, jnp.asarray(values[N_DIFFUSION:-1]), run.convention).value)
-    kappa, _ = phase_factors(jnp.asarray(values[-1]), jnp.asarray(data.phi), data.q, gap)
+    curves = model_curves(data.t, data.phi, data.q, gap, values, run.convention)
     scale = SHEAR_FACTORS[run.convention].scale
     return _Curves(
-        np.asarray(transport),
-        strain,
-        scale * np.abs(np.asarray(kappa)),
-        float(scale * data.q * gap * np.ptp(strain)),
+        curves.transport,
+        curves.strain,
+        scale * np.abs(curves.kappa),
+        float(scale * data.q * gap * np.ptp(curves.strain)),
     )
 
 

@@ -18,7 +18,7 @@ exponential per pair for all angles. Small arguments go through a series.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import jax
 import numpy as np
@@ -26,11 +26,15 @@ import numpy as np
 from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.blocks import TILE
 from homodyne_cli.core.losses import LINEAR, PairWeight, Scaling, loss_terms
-from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
+from homodyne_cli.core.physics import SHEAR_FACTORS, Array, ModelCurves
+from homodyne_cli.models import FloatArray, IndexArray
 from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 
 #: |h| below which sinc and its slope come from their series; terms below reach 1e-16 there.
 _SERIES_RADIUS = 0.25
+
+
+Leaf = np.ndarray | jax.Array
 
 
 class Steps(NamedTuple):
@@ -46,8 +50,8 @@ class Steps(NamedTuple):
     weight: jax.Array | None
 
 
-class Curves(NamedTuple):
-    """Vectors over the frames that the tiles are made of.
+class Curves(NamedTuple, Generic[Array]):
+    """Vectors over the frames that the tiles are made of, on the host or on the devices.
 
     Attributes
     ----------
@@ -57,41 +61,26 @@ class Curves(NamedTuple):
         (n,) G and (4, n): dG/dp for the three shear parameters, then G itself, whose difference
         is the phi0 column.
     sine, cosine
-        (n_phi, n) of the phase h = scale * kappa * G. Here, and not in the tile, because XLA would
-        fuse them into its loop over pairs and compute them for each.
-    kappa, kappa_slope
-        (n_phi,) and its derivative by phi0.
+        (n_phi, n) of the phase h = rate * G. Here, and not in the tile, because XLA would fuse them
+        into its loop over pairs and compute them for each.
+    rate
+        (n_phi,) scale * kappa.
     """
 
-    transport: jax.Array
-    transport_slopes: jax.Array
-    strain: jax.Array
-    strain_slopes: jax.Array
-    sine: jax.Array
-    cosine: jax.Array
-    kappa: jax.Array
-    kappa_slope: jax.Array
+    transport: Array
+    transport_slopes: Array
+    strain: Array
+    strain_slopes: Array
+    sine: Array
+    cosine: Array
+    rate: Array
 
 
-class Geometry(NamedTuple):
-    """What stays the same over all passes.
-
-    Attributes
-    ----------
-    shift
-        (n_phi,) what the data are counted from.
-    t, frames, phi
-        (n,) seconds, (m,) indices into it that the tiles count, (n_phi,) degrees.
-    q, gap
-        1/Å and Å.
-    """
+class Fixed(NamedTuple):
+    """What stays the same over all passes: (n_phi,) what the data are counted from, and q."""
 
     shift: jax.Array
-    t: jax.Array
-    frames: jax.Array
-    phi: jax.Array
     q: jax.Array
-    gap: jax.Array
 
 
 class FieldSums(NamedTuple):
@@ -102,14 +91,14 @@ class FieldSums(NamedTuple):
     and 1, the v patterns dG_p (3) and dG. `ones` holds (w, w y, w y^2, loss).
     """
 
-    uu: np.ndarray | jax.Array
-    uv: np.ndarray | jax.Array
-    vv: np.ndarray | jax.Array
-    u1: np.ndarray | jax.Array
-    uy: np.ndarray | jax.Array
-    v1: np.ndarray | jax.Array
-    vy: np.ndarray | jax.Array
-    ones: np.ndarray | jax.Array
+    uu: Leaf
+    uv: Leaf
+    vv: Leaf
+    u1: Leaf
+    uy: Leaf
+    v1: Leaf
+    vy: Leaf
+    ones: Leaf
 
 
 @dataclass(frozen=True)
@@ -157,26 +146,36 @@ def _sinc_and_slope(
     return sinc, jnp.where(small, slope, (cosine - sinc) * inverse)
 
 
-def frame_curves(kind: PassKind, parameters: jax.Array, geometry: Geometry) -> Curves:
-    """Compute the vectors over the frames that every tile is made of."""
-    t, frames = geometry.t, geometry.frames
-    transport = running_integral(t, parameters[:N_DIFFUSION], kind.convention)
+def pass_curves(
+    kind: PassKind, model: ModelCurves, frames: IndexArray, length: int
+) -> Curves[FloatArray]:
+    """Take from the model's curves what the tiles need.
+
+    Parameters
+    ----------
+    frames
+        Indices of the frames that the tiles count.
+    length
+        Frames that the compiled code takes; the last one is repeated.
+    """
+    extra = length - len(frames)
+
+    def padded(curve: FloatArray) -> FloatArray:
+        width = [(0, 0)] * (curve.ndim - 1) + [(0, extra)]
+        return np.pad(curve, width, mode="edge")
+
+    transport, slopes = model.transport[frames], model.transport_slopes[:, frames]
     if kind.mode == "static":
-        none = [jnp.zeros((0,))] * 6
-        return Curves(transport.value[frames], transport.derivatives[:, frames], *none)
-    strain = running_integral(t, parameters[N_DIFFUSION:-1], kind.convention)
-    kappa, kappa_slope = phase_factors(parameters[-1], geometry.phi, geometry.q, geometry.gap)
-    value = strain.value[frames]
-    phase = SHEAR_FACTORS[kind.convention].scale * kappa[:, None] * value
+        none = [np.zeros(0)] * 5
+        return Curves(padded(transport), padded(slopes), *none)
+    strain = model.strain[frames]
+    rate = SHEAR_FACTORS[kind.convention].scale * model.kappa
+    with np.errstate(invalid="ignore"):
+        phase = rate[:, None] * strain
+        waves = padded(np.sin(phase)), padded(np.cos(phase))
+    shear_slopes = np.concatenate([model.strain_slopes[:, frames], strain[None]])
     return Curves(
-        transport.value[frames],
-        transport.derivatives[:, frames],
-        value,
-        jnp.concatenate([strain.derivatives[:, frames], value[None]]),
-        jnp.sin(phase),
-        jnp.cos(phase),
-        kappa,
-        kappa_slope,
+        padded(transport), padded(slopes), padded(strain), padded(shear_slopes), *waves, rate
     )
 
 
@@ -186,7 +185,7 @@ def _difference(curve: jax.Array, i: jax.Array, j: jax.Array) -> jax.Array:
 
 
 def _tile_fields(
-    kind: PassKind, curves: Curves, i: jax.Array, j: jax.Array, q: jax.Array
+    kind: PassKind, curves: Curves[jax.Array], i: jax.Array, j: jax.Array, q: jax.Array
 ) -> tuple[jax.Array, jax.Array | None, jax.Array]:
     """Return u, v (n_phi or 1, tiles, TILE, TILE) and sign(dA) (tiles, TILE, TILE)."""
     difference = _difference(curves.transport, i, j)
@@ -194,14 +193,13 @@ def _tile_fields(
     sign = jnp.sign(difference)
     if kind.mode == "static":
         return decay[None], None, sign
-    form = SHEAR_FACTORS[kind.convention]
-    rate = form.scale * curves.kappa
-    h = rate[:, None, None, None] * _difference(curves.strain, i, j)
+    h = curves.rate[:, None, None, None] * _difference(curves.strain, i, j)
     sine_i, sine_j = curves.sine[:, i][..., :, None], curves.sine[:, j][..., None, :]
     cosine_i, cosine_j = curves.cosine[:, i][..., :, None], curves.cosine[:, j][..., None, :]
     sinc, slope = _sinc_and_slope(
         h, sine_j * cosine_i - cosine_j * sine_i, cosine_j * cosine_i + sine_j * sine_i
     )
+    form = SHEAR_FACTORS[kind.convention]
     shared = decay * sinc ** (form.power - 1)
     return shared * sinc, (form.power * form.scale) * shared * slope, sign
 
@@ -218,17 +216,17 @@ def _squares(patterns: jax.Array) -> jax.Array:
 
 
 def step_sums(
-    kind: PassKind, curves: Curves, scaling: Scaling, geometry: Geometry, step: Steps
+    kind: PassKind, curves: Curves[jax.Array], scaling: Scaling, fixed: Fixed, step: Steps
 ) -> FieldSums:
     """Sum fields times patterns over the tiles of one step."""
     rows, columns, data, pair_weight = step
-    shift = geometry.shift[:, None, None, None]
+    shift = fixed.shift[:, None, None, None]
     n_phi = data.shape[0]
     offsets = jnp.arange(TILE)
     last = curves.transport.shape[-1] - 1
     i = jnp.minimum(rows[:, None] + offsets, last)
     j = jnp.minimum(columns[:, None] + offsets, last)
-    u, v, sign = _tile_fields(kind, curves, i, j, geometry.q)
+    u, v, sign = _tile_fields(kind, curves, i, j, fixed.q)
     fitted = jnp.isfinite(data)
     y = jnp.where(fitted, data.astype(jnp.float64) - shift, 0.0)
     base = fitted.astype(jnp.float64) if pair_weight is None else pair_weight

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
-import jax
 import numpy as np
 
-from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.physics import SHEAR_FACTORS, ShearFactor, phase_factors, running_integral
+from homodyne_cli.core.physics import SHEAR_FACTORS, ShearFactor, model_curves
 from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
-from homodyne_cli.parameters import N_DIFFUSION, Convention
-
-_integral = partial(jax.jit, static_argnames=("convention",))(running_integral)
-_factors = jax.jit(phase_factors)
+from homodyne_cli.parameters import Convention
 
 
 @dataclass(frozen=True)
@@ -88,18 +82,11 @@ def model_maps(
     contrast, offset
         (n_phi,).
     """
-    t = jnp.asarray(dataset.t)
-    transport = np.asarray(_integral(t, jnp.asarray(parameters[:N_DIFFUSION]), convention).value)
-    strain, kappa = np.zeros_like(transport), np.zeros(dataset.n_phi)
-    if len(parameters) > N_DIFFUSION:
-        gap = 0.0 if dataset.gap is None else dataset.gap
-        rate = jnp.asarray(parameters[N_DIFFUSION:-1])
-        strain = np.asarray(_integral(t, rate, convention).value)
-        kappa = np.asarray(_factors(parameters[-1], dataset.phi, dataset.q, gap)[0])
+    curves = model_curves(dataset.t, dataset.phi, dataset.q, dataset.gap, parameters, convention)
     return ModelMaps(
-        transport=dataset.q**2 * transport,
-        strain=strain,
-        kappa=kappa,
+        transport=dataset.q**2 * curves.transport,
+        strain=curves.strain,
+        kappa=curves.kappa,
         contrast=contrast,
         offset=offset,
         form=SHEAR_FACTORS[convention],

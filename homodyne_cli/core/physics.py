@@ -9,12 +9,17 @@ g(t) = gamma_dot_t0 t^beta + gamma_dot_t_offset, and kappa_a = q L cos(phi0 - ph
 
 ``he2024`` takes the integrals in closed form and S(x) = (sin(x/2)/(x/2))^2. ``homodyne-2`` takes
 the cumulative trapezoid of the floored rates on the frame grid and S(x) = (sin(x/2pi)/(x/2pi))^4.
+
+Functions of frame times alone take NumPy arrays as well as JAX arrays and answer in kind: a pass
+takes them on the host, where they cost microseconds and nothing has to be compiled.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -30,7 +35,11 @@ _SERIES_RADIUS = 0.5
 _SINC_TERMS = 8
 
 
-class Running(NamedTuple):
+Array = TypeVar("Array", FloatArray, jax.Array)
+
+
+@dataclass(frozen=True)
+class Running(Generic[Array]):
     """A running integral and its derivatives with respect to (amplitude, exponent, offset).
 
     Attributes
@@ -41,8 +50,28 @@ class Running(NamedTuple):
         (3, n).
     """
 
-    value: jax.Array
-    derivatives: jax.Array
+    value: Array
+    derivatives: Array
+
+
+@dataclass(frozen=True)
+class ModelCurves:
+    """What the model is made of, over the frames and over the angles.
+
+    Attributes
+    ----------
+    transport, transport_slopes, strain, strain_slopes
+        (n,) A and G, and (3, n) their derivatives by the parameters of their rates.
+    kappa, kappa_slope
+        (n_phi,) and the derivative by phi0 in degrees; zero without shear.
+    """
+
+    transport: FloatArray
+    transport_slopes: FloatArray
+    strain: FloatArray
+    strain_slopes: FloatArray
+    kappa: FloatArray
+    kappa_slope: FloatArray
 
 
 class ShearFactor(NamedTuple):
@@ -58,31 +87,33 @@ SHEAR_FACTORS: dict[Convention, ShearFactor] = {
 }
 
 
-def _horner(coefficients: FloatArray, x: jax.Array) -> jax.Array:
+def _module_of(x: Array) -> ModuleType:
+    return np if isinstance(x, np.ndarray) else jnp
+
+
+def _horner(coefficients: FloatArray, x: Array) -> Array:
     """Evaluate a polynomial given by ascending coefficients."""
-    total = jnp.full_like(x, coefficients[-1])
+    total: Array = _module_of(x).full_like(x, coefficients[-1])
     for c in coefficients[-2::-1]:
         total = total * x + c
     return total
 
 
-def _phi(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _phi(x: Array) -> tuple[Array, Array]:
     """Return expm1(x)/x and its derivative, smooth through x = 0."""
+    xp = _module_of(x)
     coefficients = np.array([1.0 / math.factorial(k + 1) for k in range(_SERIES_TERMS)])
-    small = jnp.abs(x) < _SERIES_RADIUS
-    near = jnp.where(small, x, 0.0)
-    far = jnp.where(small, 1.0, x)
-    direct = jnp.expm1(far) / far
-    value = jnp.where(small, _horner(coefficients, near), direct)
-    slope = jnp.where(
-        small,
-        _horner(coefficients[1:] * np.arange(1, _SERIES_TERMS), near),
-        (jnp.exp(far) - direct) / far,
-    )
+    small = abs(x) < _SERIES_RADIUS
+    near: Array = xp.where(small, x, 0.0)
+    far: Array = xp.where(small, 1.0, x)
+    direct: Array = xp.expm1(far) / far
+    slopes = coefficients[1:] * np.arange(1.0, _SERIES_TERMS)
+    value: Array = xp.where(small, _horner(coefficients, near), direct)
+    slope: Array = xp.where(small, _horner(slopes, near), (xp.exp(far) - direct) / far)
     return value, slope
 
 
-def power_law_integral(t: jax.Array, exponent: jax.Array) -> tuple[jax.Array, jax.Array]:
+def power_law_integral(t: Array, exponent: Array) -> tuple[Array, Array]:
     """Integrate ``s**exponent`` from the first time to each time, in closed form.
 
     With a = exponent + 1 and l = ln(t/t_0) the integral is t_0^a l expm1(a l)/(a l), which has
@@ -100,43 +131,44 @@ def power_law_integral(t: jax.Array, exponent: jax.Array) -> tuple[jax.Array, ja
     value, slope
         (n,) each: the integral and its derivative with respect to the exponent.
     """
+    xp = _module_of(t)
     a = exponent + 1.0
-    log_first = jnp.log(t[0])
-    log_ratio = jnp.log(t / t[0])
+    log_first = xp.log(t[0])
+    log_ratio: Array = xp.log(t / t[0])
     value, slope = _phi(a * log_ratio)
-    scale = jnp.exp(a * log_first) * log_ratio
+    scale: Array = xp.exp(a * log_first) * log_ratio
     integral = scale * value
     return integral, log_first * integral + scale * log_ratio * slope
 
 
-def _closed_form(t: jax.Array, rate: jax.Array) -> Running:
+def _closed_form(t: Array, rate: Array) -> Running[Array]:
     power, power_slope = power_law_integral(t, rate[1])
     elapsed = t - t[0]
-    return Running(
-        rate[0] * power + rate[2] * elapsed,
-        jnp.stack([power, rate[0] * power_slope, elapsed]),
-    )
+    derivatives: Array = _module_of(t).stack([power, rate[0] * power_slope, elapsed])
+    return Running(rate[0] * power + rate[2] * elapsed, derivatives)
 
 
-def _cumulative_trapezoid(t: jax.Array, y: jax.Array) -> jax.Array:
+def _cumulative_trapezoid(t: Array, y: Array) -> Array:
+    xp = _module_of(t)
     steps = 0.5 * (y[..., 1:] + y[..., :-1]) * (t[1:] - t[:-1])
-    zero = jnp.zeros((*y.shape[:-1], 1))
-    return jnp.concatenate([zero, jnp.cumsum(steps, axis=-1)], axis=-1)
+    zero = xp.zeros((*y.shape[:-1], 1))
+    total: Array = xp.concatenate([zero, xp.cumsum(steps, axis=-1)], axis=-1)
+    return total
 
 
-def _trapezoid(t: jax.Array, rate: jax.Array) -> Running:
-    floored = jnp.maximum(t, 0.5 * (t[1] - t[0]))
+def _trapezoid(t: Array, rate: Array) -> Running[Array]:
+    xp = _module_of(t)
+    floored: Array = xp.maximum(t, 0.5 * (t[1] - t[0]))
     power = floored ** rate[1]
     unfloored = rate[0] * power + rate[2]
     acts = unfloored > RATE_FLOOR
-    slopes = jnp.stack([power, rate[0] * power * jnp.log(floored), jnp.ones_like(t)])
-    return Running(
-        _cumulative_trapezoid(t, jnp.maximum(unfloored, RATE_FLOOR)),
-        _cumulative_trapezoid(t, jnp.where(acts, slopes, 0.0)),
-    )
+    slopes = xp.stack([power, rate[0] * power * xp.log(floored), xp.ones_like(t)])
+    value: Array = xp.maximum(unfloored, RATE_FLOOR)
+    derivatives: Array = xp.where(acts, slopes, 0.0)
+    return Running(_cumulative_trapezoid(t, value), _cumulative_trapezoid(t, derivatives))
 
 
-def running_integral(t: jax.Array, rate: jax.Array, convention: Convention) -> Running:
+def running_integral(t: Array, rate: Array, convention: Convention) -> Running[Array]:
     """Integrate rate[0] * t**rate[1] + rate[2] from the first frame to each frame.
 
     Parameters
@@ -151,12 +183,45 @@ def running_integral(t: jax.Array, rate: jax.Array, convention: Convention) -> R
     return _closed_form(t, rate) if convention == "he2024" else _trapezoid(t, rate)
 
 
-def phase_factors(
-    phi0: jax.Array, phi: jax.Array, q: float | jax.Array, gap: float | jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def phase_factors(phi0: Array, phi: Array, q: float, gap: float) -> tuple[Array, Array]:
     """Return kappa_a = q L cos(phi0 - phi_a) and its derivative by phi0 in degrees, (n_phi,)."""
-    angle = jnp.deg2rad(phi0 - phi)
-    return q * gap * jnp.cos(angle), -q * gap * jnp.sin(angle) * (np.pi / 180.0)
+    xp = _module_of(phi)
+    angle = xp.deg2rad(phi0 - phi)
+    kappa: Array = q * gap * xp.cos(angle)
+    slope: Array = -q * gap * xp.sin(angle) * (np.pi / 180.0)
+    return kappa, slope
+
+
+def model_curves(
+    t: FloatArray,
+    phi: FloatArray,
+    q: float,
+    gap: float | None,
+    parameters: FloatArray,
+    convention: Convention,
+) -> ModelCurves:
+    """Evaluate all that the model is made of.
+
+    Parameters
+    ----------
+    t, phi
+        (n,) seconds and (n_phi,) degrees.
+    gap
+        None where there is no shear.
+    parameters
+        (7,) or (3,) in table order.
+    """
+    # Parameters far out may overflow; chi2 is then infinite or NaN, and the step is refused.
+    with np.errstate(all="ignore"):
+        transport = running_integral(t, parameters[:N_DIFFUSION], convention)
+        strain = Running(np.zeros_like(t), np.zeros((0, len(t))))
+        kappa = slope = np.zeros(len(phi))
+        if len(parameters) > N_DIFFUSION:
+            strain = running_integral(t, parameters[N_DIFFUSION:-1], convention)
+            kappa, slope = phase_factors(np.asarray(parameters[-1]), phi, q, gap or 0.0)
+    return ModelCurves(
+        transport.value, transport.derivatives, strain.value, strain.derivatives, kappa, slope
+    )
 
 
 def shear_factor(x: jax.Array, convention: Convention) -> jax.Array:

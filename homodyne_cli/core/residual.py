@@ -18,13 +18,14 @@ from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.fields import (
     Curves,
     FieldSums,
-    Geometry,
+    Fixed,
     PassKind,
     Steps,
-    frame_curves,
+    pass_curves,
     step_sums,
 )
 from homodyne_cli.core.losses import Scaling
+from homodyne_cli.core.physics import ModelCurves, model_curves
 from homodyne_cli.core.tiles import PairTiles
 from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import N_DIFFUSION
@@ -35,8 +36,6 @@ __all__ = ["AngleGrams", "PassKind", "evaluate", "screen"]
 _TOGETHER = 32
 #: Calls that may be under way: tiles that are read from a file must not pile up.
 _UNDER_WAY = 2
-
-_curves = partial(jax.jit, static_argnames=("kind",))(frame_curves)
 
 
 def _flat(sums: FieldSums) -> jax.Array:
@@ -58,9 +57,9 @@ def _unflat(kind: PassKind, rows: FloatArray) -> FieldSums:
 
 def _steps_sum(
     kind: PassKind,
-    curves: Curves,
+    curves: Curves[jax.Array],
     scaling: Scaling,
-    geometry: Geometry,
+    fixed: Fixed,
     steps: Steps,
     filled: jax.Array,
 ) -> jax.Array:
@@ -70,12 +69,10 @@ def _steps_sum(
         step: Steps = jax.tree.map(
             lambda leaf: lax.dynamic_index_in_dim(leaf, k, keepdims=False), steps
         )
-        return total + _flat(step_sums(kind, curves, scaling, geometry, step))
+        return total + _flat(step_sums(kind, curves, scaling, fixed, step))
 
     first: Steps = jax.tree.map(lambda leaf: leaf[0], steps)
-    shape = jax.eval_shape(
-        lambda step: _flat(step_sums(kind, curves, scaling, geometry, step)), first
-    )
+    shape = jax.eval_shape(lambda step: _flat(step_sums(kind, curves, scaling, fixed, step)), first)
     # The sum differs from device to device; shard_map wants its start marked so as well.
     zero = lax.pcast(jnp.zeros(shape.shape, shape.dtype), "devices", to="varying")
     total: jax.Array = lax.fori_loop(0, filled, body, zero)
@@ -86,25 +83,25 @@ def _steps_sum(
 def _chunk_sums(
     kind: PassKind,
     mesh: jax.sharding.Mesh,
-    curves: Curves,
+    curves: Curves[jax.Array],
     scaling: Scaling,
-    geometry: Geometry,
+    fixed: Fixed,
     tiles: Steps,
     filled: jax.Array,
 ) -> jax.Array:
     """Sum over each device's first `filled` steps; the answer's leading axis is the device."""
 
     def on_device(
-        curves: Curves, scaling: Scaling, geometry: Geometry, tiles: Steps, filled: jax.Array
+        curves: Curves[jax.Array], scaling: Scaling, fixed: Fixed, tiles: Steps, filled: jax.Array
     ) -> jax.Array:
         steps: Steps = jax.tree.map(lambda leaf: leaf[0], tiles)
-        return _steps_sum(kind, curves, scaling, geometry, steps, filled[0])[None]
+        return _steps_sum(kind, curves, scaling, fixed, steps, filled[0])[None]
 
     spread = P("devices")
     run = jax.shard_map(
         on_device, mesh=mesh, in_specs=(P(), P(), P(), spread, spread), out_specs=spread
     )
-    sums: jax.Array = run(curves, scaling, geometry, tiles, filled)
+    sums: jax.Array = run(curves, scaling, fixed, tiles, filled)
     return sums
 
 
@@ -113,26 +110,25 @@ def _screened(
     kind: PassKind,
     mesh: jax.sharding.Mesh,
     together: int | None,
-    geometry: Geometry,
+    fixed: Fixed,
     tiles: Steps,
-    points: jax.Array,
+    points: Curves[jax.Array],
 ) -> jax.Array:
     """Sum over few tiles at many points: each device has all the tiles and its share of points."""
 
-    def on_device(geometry: Geometry, tiles: Steps, points: jax.Array) -> jax.Array:
-        n_phi = geometry.phi.shape[0]
+    def on_device(fixed: Fixed, tiles: Steps, points: Curves[jax.Array]) -> jax.Array:
+        n_phi = tiles.y.shape[0]
         scaling = Scaling(jnp.zeros(n_phi), jnp.zeros(n_phi), jnp.ones(n_phi))
 
-        def at(point: jax.Array) -> jax.Array:
-            curves = frame_curves(kind, point, geometry)
-            return _flat(step_sums(kind, curves, scaling, geometry, tiles))
+        def at(curves: Curves[jax.Array]) -> jax.Array:
+            return _flat(step_sums(kind, curves, scaling, fixed, tiles))
 
         sums: jax.Array = lax.map(at, points, batch_size=together)
         return sums
 
     spread = P("devices")
     run = jax.shard_map(on_device, mesh=mesh, in_specs=(P(), P(), spread), out_specs=spread)
-    sums: jax.Array = run(geometry, tiles, points)
+    sums: jax.Array = run(fixed, tiles, points)
     return sums
 
 
@@ -203,9 +199,10 @@ def evaluate(
     """
     n_phi = len(tiles.phi)
     state = (np.zeros(n_phi), np.zeros(n_phi), np.ones(n_phi)) if scaling is None else scaling
-    place = tiles.layout.replicated
-    curves = _curves(kind, jax.device_put(parameters, place), tiles.geometry)
-    held = (curves, Scaling(*(jax.device_put(values, place) for values in state)), tiles.geometry)
+    model = _model(tiles, kind, parameters)
+    curves = pass_curves(kind, model, tiles.frames, tiles.length)
+    placed, known = jax.device_put((curves, state), tiles.layout.replicated)
+    held = placed, Scaling(*known), tiles.fixed
     parts: list[jax.Array] = []
     for steps, filled in tiles.chunks:
         parts.append(_chunk_sums(kind, tiles.layout.mesh, *held, steps, filled))
@@ -215,10 +212,14 @@ def evaluate(
     rows = np.sum([np.asarray(part).sum(axis=0) for part in parts], axis=0)
     sums = _unflat(kind, rows)
     return AngleGrams(
-        gram=_assemble(sums, _column_scale(kind, curves, tiles), tiles, kind),
+        gram=_assemble(sums, _column_scale(kind, model, tiles), tiles, kind),
         loss=np.asarray(sums.ones)[:, 3],
         shift=tiles.moments.shift,
     )
+
+
+def _model(tiles: PairTiles, kind: PassKind, parameters: FloatArray) -> ModelCurves:
+    return model_curves(tiles.t, tiles.phi, tiles.q, tiles.gap, parameters, kind.convention)
 
 
 def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGrams]:
@@ -238,9 +239,12 @@ def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGr
     extra = -len(points) % n_devices
     padded = np.concatenate([points, points[:extra]])
     together = None if tiles.layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
-    placed = jax.device_put(padded, tiles.layout.spread)
+    frames = len(tiles.frames)
+    curves = [pass_curves(kind, _model(tiles, kind, p), tiles.frames, frames) for p in padded]
+    stacked = Curves(*(np.stack(leaves) for leaves in zip(*curves, strict=True)))
+    placed = jax.device_put(stacked, tiles.layout.spread)
     sums = np.asarray(
-        _screened(kind, tiles.layout.mesh, together, tiles.geometry, tiles.gathered(), placed)
+        _screened(kind, tiles.layout.mesh, together, tiles.fixed, tiles.gathered(), placed)
     )
     scale = np.ones((len(tiles.phi), 3))
     shift = tiles.moments.shift
@@ -250,7 +254,7 @@ def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGr
     ]
 
 
-def _column_scale(kind: PassKind, curves: Curves, tiles: PairTiles) -> FloatArray:
+def _column_scale(kind: PassKind, model: ModelCurves, tiles: PairTiles) -> FloatArray:
     """Return (n_phi, m): the factors of the columns that do not depend on the pair."""
     n_phi = len(tiles.phi)
     tail = np.ones((n_phi, 3))
@@ -259,5 +263,5 @@ def _column_scale(kind: PassKind, curves: Curves, tiles: PairTiles) -> FloatArra
     diffusion = np.full((n_phi, N_DIFFUSION), -(tiles.q**2))
     if kind.mode == "static":
         return np.hstack([diffusion, tail])
-    shear = np.repeat(np.asarray(curves.kappa)[:, None], 3, axis=1)
-    return np.hstack([diffusion, shear, np.asarray(curves.kappa_slope)[:, None], tail])
+    shear = np.repeat(model.kappa[:, None], 3, axis=1)
+    return np.hstack([diffusion, shear, model.kappa_slope[:, None], tail])

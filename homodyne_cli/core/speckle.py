@@ -38,14 +38,9 @@ from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.losses import Scaling, loss_terms
 from homodyne_cli.core.noise import robust_variance
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.physics import ModelCurves, model_curves
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.speckle_fields import (
-    ModelCurves,
-    angle_model,
-    model_curves,
-    psi_covariance,
-    psi_variance,
-)
+from homodyne_cli.core.speckle_fields import angle_model, psi_covariance, psi_variance
 from homodyne_cli.core.speckle_scores import BlockSums, block_size, score_covariance, sum_blocks
 from homodyne_cli.core.tiles import rms_sigma
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
@@ -131,7 +126,14 @@ def score_variances(
 
 
 def _angles(dataset: Dataset, objective: Objective, x: FloatArray, at: Projection) -> list[_Angle]:
-    curves = model_curves(dataset, objective, objective.expand(x))
+    curves = model_curves(
+        dataset.t,
+        dataset.phi,
+        dataset.q,
+        dataset.gap,
+        objective.expand(x),
+        objective.kind.convention,
+    )
     return [_Angle(dataset, objective, at, curves, a) for a in range(dataset.n_phi)]
 
 

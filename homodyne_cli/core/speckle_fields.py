@@ -4,43 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.physics import SHEAR_FACTORS, phase_factors, running_integral
+from homodyne_cli.core.physics import SHEAR_FACTORS, ModelCurves
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
-from homodyne_cli.parameters import N_DIFFUSION
-
-
-@dataclass(frozen=True)
-class ModelCurves:
-    """Running integrals (n,), their derivatives (3, n), kappa and its slope (n_phi,)."""
-
-    transport: FloatArray
-    transport_slopes: FloatArray
-    strain: FloatArray
-    strain_slopes: FloatArray
-    kappa: FloatArray
-    kappa_slope: FloatArray
-
-
-# Compiled apart: transport and strain share the code.
-_integral = jax.jit(running_integral, static_argnames="convention")
-_kappa = jax.jit(phase_factors)
-
-
-def model_curves(dataset: Dataset, objective: Objective, parameters: FloatArray) -> ModelCurves:
-    """Integrate the rates over all frames."""
-    n, convention = dataset.n_frames, objective.kind.convention
-    transport = _integral(dataset.t, parameters[:N_DIFFUSION], convention=convention)
-    strain = np.zeros(n), np.zeros((0, n))
-    kappa = np.zeros((2, dataset.n_phi))
-    if objective.kind.mode == "laminar_flow":
-        gap = 0.0 if dataset.gap is None else dataset.gap
-        strain = _integral(dataset.t, parameters[N_DIFFUSION:-1], convention=convention)
-        kappa = _kappa(parameters[-1], dataset.phi, dataset.q, gap)
-    return ModelCurves(*(np.asarray(part, dtype=float) for part in (*transport, *strain, *kappa)))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ import jax
 import numpy as np
 
 from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.speckle_fields import AngleModel, ModelCurves
+from homodyne_cli.core.physics import ModelCurves
+from homodyne_cli.core.speckle_fields import AngleModel
 from homodyne_cli.models import FloatArray
 
 #: Rows of blocks worked on at once, in pairs of frames: keeps the arrays in the cache.

@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places, typical
-from homodyne_cli.core.fields import Geometry, Steps
+from homodyne_cli.core.fields import Fixed, Steps
 from homodyne_cli.models import (
     Dataset,
     FloatArray,
@@ -152,9 +152,12 @@ class PairTiles:
         TILE, TILE) is the data as stored, NaN where not fitted; `weight`, of the same shape, the
         relative weight of each pair, or None where all are equal; `rows` and `columns`
         (devices, steps, step_tiles) the first frame of each tile.
-    geometry
-        On every device: `t` (n,) frame times, continued to the next power of two; `frames` (m,),
-        continued likewise, are the indices into it that the tiles count.
+    fixed
+        On every device, the same for all passes.
+    t, frames
+        (n,) frame times, and (m,) indices into it that the tiles count.
+    length
+        Frames that the compiled code takes: a power of two.
     moments
         Sums that do not depend on the parameters.
     layout
@@ -162,7 +165,10 @@ class PairTiles:
     """
 
     chunks: Collection[Chunk]
-    geometry: Geometry
+    fixed: Fixed
+    t: FloatArray
+    frames: IndexArray
+    length: int
     phi: FloatArray
     q: float
     gap: float
@@ -239,18 +245,21 @@ def pack(
     else:
         blocks = _cut(dataset, frames, index)
         chunks, moments = _chunks(blocks, layout), _moments(blocks)
-    n_frames = _size_class(len(index)) if like is None else len(like.geometry.frames)
-    gap = 0.0 if dataset.gap is None else dataset.gap
-    everywhere = layout.replicated
-    geometry = Geometry(
-        shift=jax.device_put(moments.shift, everywhere),
-        t=jax.device_put(_continued(dataset.t), everywhere),
-        frames=jax.device_put(np.pad(index, (0, n_frames - len(index)), mode="edge"), everywhere),
-        phi=jax.device_put(dataset.phi, everywhere),
-        q=jax.device_put(np.float64(dataset.q), everywhere),
-        gap=jax.device_put(np.float64(gap), everywhere),
+    return PairTiles(
+        chunks=chunks,
+        fixed=Fixed(
+            jax.device_put(moments.shift, layout.replicated),
+            jax.device_put(np.float64(dataset.q), layout.replicated),
+        ),
+        t=dataset.t,
+        frames=index,
+        length=_size_class(len(index)) if like is None else like.length,
+        phi=dataset.phi,
+        q=dataset.q,
+        gap=0.0 if dataset.gap is None else dataset.gap,
+        moments=moments,
+        layout=layout,
     )
-    return PairTiles(chunks, geometry, dataset.phi, dataset.q, gap, moments, layout)
 
 
 def _cut(dataset: Dataset, frames: IndexArray | None, index: IndexArray) -> _Blocks:
@@ -281,12 +290,6 @@ def _moments(blocks: _Blocks) -> Moments:
 def _size_class(n: int) -> int:
     """Return the next power of two, so that data of similar length share compiled code."""
     return 1 << (n - 1).bit_length()
-
-
-def _continued(t: FloatArray) -> FloatArray:
-    """Continue the frame times to the size class; nothing refers to what is added."""
-    extra = _size_class(len(t)) - len(t)
-    return np.concatenate([t, t[-1] + (t[-1] - t[-2]) * np.arange(1, extra + 1)])
 
 
 def _layout(n_frames: int, devices: list[jax.Device]) -> Layout:
