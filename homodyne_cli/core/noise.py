@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
@@ -37,7 +39,9 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     # The three pairs of a difference lie in one stretch of rows and one of columns.
     whole = (frames[i + 2] - frames[i] == 2) & (frames[j + 2] - frames[j] == 2)
     i, j = i[whole], j[whole]
-    return np.array([_map_sigma(c2, i, j) for c2 in dataset.selected(frames)])
+    with ThreadPoolExecutor() as threads:
+        maps = dataset.selected(frames)
+        return np.array(list(threads.map(lambda c2: _map_sigma(c2, i, j), maps)))
 
 
 def _stretches(n: int) -> IndexArray:
@@ -53,10 +57,10 @@ def _map_sigma(c2: np.ndarray, i: IndexArray, j: IndexArray) -> float:
         c2[i, j].astype(float) - 2.0 * c2[i + 1, j + 1].astype(float) + c2[i + 2, j + 2]
     ) / _SECOND_DIFFERENCE
     difference = difference[np.isfinite(difference)]
-    upper = c2[np.triu_indices(len(c2), 1)].astype(float)
-    level = float(np.nanmean(np.abs(upper)))
     if len(difference) < 3:
-        return max(float(np.nanstd(upper)), _FLOOR * level)
+        upper = c2[np.triu_indices(len(c2), 1)].astype(float)
+        return max(float(np.nanstd(upper)), _FLOOR * float(np.nanmean(np.abs(upper))))
+    level = float(np.nanmean(np.abs(c2[i, j])))
     return max(float(np.sqrt(robust_variance(difference))), _FLOOR * level)
 
 
