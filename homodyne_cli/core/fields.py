@@ -232,10 +232,9 @@ def step_sums(
     base = fitted.astype(jnp.float64) if pair_weight is None else pair_weight
     w, loss = loss_terms(kind.weight, u, y + shift, base, scaling)
 
-    def against(patterns: jax.Array, *several: jax.Array) -> jax.Array:
-        full = jnp.stack([jnp.broadcast_to(f, data.shape) for f in several])
-        sums = full.reshape(len(several) * n_phi, -1) @ patterns.T
-        return sums.reshape(len(several), n_phi, -1)
+    def against(patterns: jax.Array, field: jax.Array) -> jax.Array:
+        # One product per field: stacking fields for a larger one costs more than it saves.
+        return jnp.broadcast_to(field, data.shape).reshape(n_phi, -1) @ patterns.T
 
     one = jnp.ones((1, sign.size))
     u_patterns = one
@@ -243,15 +242,15 @@ def step_sums(
         slopes = _difference(curves.transport_slopes, i, j) * sign
         u_patterns = jnp.concatenate([slopes.reshape(N_DIFFUSION, -1), one])
     wu = w * u
-    uu = against(_squares(u_patterns), wu * u)[0]
-    u1, uy = against(u_patterns, wu, wu * y)
+    uu = against(_squares(u_patterns), wu * u)
+    u1, uy = against(u_patterns, wu), against(u_patterns, wu * y)
     uv = vv = v1 = vy = jnp.zeros((n_phi, 0))
     if kind.derivatives and v is not None:
         v_patterns = _difference(curves.strain_slopes, i, j).reshape(4, -1)
         wv = w * v
-        uv = against(_products(u_patterns, v_patterns), wu * v)[0]
-        vv = against(_squares(v_patterns), wv * v)[0]
-        v1, vy = against(v_patterns, wv, wv * y)
+        uv = against(_products(u_patterns, v_patterns), wu * v)
+        vv = against(_squares(v_patterns), wv * v)
+        v1, vy = against(v_patterns, wv), against(v_patterns, wv * y)
     ones = jnp.zeros((n_phi, 4))
     if kind.weight.loss != "linear":
         terms = jnp.stack([jnp.broadcast_to(f, data.shape) for f in (w, w * y, w * y * y, loss)])
