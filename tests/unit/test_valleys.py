@@ -69,14 +69,17 @@ def test_what_counts_as_settled(status: int, edm: float, expected: bool) -> None
     assert settled(status, edm) is expected
 
 
-def test_search_leaves_the_corner_in_which_a_power_law_has_vanished() -> None:
-    """All eight refined starts end with D0 at its lower bound; the truth has alpha = 0.58."""
-    experiment = draw(27)
+@pytest.mark.parametrize(("seed", "refined"), [(27, 8), (17, 10)])
+def test_search_finds_the_minimum_where_a_power_law_seems_to_have_vanished(
+    seed: int, refined: int
+) -> None:
+    """27: most descents end with D0 at its lower bound. 17: the best does, and two more are made."""
+    experiment = draw(seed)
     result = fit(experiment.data, make_problem(start=None))
     truth = fit(experiment.data, make_problem(start=tuple(experiment.truth)))
     assert result.chi2 < truth.chi2 + 0.1
     assert result.search is not None
-    assert result.search.refined == 10
+    assert result.search.refined == refined
 
 
 def test_vanished_power_laws_come_back_with_the_same_rate() -> None:
