@@ -73,7 +73,7 @@ def test_what_counts_as_settled(status: int, edm: float, expected: bool) -> None
 def test_search_finds_the_minimum_where_a_power_law_seems_to_have_vanished(
     seed: int, refined: int
 ) -> None:
-    """27: most descents end with D0 at its lower bound. 17: the best does, and two more are made."""
+    """27: descents end with D0 at its lower bound. 17: the best one does, and two more are made."""
     experiment = draw(seed)
     result = fit(experiment.data, make_problem(start=None))
     truth = fit(experiment.data, make_problem(start=tuple(experiment.truth)))
