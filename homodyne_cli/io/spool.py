@@ -23,6 +23,8 @@ from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places,
 from homodyne_cli.errors import OutputError
 from homodyne_cli.models import FloatArray, IndexArray, MapArray, Moments
 
+#: Scattered values read from one mapping of the file.
+_MAPPED = 1500
 _Index = TypeVar("_Index", int, IndexArray)
 
 
@@ -74,9 +76,14 @@ class SpooledMaps:
         low, high = np.minimum(i, j), np.maximum(i, j)
         tile = _tile_number(low // TILE, high // TILE, self.shape[1])
         place = ((tile * self.shape[0] + angle) * TILE + low % TILE) * TILE + high % TILE
-        with mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ) as file:
-            values: MapArray = np.frombuffer(file, self.dtype)[place]
-        return np.where(i < j, values, np.nan)
+        flat = place.ravel()
+        values: MapArray = np.empty(flat.shape, self.dtype)
+        for first in range(0, len(flat), _MAPPED):
+            part = slice(first, first + _MAPPED)
+            # The system maps 16 pages around each that is touched, and counts them as memory used.
+            with mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ) as file:
+                values[part] = np.frombuffer(file, self.dtype)[flat[part]]
+        return np.where(i < j, values.reshape(place.shape), np.nan)
 
     def __getitem__(self, angle: int) -> MapArray:
         """Read the whole map of one angle, valid for i < j: (n, n)."""
