@@ -42,7 +42,7 @@ PARTS: Final = {
     "uncertainties": "_uncertainty",
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
-PLAIN, FULL = "plain NumPy", "value + Gram, he2024"
+PLAIN, FULL, WARM = "plain NumPy", "value + Gram, he2024", "fit in a warm process"
 KINDS: Final = {
     FULL: PassKind("laminar_flow", "he2024"),
     "value + Gram, homodyne-2": PassKind("laminar_flow", "homodyne-2"),
@@ -95,12 +95,12 @@ def where_time_goes(dataset: Dataset) -> dict[str, float]:
         bounds={p.name: Bounds(p.lower, p.upper) for p in PARAMETERS},
     )
     fit(dataset, problem)
+    figures = {WARM: best_of(2, lambda: fit(dataset, problem))}
     profiler = cProfile.Profile()
-    started = time.perf_counter()
     profiler.runcall(fit, dataset, problem)
-    figures = {"whole fit": time.perf_counter() - started}
     spent = pstats.Stats(profiler).get_stats_profile().func_profiles
-    return figures | {label: spent[name].cumtime for label, name in PARTS.items()}
+    parts = {f"profiled: {label}": spent[name].cumtime for label, name in PARTS.items()}
+    return figures | parts
 
 
 def whole_command(folder: Path, *options: str) -> dict[str, float]:
@@ -129,7 +129,7 @@ def measure(angles: int, frames: int) -> dict[str, float]:
     """Measure one size."""
     dataset = make_dataset(frames, angles, spread=0.05, single=True)
     figures = {"pairs": float(angles * frames * (frames - 1) // 2), **passes(dataset)}
-    figures |= {f"warm fit: {part}": spent for part, spent in where_time_goes(dataset).items()}
+    figures |= where_time_goes(dataset)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         index = np.maximum(np.arange(frames + 1) - 1, 0)
@@ -154,7 +154,9 @@ def main() -> None:
         row = rows[f"{angles}x{frames}"] = measure(angles, frames)
         print(f"\n{angles} angles x {frames} frames, {row['pairs']:.3g} pairs")
         for label, value in row.items():
-            ratio = f"{value / row[PLAIN]:9.3f} x plain NumPy" if label in (*KINDS, "fit") else ""
+            ratio = (
+                f"{value / row[PLAIN]:9.3f} x plain NumPy" if label in (*KINDS, WARM, "fit") else ""
+            )
             print(f"  {label:34s}{value:12.4g}{ratio}")
     large = dict(list(rows.items())[1:])
     exponents = {
