@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -47,16 +48,21 @@ class Memory:
         whole = _BASE + _COPIES * _size(shape, dtype)
         if least > self.budget:
             raise UsageError(
-                f"a memory budget of {self.budget / 1e9:.2g} GB cannot hold one map of "
-                f"{shape[1]} x {shape[2]} frames: it takes {least / 1e9:.2g} GB",
-                hint=f"--memory {least / 1e9:.1f}GB or more, or fewer frames",
+                f"a memory budget of {_shown(self.budget)} cannot hold one map of "
+                f"{shape[1]} x {shape[2]} frames: it takes {_shown(least)}",
+                hint=f"--memory {_shown(least)} or more, or fewer frames",
             )
         if per_pair:
             raise UsageError(
-                f"noise per pair needs the maps in memory: {whole / 1e9:.2g} GB of a budget of "
-                f"{self.budget / 1e9:.2g} GB",
-                hint=f"--memory {whole / 1e9:.1f}GB, or give one noise.sigma in the config",
+                f"noise per pair needs the maps in memory: {_shown(whole)} of a budget of "
+                f"{_shown(self.budget)}",
+                hint=f"--memory {_shown(whole)}, or give one noise.sigma in the config",
             )
+
+
+def _shown(size: float) -> str:
+    """Return a size that holds it, in a form that ``--memory`` takes."""
+    return f"{math.ceil(size / 1e6)}MB"
 
 
 def _size(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> int:
