@@ -38,6 +38,17 @@ demo: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.realistic
 
+# Minutes each, and the first takes 25 GB of disk.
+.PHONY: bench-streaming bench-search bench-coverage
+bench-streaming: $(STAMP)
+	$(BIN)/python -m benchmarks.streaming
+
+bench-search: $(STAMP)
+	$(BIN)/python -m benchmarks.random_experiments
+
+bench-coverage: $(STAMP)
+	$(BIN)/python -m benchmarks.coverage
+
 .PHONY: docs completions
 docs: $(STAMP)
 	$(BIN)/python -m docs.generate docs
