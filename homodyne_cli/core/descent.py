@@ -9,6 +9,7 @@ the answer does not depend on the path that led there.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +29,8 @@ from homodyne_cli.core.solver import (
     describe_point,
     step_at,
 )
-from homodyne_cli.models import SolverOptions
+from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.results import IterationRecord
 
 #: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
 #: parameter moved by 0.3 of its uncertainty costs 0.1.
@@ -37,6 +39,8 @@ EDM_CONVERGED = 0.1
 BALANCED = 10.0
 #: A millionth of an uncertainty, squared: nothing is left to gain.
 _EDM_NOTHING = 1e-12
+#: What the step before let expect is left after the next one: too little to look at.
+_EDM_CERTAIN = 1e-13
 _POLISHING_STEPS = 4
 _ROUNDS = 20
 
@@ -104,6 +108,8 @@ def _polish(
         if last.edm < _EDM_NOTHING:
             break
         step, _ = step_at(found.at, found.x, bracket)
+        if _promised(found.history) < _EDM_CERTAIN:
+            return _without_a_pass(found, step, bracket)
         x = np.clip(found.x + step, bracket.lower, bracket.upper)
         at = objective.derivatives(x)
         entry = replace(
@@ -120,3 +126,24 @@ def _polish(
         if notify is not None:
             notify(entry)
     return found
+
+
+def _promised(history: Sequence[IterationRecord]) -> float:
+    """Return the EDM after the next step if it falls by as much as with the last one."""
+    if len(history) < 2 or history[-2].edm == 0.0:
+        return np.inf
+    return history[-1].edm ** 2 / history[-2].edm
+
+
+def _without_a_pass(found: Descent, step: FloatArray, bracket: Bracket) -> Descent:
+    """Take a step so short that everything is linear over it; EDM stays that of the last pass."""
+    p, at = len(step), found.at
+    pull = at.hessian[p:, :p] @ step
+    scaling = -np.linalg.lstsq(at.hessian[p:, p:], pull, rcond=1e-12)[0] if len(pull) else pull
+    at = replace(
+        at,
+        chi2=max(at.chi2 - found.history[-1].edm, 0.0),
+        contrast=at.contrast + at.contrast_directions @ scaling,
+        offset=at.offset + at.offset_directions @ scaling,
+    )
+    return replace(found, x=np.clip(found.x + step, bracket.lower, bracket.upper), at=at)

@@ -27,7 +27,7 @@ from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.blocks import TILE
 from homodyne_cli.core.losses import LINEAR, PairWeight, Scaling, loss_terms
 from homodyne_cli.core.physics import SHEAR_FACTORS, Array, ModelCurves
-from homodyne_cli.models import FloatArray, IndexArray
+from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 
 #: |h| below which sinc and its slope come from their series; terms below reach 1e-16 there.
@@ -146,34 +146,31 @@ def _sinc_and_slope(
     return sinc, jnp.where(small, slope, (cosine - sinc) * inverse)
 
 
-def pass_curves(
-    kind: PassKind, model: ModelCurves, frames: IndexArray, length: int
-) -> Curves[FloatArray]:
-    """Take from the model's curves what the tiles need.
+def pass_curves(kind: PassKind, model: ModelCurves, length: int) -> Curves[FloatArray]:
+    """Take from the model's curves over the frames that the tiles count what the tiles need.
 
     Parameters
     ----------
-    frames
-        Indices of the frames that the tiles count.
     length
         Frames that the compiled code takes; the last one is repeated.
     """
-    extra = length - len(frames)
 
     def padded(curve: FloatArray) -> FloatArray:
-        width = [(0, 0)] * (curve.ndim - 1) + [(0, extra)]
-        return np.pad(curve, width, mode="edge")
+        out = np.empty((*curve.shape[:-1], length))
+        out[..., : curve.shape[-1]] = curve
+        out[..., curve.shape[-1] :] = curve[..., -1:]
+        return out
 
-    transport, slopes = model.transport[frames], model.transport_slopes[:, frames]
+    transport, slopes = model.transport, model.transport_slopes
     if kind.mode == "static":
         none = [np.zeros(0)] * 5
         return Curves(padded(transport), padded(slopes), *none)
-    strain = model.strain[frames]
+    strain = model.strain
     rate = SHEAR_FACTORS[kind.convention].scale * model.kappa
     with np.errstate(invalid="ignore"):
         phase = rate[:, None] * strain
         waves = padded(np.sin(phase)), padded(np.cos(phase))
-    shear_slopes = np.concatenate([model.strain_slopes[:, frames], strain[None]])
+    shear_slopes = np.concatenate([model.strain_slopes, strain[None]])
     return Curves(
         padded(transport), padded(slopes), padded(strain), padded(shear_slopes), *waves, rate
     )

@@ -13,8 +13,8 @@ _MAD_TO_SIGMA = 1.482602218505602
 #: Weights of a second difference have variance 1 + 4 + 1.
 _SECOND_DIFFERENCE = np.sqrt(6.0)
 #: Larger maps are looked at in stretches of so many frames, spread over the window; their pairs
-#: (124,000 second differences) give sigma to 0.3%.
-_STRETCH, _STRETCHES = 50, 11
+#: (73,000 second differences) give sigma to 0.4%.
+_STRETCH, _STRETCHES = 50, 8
 #: In units of sigma; beyond it a Gaussian has 1e-6 of its variance.
 _CLIP = 5.5
 #: Below this the data are noise-free to their own precision.

@@ -25,7 +25,7 @@ import jax
 import numpy as np
 
 from homodyne_cli.core.backend import jnp
-from homodyne_cli.models import FloatArray
+from homodyne_cli.models import FloatArray, IndexArray
 from homodyne_cli.parameters import N_DIFFUSION, Convention
 
 #: Rates below this are taken as this in the ``homodyne-2`` convention.
@@ -192,6 +192,18 @@ def phase_factors(phi0: Array, phi: Array, q: float, gap: float) -> tuple[Array,
     return kappa, slope
 
 
+def _at_frames(
+    t: FloatArray, rate: FloatArray, convention: Convention, frames: IndexArray | None
+) -> Running[FloatArray]:
+    if frames is None:
+        return running_integral(t, rate, convention)
+    if convention == "he2024":
+        return running_integral(t[frames], rate, convention)
+    # The trapezoid's sums are over all frames.
+    whole = running_integral(t, rate, convention)
+    return Running(whole.value[frames], whole.derivatives[:, frames])
+
+
 def model_curves(
     t: FloatArray,
     phi: FloatArray,
@@ -199,6 +211,7 @@ def model_curves(
     gap: float | None,
     parameters: FloatArray,
     convention: Convention,
+    frames: IndexArray | None = None,
 ) -> ModelCurves:
     """Evaluate all that the model is made of.
 
@@ -210,14 +223,17 @@ def model_curves(
         None where there is no shear.
     parameters
         (7,) or (3,) in table order.
+    frames
+        Indices of the frames to evaluate at, the first one among them; None for all.
     """
     # Parameters far out may overflow; chi2 is then infinite or NaN, and the step is refused.
     with np.errstate(all="ignore"):
-        transport = running_integral(t, parameters[:N_DIFFUSION], convention)
-        strain = Running(np.zeros_like(t), np.zeros((0, len(t))))
+        transport = _at_frames(t, parameters[:N_DIFFUSION], convention, frames)
+        still = np.zeros_like(transport.value)
+        strain = Running(still, np.zeros((0, len(still))))
         kappa = slope = np.zeros(len(phi))
         if len(parameters) > N_DIFFUSION:
-            strain = running_integral(t, parameters[N_DIFFUSION:-1], convention)
+            strain = _at_frames(t, parameters[N_DIFFUSION:-1], convention, frames)
             kappa, slope = phase_factors(np.asarray(parameters[-1]), phi, q, gap or 0.0)
     return ModelCurves(
         transport.value, transport.derivatives, strain.value, strain.derivatives, kappa, slope

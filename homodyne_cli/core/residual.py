@@ -200,7 +200,7 @@ def evaluate(
     n_phi = len(tiles.phi)
     state = (np.zeros(n_phi), np.zeros(n_phi), np.ones(n_phi)) if scaling is None else scaling
     model = _model(tiles, kind, parameters)
-    curves = pass_curves(kind, model, tiles.frames, tiles.length)
+    curves = pass_curves(kind, model, tiles.length)
     placed, known = jax.device_put((curves, state), tiles.layout.replicated)
     held = placed, Scaling(*known), tiles.fixed
     parts: list[jax.Array] = []
@@ -219,7 +219,9 @@ def evaluate(
 
 
 def _model(tiles: PairTiles, kind: PassKind, parameters: FloatArray) -> ModelCurves:
-    return model_curves(tiles.t, tiles.phi, tiles.q, tiles.gap, parameters, kind.convention)
+    return model_curves(
+        tiles.t, tiles.phi, tiles.q, tiles.gap, parameters, kind.convention, tiles.frames
+    )
 
 
 def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGrams]:
@@ -240,7 +242,7 @@ def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGr
     padded = np.concatenate([points, points[:extra]])
     together = None if tiles.layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
     frames = len(tiles.frames)
-    curves = [pass_curves(kind, _model(tiles, kind, p), tiles.frames, frames) for p in padded]
+    curves = [pass_curves(kind, _model(tiles, kind, p), frames) for p in padded]
     stacked = Curves(*(np.stack(leaves) for leaves in zip(*curves, strict=True)))
     placed = jax.device_put(stacked, tiles.layout.spread)
     sums = np.asarray(

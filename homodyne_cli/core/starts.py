@@ -33,8 +33,8 @@ _REFINED = 8
 _REFINE_ITERATIONS = 40
 #: Relative ftol and xtol of the descents. Those of the search are to tell minima apart, not to end
 #: in them: measured on 200 random experiments, with 1e-8 they take a third longer, and none of the
-#: fits ends elsewhere. Those of the second look save passes over all pairs.
-_ROUGH, _FINE = 1e-5, 1e-8
+#: fits ends elsewhere. Those of the second look, and of what follows it, save passes over all.
+_ROUGH, _FINE, _CLOSER = 1e-5, 1e-8, 1e-6
 #: Minima within this much chi2 of the best are one and the same minimum.
 _SAME = 1.0
 #: Largest EDM that says how far a descent is from its minimum.
@@ -168,7 +168,7 @@ def search(
     for count in _FINER:
         if 2 * count <= dataset.n_frames:
             finer = decimate(count)
-            best = _refine(finer, options, bracket, coordinates, best.x, best.origin, _FINE)
+            best = _refine(finer, options, bracket, coordinates, best.x, best.origin, _CLOSER)
     others = [m.chi2 for m in minima if m is not chosen]
     report = SearchReport(
         screened=len(starts),

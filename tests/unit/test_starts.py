@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from homodyne_cli.core import descent
 from homodyne_cli.core import objective as objective_module
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.residual import AngleGrams, PassKind, evaluate
@@ -45,6 +46,21 @@ def test_search_ends_where_a_plain_descent_from_the_truth_does() -> None:
     assert searched.search is not None
     assert plain.search is None
     assert np.all(np.abs(searched.values - plain.values) < 1e-6 * sigma)
+
+
+def test_the_last_step_needs_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameters and scaling to a millionth of an uncertainty."""
+    data, problem = make_dataset(500, 9, seed=2), make_problem(start=None)
+    quick = fit(data, problem)
+    monkeypatch.setattr(descent, "_EDM_CERTAIN", 0.0)
+    looked = fit(data, problem)
+    assert looked.evaluations == quick.evaluations + 1
+    sigma = np.array([p.uncertainty for p in looked.parameters])
+    assert np.all(np.abs(quick.values - looked.values) < 1e-6 * sigma)
+    for name in ("contrast", "offset"):
+        apart = np.abs(getattr(quick, name) - getattr(looked, name))
+        assert np.all(apart < 1e-6 * getattr(looked, f"{name}_uncertainty"))
+    assert quick.chi2 == pytest.approx(looked.chi2, rel=1e-12)
 
 
 def test_the_search_is_reproducible() -> None:
