@@ -7,7 +7,7 @@ the start, or (data kept on disk) are read ahead of the pass, every time it goes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -109,7 +109,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Streamed(Collection[Chunk]):
+class _Streamed(Iterable[Chunk]):
     """Chunks that are read from disk while the ones before are computed."""
 
     maps: TiledMaps
@@ -133,12 +133,6 @@ class _Streamed(Collection[Chunk]):
                     yield coming.popleft().result()
             while coming:
                 yield coming.popleft().result()
-
-    def __len__(self) -> int:
-        return len(self._places())
-
-    def __contains__(self, item: object) -> bool:
-        return False
 
 
 @dataclass(frozen=True)
@@ -164,7 +158,7 @@ class PairTiles:
         Shape of a chunk, and the devices.
     """
 
-    chunks: Collection[Chunk]
+    chunks: Iterable[Chunk]
     fixed: Fixed
     t: FloatArray
     frames: IndexArray
@@ -239,7 +233,7 @@ def pack(
     """
     index: IndexArray = np.arange(dataset.n_frames) if frames is None else frames
     layout = _layout(len(index), devices or jax.devices()) if like is None else like.layout
-    chunks: Collection[Chunk]
+    chunks: Iterable[Chunk]
     if frames is None and isinstance(dataset.c2, TiledMaps):
         chunks, moments = _Streamed(dataset.c2, layout), dataset.c2.moments
     else:
