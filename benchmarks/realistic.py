@@ -39,7 +39,7 @@ PARTS: Final = {
     "screening": "costs",
     "coarse descents": "_refine",
     "descent on all pairs": "go_down",
-    "uncertainties": "_uncertainty",
+    "uncertainties": "weigh_angles",
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
 PLAIN, FULL, WARM = "plain NumPy", "value + Gram, he2024", "fit in a warm process"
