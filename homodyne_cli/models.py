@@ -225,11 +225,6 @@ class TiledMaps(Protocol):
         ...
 
     @property
-    def n_tiles(self) -> int:
-        """Number of tiles."""
-        ...
-
-    @property
     def moments(self) -> Moments:
         """Sums over all pairs, each of weight 1."""
         ...

@@ -65,6 +65,12 @@ BY_NAME: Final = {p.name: p for p in PARAMETERS}
 ALIASES: Final = {alias: p.name for p in PARAMETERS for alias in p.aliases}
 N_DIFFUSION: Final = 3
 
+#: Amplitude, exponent and offset of the transport coefficient and of the shear rate.
+RATES: Final = (
+    ("D0", "alpha", "D_offset"),
+    ("gamma_dot_t0", "beta", "gamma_dot_t_offset"),
+)
+
 #: Default bounds of the per-angle scaling factors.
 CONTRAST_BOUNDS: Final = (0.0, 1.0)
 OFFSET_BOUNDS: Final = (0.5, 1.5)

@@ -18,9 +18,19 @@ from homodyne_cli.models import FloatArray, IndexArray, MapArray, Moments
 TILE = 48
 
 
+def tile_rows(n_frames: int) -> int:
+    """Return the number of tiles along one side of a map."""
+    return -(-n_frames // TILE)
+
+
+def tile_count(n_frames: int) -> int:
+    """Return the number of tiles of the upper triangle."""
+    return tile_rows(n_frames) * (tile_rows(n_frames) + 1) // 2
+
+
 def tile_places(n_frames: int) -> tuple[IndexArray, IndexArray]:
     """Return the first row and column of every tile of the upper triangle, row by row."""
-    rows, columns = np.triu_indices(-(-n_frames // TILE))
+    rows, columns = np.triu_indices(tile_rows(n_frames))
     return rows * TILE, columns * TILE
 
 

@@ -25,9 +25,8 @@ import numpy as np
 
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.models import Bounds, FloatArray, ShearTransforms
+from homodyne_cli.parameters import RATES
 
-#: Amplitude and exponent of the power laws.
-POWER_LAWS = (("D0", "alpha"), ("gamma_dot_t0", "beta"))
 #: Relative distance beyond a bound that going to u and back may cause.
 _ROUNDING = 1e-12
 
@@ -201,7 +200,7 @@ def coordinates(
         return Coordinates(logarithmic, reference)
     rates = tuple(
         (names.index(amplitude), names.index(exponent))
-        for amplitude, exponent in POWER_LAWS
+        for amplitude, exponent, _ in RATES
         if amplitude in names and exponent in names
     )
     return Coordinates(logarithmic, reference, rates, float(np.log(time)))

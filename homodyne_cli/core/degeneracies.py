@@ -25,11 +25,10 @@ from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.solver import Bracket, Descent
 from homodyne_cli.core.speckle import SpeckleNoise
 from homodyne_cli.models import Dataset, FloatArray
-from homodyne_cli.parameters import BY_NAME, Convention
+from homodyne_cli.parameters import BY_NAME, RATES, Convention
 from homodyne_cli.results import Combination
 
-_DIFFUSION = ("D0", "alpha", "D_offset")
-_SHEAR = ("gamma_dot_t0", "beta", "gamma_dot_t_offset")
+_DIFFUSION, _SHEAR = RATES
 #: An exponent or an angle (degrees) known no better than this is not known.
 _EXPONENT, _ANGLE = 0.5, 30.0
 #: A combination counts as determined if known to this share of those units.
@@ -95,7 +94,7 @@ def _known(at: Projection, noise: SpeckleNoise, p: int) -> _Known:
 def _sizes(names: Sequence[str], parameters: Mapping[str, float], middle: float) -> FloatArray:
     """Return (p,) the change of each parameter that changes the model altogether."""
     table = {"alpha": _EXPONENT, "beta": _EXPONENT, "phi0": _ANGLE}
-    for amplitude, exponent, offset in (_DIFFUSION, _SHEAR):
+    for amplitude, exponent, offset in RATES:
         if amplitude not in parameters:
             continue
         power = middle ** parameters[exponent]

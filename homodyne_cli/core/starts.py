@@ -21,6 +21,7 @@ from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.solver import Bracket, Descent, descend
 from homodyne_cli.models import Dataset, FloatArray, IndexArray, SolverOptions
+from homodyne_cli.parameters import RATES
 from homodyne_cli.results import SearchReport
 
 #: Frames of the search, which fill one tile, and of the second look.
@@ -46,9 +47,6 @@ _CLOSE, _SECOND_LOOKS = 100.0, 3
 #: Share of the rate, or distance of an exponent to its bound, at which a power law has vanished;
 #: exponents with which it is tried again.
 _VANISHED, _REVIVED = 0.02, 0.5
-
-#: Amplitude, exponent and offset of the rates.
-RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
 
 Decimate = Callable[[int], Objective]
 

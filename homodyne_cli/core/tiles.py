@@ -6,9 +6,8 @@ the start, or (data kept on disk) are read ahead of the pass, every time it goes
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +16,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places, typical
+from homodyne_cli.core.ahead import made_ahead
+from homodyne_cli.core.blocks import (
+    TILE,
+    cut_blocks,
+    sum_moments,
+    tile_count,
+    tile_places,
+    typical,
+)
 from homodyne_cli.core.fields import Fixed, Steps
 from homodyne_cli.models import (
     Dataset,
@@ -115,24 +122,17 @@ class _Streamed(Iterable[Chunk]):
     maps: TiledMaps
     layout: Layout
 
-    def _places(self) -> range:
-        return range(0, self.maps.n_tiles, self.layout.chunk_tiles)
-
-    def _read(self, first: int) -> Chunk:
-        last = min(first + self.layout.chunk_tiles, self.maps.n_tiles)
-        rows, columns = tile_places(self.maps.shape[1])
-        y = self.maps.tiles(first, last)
-        return self.layout.chunk(_Blocks(rows[first:last], columns[first:last], y, None))
-
     def __iter__(self) -> Iterator[Chunk]:
+        rows, columns = tile_places(self.maps.shape[1])
+
+        def read(first: int) -> Chunk:
+            last = min(first + self.layout.chunk_tiles, len(rows))
+            y = self.maps.tiles(first, last)
+            return self.layout.chunk(_Blocks(rows[first:last], columns[first:last], y, None))
+
         with ThreadPoolExecutor(max_workers=1) as reader:
-            coming: deque[Future[Chunk]] = deque()
-            for first in self._places():
-                coming.append(reader.submit(self._read, first))
-                if len(coming) > _AHEAD:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
+            firsts = range(0, len(rows), self.layout.chunk_tiles)
+            yield from made_ahead(reader, read, firsts, _AHEAD)
 
 
 @dataclass(frozen=True)
@@ -288,8 +288,7 @@ def _size_class(n: int) -> int:
 
 def _layout(n_frames: int, devices: list[jax.Device]) -> Layout:
     step_tiles = 1 if devices[0].platform == "cpu" else STEP_TILES_ACCELERATOR
-    n_tiles = len(tile_places(n_frames)[0])
-    n_steps = -(-n_tiles // (step_tiles * len(devices)))
+    n_steps = -(-tile_count(n_frames) // (step_tiles * len(devices)))
     mesh = Mesh(np.array(devices), ("devices",))
     return Layout(min(_size_class(n_steps), CHUNK_STEPS), step_tiles, mesh)
 

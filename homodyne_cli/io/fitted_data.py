@@ -8,9 +8,8 @@ there as a whole: data are taken angle by angle, the fitted map is evaluated chu
 from __future__ import annotations
 
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from typing import Protocol
 import h5py
 import numpy as np
 
+from homodyne_cli.core.ahead import made_ahead
 from homodyne_cli.models import Dataset, FloatArray, MapArray, TiledMaps
 from homodyne_cli.results import FitResult
 
@@ -91,26 +91,14 @@ def _write_map(threads: ThreadPoolExecutor, out: h5py.Dataset, angle: int, block
     """Write an upper triangle; chunks that hold none of it are left to the fill value."""
     side, n = out.chunks[1], out.shape[1]
     places = [(i, j) for i in range(0, n, side) for j in range(i, n, side)]
-    for (i, j), packed in _packed(threads, places, block, out):
-        out.id.write_direct_chunk((angle, i, j), packed)
+    packed = made_ahead(threads, partial(_pack, block, side, out.dtype), places, _AHEAD)
+    for (i, j), chunk in zip(places, packed, strict=True):
+        out.id.write_direct_chunk((angle, i, j), chunk)
 
 
-def _packed(
-    threads: ThreadPoolExecutor, places: list[tuple[int, int]], block: Block, out: h5py.Dataset
-) -> Iterator[tuple[tuple[int, int], bytes]]:
-    """Yield chunks in order while the next ones are made."""
-    coming: deque[tuple[tuple[int, int], Future[bytes]]] = deque()
-    for place in places:
-        coming.append((place, threads.submit(_pack, block, out.chunks[1], out.dtype, *place)))
-        if len(coming) > _AHEAD:
-            first, made = coming.popleft()
-            yield first, made.result()
-    for first, made in coming:
-        yield first, made.result()
-
-
-def _pack(block: Block, side: int, dtype: np.dtype[np.generic], i: int, j: int) -> bytes:
+def _pack(block: Block, side: int, dtype: np.dtype[np.generic], place: tuple[int, int]) -> bytes:
     """Return one chunk as HDF5 stores it: padded to full size, shuffled, deflated."""
+    i, j = place
     whole = np.zeros((side, side), dtype=dtype)
     part = block(slice(i, i + side), slice(j, j + side))
     whole[: part.shape[0], : part.shape[1]] = np.triu(part, 1) if i == j else part

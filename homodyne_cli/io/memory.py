@@ -19,7 +19,7 @@ _BASE: Final = 500_000_000
 _COPIES: Final = 2.0
 #: Of loading a map that then goes to disk: the map, its transpose and masks, in sizes of the map.
 _ONE_MAP: Final = 3.0
-_UNITS: Final = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+_UNITS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE: Final = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", re.IGNORECASE)
 
 
@@ -89,5 +89,4 @@ def parse_size(text: str) -> int:
     if match is None or number.count(".") > 1 or number == "." or float(number) <= 0.0:
         raise UsageError(f"--memory {text!r}: not a size", hint="for example 2GB, 1.5GiB or 800M")
     base = 1024 if match.group(3) else 1000
-    unit = match.group(2).upper()
-    return int(float(number) * base ** (0 if unit == "" else _UNITS[unit]))
+    return int(float(number) * base ** _UNITS[match.group(2).upper()])

@@ -19,7 +19,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from homodyne_cli.core.blocks import TILE, cut_blocks, sum_moments, tile_places, typical
+from homodyne_cli.core.blocks import (
+    TILE,
+    cut_blocks,
+    sum_moments,
+    tile_count,
+    tile_places,
+    tile_rows,
+    typical,
+)
 from homodyne_cli.errors import OutputError
 from homodyne_cli.models import FloatArray, IndexArray, MapArray, Moments
 
@@ -44,11 +52,6 @@ class SpooledMaps:
     moments: Moments
 
     @property
-    def n_tiles(self) -> int:
-        """Number of tiles."""
-        return _n_tiles(self.shape[1])
-
-    @property
     def _tile_bytes(self) -> int:
         return TILE * TILE * self.dtype.itemsize
 
@@ -60,7 +63,7 @@ class SpooledMaps:
     def selected(self, frames: IndexArray) -> MapArray:
         """Read the pairs of some frames, valid for i < j: (n_phi, m, m)."""
         out: MapArray = np.full((self.shape[0], len(frames), len(frames)), np.nan, self.dtype)
-        groups = [np.flatnonzero(frames // TILE == k) for k in range(_n_rows(self.shape[1]))]
+        groups = [np.flatnonzero(frames // TILE == k) for k in range(tile_rows(self.shape[1]))]
         held = [k for k, group in enumerate(groups) if len(group)]
         for row in held:
             for column in held[held.index(row) :]:
@@ -174,7 +177,7 @@ def open_spool(
         There is no room, or the folder cannot be written to.
     """
     where = folder or Path(tempfile.gettempdir())
-    size = _n_tiles(shape[1]) * shape[0] * TILE * TILE * dtype.itemsize
+    size = tile_count(shape[1]) * shape[0] * TILE * TILE * dtype.itemsize
     with ExitStack() as stack:
         try:
             file = stack.enter_context(tempfile.TemporaryFile(dir=where))
@@ -188,14 +191,6 @@ def open_spool(
         yield Spool(file.fileno(), shape, dtype)
 
 
-def _n_rows(n_frames: int) -> int:
-    return -(-n_frames // TILE)
-
-
-def _n_tiles(n_frames: int) -> int:
-    return _n_rows(n_frames) * (_n_rows(n_frames) + 1) // 2
-
-
 def _tile_number(row: _Index, column: _Index, n_frames: int) -> _Index:
     """Return the place of a tile in the order of `tile_places`."""
-    return row * _n_rows(n_frames) - row * (row - 1) // 2 + column - row
+    return row * tile_rows(n_frames) - row * (row - 1) // 2 + column - row
