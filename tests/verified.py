@@ -55,7 +55,7 @@ def evaluate_run(run: Run, problem: FitProblem) -> CheckInputs:
     at = objective.derivatives(x)
     run = replace(run, contrast=at.contrast, offset=at.offset)
     scale = np.array([run.x_scale[n] for n in run.free])
-    hessian = at.reduced_hessian()
+    hessian = at.reduced_hessian
     return CheckInputs(
         run=run,
         fitted=fitted_maps(data, values, at.contrast, at.offset, run.convention),

@@ -17,9 +17,11 @@ import jax
 import jax.numpy as jnp
 from jax import monitoring
 
+from homodyne_cli.core.threads import usable_cores
+
 jax.config.update("jax_enable_x64", True)
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", usable_cores())
 
 __all__ = ["compile_clock", "describe_device", "jax", "jnp", "keep_compiled"]
 

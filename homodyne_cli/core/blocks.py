@@ -6,7 +6,7 @@ NaN in the blocks, so that one rule serves them all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -68,16 +68,31 @@ def sum_moments(blocks: Iterable[tuple[MapArray, MapArray | None]], shift: Float
     """Sum over blocks (n_phi, TILE, TILE) of data and pair weight, one at a time to stay small."""
     sums = np.zeros((4, len(shift)))
     for data, weight in blocks:
-        keep = np.isfinite(data)
-        centred = np.where(keep, data - shift[:, None, None], 0.0)
+        centred = data - shift[:, None, None]
+        total = centred.sum(axis=(1, 2))
+        count = np.full(len(shift), data[0].size)
+        keep = None
+        if not np.all(np.isfinite(total)):
+            keep = np.isfinite(data)
+            centred = np.where(keep, centred, 0.0)
+            total, count = centred.sum(axis=(1, 2)), keep.sum(axis=(1, 2))
+        sums[3] += count
         if weight is None:
-            sums[0] += keep.sum(axis=(1, 2))
-            sums[1] += centred.sum(axis=(1, 2))
+            sums[0] += count
+            sums[1] += total
             sums[2] += np.einsum("aij,aij->a", centred, centred)
         else:
-            w = np.where(keep, weight, 0.0)
+            w = weight if keep is None else np.where(keep, weight, 0.0)
             sums[0] += w.sum(axis=(1, 2))
             sums[1] += np.einsum("aij,aij->a", w, centred)
             sums[2] += np.einsum("aij,aij,aij->a", w, centred, centred)
-        sums[3] += keep.sum(axis=(1, 2))
     return Moments(sums[0], sums[1], sums[2], shift, sums[3])
+
+
+def add_moments(parts: Sequence[Moments]) -> Moments:
+    """Add the sums of parts of the same maps, all counted from the same shift."""
+    count, y, yy, n_points = (
+        np.sum([getattr(p, name) for p in parts], axis=0)
+        for name in ("count", "y", "yy", "n_points")
+    )
+    return Moments(count, y, yy, parts[0].shift, n_points)

@@ -112,7 +112,7 @@ def _combine(
     at: Projection,
     known: _Known,
 ) -> list[Combination]:
-    hessian, scale = at.reduced_hessian(), size[group]
+    hessian, scale = at.reduced_hessian, size[group]
     rest = [k for k in range(len(names)) if k not in group]
     cross = hessian[np.ix_(group, rest)]
     inner = hessian[np.ix_(group, group)]

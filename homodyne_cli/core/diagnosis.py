@@ -117,7 +117,7 @@ def diagnose(
     bracket = Bracket(names, x, np.minimum(lower, x), np.maximum(upper, x))
     grams = objective.plain_grams(x)
     found = objective.derivatives(x) if objective.robust else objective.project(grams)
-    hessian = found.reduced_hessian()
+    hessian = found.reduced_hessian
     norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     gradients = held_gradients(objective, grams, run.contrast, run.offset)
     table = dict(zip(names, gradients.values.tolist(), strict=True))

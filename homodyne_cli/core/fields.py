@@ -18,7 +18,7 @@ exponential per pair for all angles. Small arguments go through a series.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ import numpy as np
 from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.blocks import TILE
 from homodyne_cli.core.losses import LINEAR, PairWeight, Scaling, loss_terms
-from homodyne_cli.core.physics import SHEAR_FACTORS, Array, ModelCurves
+from homodyne_cli.core.physics import SHEAR_FACTORS, ModelCurves
 from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 
@@ -34,7 +34,8 @@ from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 _SERIES_RADIUS = 0.25
 
 
-Leaf = np.ndarray | jax.Array
+#: Where vectors are held, or what shape they have.
+Leaf = TypeVar("Leaf")
 
 
 class Steps(NamedTuple):
@@ -50,7 +51,7 @@ class Steps(NamedTuple):
     weight: jax.Array | None
 
 
-class Curves(NamedTuple, Generic[Array]):
+class Curves(NamedTuple, Generic[Leaf]):
     """Vectors over the frames that the tiles are made of, on the host or on the devices.
 
     Attributes
@@ -67,13 +68,13 @@ class Curves(NamedTuple, Generic[Array]):
         (n_phi,) scale * kappa.
     """
 
-    transport: Array
-    transport_slopes: Array
-    strain: Array
-    strain_slopes: Array
-    sine: Array
-    cosine: Array
-    rate: Array
+    transport: Leaf
+    transport_slopes: Leaf
+    strain: Leaf
+    strain_slopes: Leaf
+    sine: Leaf
+    cosine: Leaf
+    rate: Leaf
 
 
 class Fixed(NamedTuple):
@@ -91,14 +92,14 @@ class FieldSums(NamedTuple):
     and 1, the v patterns dG_p (3) and dG. `ones` holds (w, w y, w y^2, loss).
     """
 
-    uu: Leaf
-    uv: Leaf
-    vv: Leaf
-    u1: Leaf
-    uy: Leaf
-    v1: Leaf
-    vy: Leaf
-    ones: Leaf
+    uu: jax.Array
+    uv: jax.Array
+    vv: jax.Array
+    u1: jax.Array
+    uy: jax.Array
+    v1: jax.Array
+    vy: jax.Array
+    ones: jax.Array
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,8 @@ def _sinc_and_slope(
 def pass_curves(kind: PassKind, model: ModelCurves, length: int) -> Curves[FloatArray]:
     """Take from the model's curves over the frames that the tiles count what the tiles need.
 
+    Slopes are left out where no derivatives are taken.
+
     Parameters
     ----------
     length
@@ -161,19 +164,31 @@ def pass_curves(kind: PassKind, model: ModelCurves, length: int) -> Curves[Float
         out[..., curve.shape[-1] :] = curve[..., -1:]
         return out
 
-    transport, slopes = model.transport, model.transport_slopes
+    none = np.zeros((*model.transport.shape[:-1], 0))
+    transport = padded(model.transport)
+    slopes = padded(model.transport_slopes) if kind.derivatives else none
     if kind.mode == "static":
-        none = [np.zeros(0)] * 5
-        return Curves(padded(transport), padded(slopes), *none)
+        return Curves(transport, slopes, *[none] * 5)
     strain = model.strain
     rate = SHEAR_FACTORS[kind.convention].scale * model.kappa
     with np.errstate(invalid="ignore"):
-        phase = rate[:, None] * strain
+        phase = rate[..., None] * strain[..., None, :]
         waves = padded(np.sin(phase)), padded(np.cos(phase))
-    shear_slopes = np.concatenate([model.strain_slopes, strain[None]])
-    return Curves(
-        padded(transport), padded(slopes), padded(strain), padded(shear_slopes), *waves, rate
-    )
+    shear_slopes = none
+    if kind.derivatives:
+        shear_slopes = padded(np.concatenate([model.strain_slopes, strain[None]]))
+    return Curves(transport, slopes, padded(strain), shear_slopes, *waves, rate)
+
+
+def curve_shapes(kind: PassKind, n_phi: int, length: int) -> Curves[tuple[int, ...]]:
+    """Return the shapes of the leaves of `pass_curves`."""
+    none = (0,)
+    slopes = (N_DIFFUSION, length) if kind.derivatives else none
+    if kind.mode == "static":
+        return Curves((length,), slopes, *[none] * 5)
+    shear_slopes = (4, length) if kind.derivatives else none
+    waves = (n_phi, length)
+    return Curves((length,), slopes, (length,), shear_slopes, waves, waves, (n_phi,))
 
 
 def _difference(curve: jax.Array, i: jax.Array, j: jax.Array) -> jax.Array:

@@ -21,6 +21,7 @@ from homodyne_cli.core.reweighting import Weighted, weigh_angles
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
 from homodyne_cli.core.solver import FLAT, Bracket, Descent, OnIteration, edm_at
 from homodyne_cli.core.starts import Search, decimated_frames, search
+from homodyne_cli.core.threads import serial_algebra
 from homodyne_cli.errors import ConfigError, FitError
 from homodyne_cli.models import Dataset, FitProblem, FloatArray
 from homodyne_cli.parameters import BY_NAME, names_of
@@ -38,6 +39,7 @@ _MESSAGES = {
 }
 
 
+@serial_algebra()
 def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None) -> FitResult:
     """Fit the model to a dataset.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from homodyne_cli.core.physics import SHEAR_FACTORS, ShearFactor, model_curves
+from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
 from homodyne_cli.parameters import Convention
 
@@ -61,7 +61,7 @@ class ModelMaps:
         def fill(angle: int) -> None:
             out[angle] = self.block(angle, frames, frames)
 
-        with ThreadPoolExecutor() as threads:
+        with core_threads() as threads:
             list(threads.map(fill, range(self.shape[0])))
         return out
 

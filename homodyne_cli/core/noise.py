@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
+from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
 
 #: Median absolute deviation to standard deviation of a Gaussian.
@@ -39,7 +38,7 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     # The three pairs of a difference lie in one stretch of rows and one of columns.
     whole = (frames[i + 2] - frames[i] == 2) & (frames[j + 2] - frames[j] == 2)
     i, j = i[whole], j[whole]
-    with ThreadPoolExecutor() as threads:
+    with core_threads() as threads:
         maps = dataset.selected(frames)
         return np.array(list(threads.map(lambda c2: _map_sigma(c2, i, j), maps)))
 

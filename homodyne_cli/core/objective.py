@@ -18,7 +18,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.losses import LINEAR, PairWeight
-from homodyne_cli.core.projection import Projection, ScalingModel, project, project_along
+from homodyne_cli.core.projection import (
+    Projection,
+    ScalingModel,
+    project,
+    project_along,
+    project_costs,
+)
 from homodyne_cli.core.residual import AngleGrams, PassKind, evaluate, screen
 from homodyne_cli.core.scaling import square_root
 from homodyne_cli.core.tiles import PairTiles
@@ -75,12 +81,7 @@ class Objective:
         if self.robust:
             return np.array([self.cost(x)[0] for x in points])
         full = np.array([self.expand(x) for x in points])
-        return np.array(
-            [
-                project(grams, self.scaling, self.sigma).chi2
-                for grams in screen(self.tiles, self.kind, full)
-            ]
-        )
+        return project_costs(screen(self.tiles, self.kind, full), self.scaling, self.sigma)
 
     def derivatives(self, x: FloatArray) -> Projection:
         """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""

@@ -143,8 +143,9 @@ def power_law_integral(t: Array, exponent: Array) -> tuple[Array, Array]:
 
 def _closed_form(t: Array, rate: Array) -> Running[Array]:
     power, power_slope = power_law_integral(t, rate[1])
-    elapsed = t - t[0]
-    derivatives: Array = _module_of(t).stack([power, rate[0] * power_slope, elapsed])
+    xp = _module_of(t)
+    elapsed: Array = xp.broadcast_to(t - t[0], power.shape)
+    derivatives: Array = xp.stack([power, rate[0] * power_slope, elapsed])
     return Running(rate[0] * power + rate[2] * elapsed, derivatives)
 
 
@@ -162,7 +163,7 @@ def _trapezoid(t: Array, rate: Array) -> Running[Array]:
     power = floored ** rate[1]
     unfloored = rate[0] * power + rate[2]
     acts = unfloored > RATE_FLOOR
-    slopes = xp.stack([power, rate[0] * power * xp.log(floored), xp.ones_like(t)])
+    slopes = xp.stack([power, rate[0] * power * xp.log(floored), xp.ones_like(power)])
     value: Array = xp.maximum(unfloored, RATE_FLOOR)
     derivatives: Array = xp.where(acts, slopes, 0.0)
     return Running(_cumulative_trapezoid(t, value), _cumulative_trapezoid(t, derivatives))
@@ -201,7 +202,7 @@ def _at_frames(
         return running_integral(t[frames], rate, convention)
     # The trapezoid's sums are over all frames.
     whole = running_integral(t, rate, convention)
-    return Running(whole.value[frames], whole.derivatives[:, frames])
+    return Running(whole.value[..., frames], whole.derivatives[..., frames])
 
 
 def model_curves(
@@ -222,7 +223,8 @@ def model_curves(
     gap
         None where there is no shear.
     parameters
-        (7,) or (3,) in table order.
+        (7,) or (3,) in table order; with axes (7, m, 1) all vectors are those of m points,
+        (m, n) and (m, n_phi), and slopes (3, m, n).
     frames
         Indices of the frames to evaluate at, the first one among them; None for all.
     """
@@ -230,7 +232,7 @@ def model_curves(
     with np.errstate(all="ignore"):
         transport = _at_frames(t, parameters[:N_DIFFUSION], convention, frames)
         still = np.zeros_like(transport.value)
-        strain = Running(still, np.zeros((0, len(still))))
+        strain = Running(still, np.zeros((0, *still.shape)))
         kappa = slope = np.zeros(len(phi))
         if len(parameters) > N_DIFFUSION:
             strain = _at_frames(t, parameters[N_DIFFUSION:-1], convention, frames)

@@ -126,7 +126,7 @@ class _Curve:
         out = full.copy()
         if self._others:
             at = self._objective.derivatives(full[list(self._objective.free)])
-            hessian = at.reduced_hessian()
+            hessian = at.reduced_hessian
             own = self._objective.free.index(self._place)
             rest = [k for k in range(len(hessian)) if k != own]
             norm = np.sqrt(np.maximum(np.diag(hessian)[rest], 1e-300))

@@ -9,16 +9,19 @@ Hessian that the optimiser sees is the Schur complement of theta's block.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg, optimize
 
 from homodyne_cli.core.residual import AngleGrams
+from homodyne_cli.core.scaling import solve_gram
 from homodyne_cli.models import Bounds, FloatArray
 from homodyne_cli.parameters import PerAngleMode
 
 _ACTIVE = 1e-9
+_RIDGE = 1e-14
 
 
 @dataclass(frozen=True)
@@ -100,33 +103,33 @@ class Projection:
     contrast_directions: FloatArray
     offset_directions: FloatArray
 
+    @cached_property
     def reduced_hessian(self) -> FloatArray:
-        """Return the (p, p) Schur complement: contrast and offset projected out, not held."""
+        """(p, p) Schur complement: contrast and offset projected out, not held."""
         p = len(self.gradient)
         if self.hessian.shape[0] == p:
             return self.hessian
         cross = self.hessian[:p, p:]
-        solved = linalg.lstsq(self.hessian[p:, p:], cross.T, check_finite=False)[0]
-        schur = self.hessian[:p, :p] - cross @ solved
+        schur = self.hessian[:p, :p] - cross @ solve_gram(self.hessian[p:, p:], cross.T)
         return 0.5 * (schur + schur.T)
 
 
 def _normal_equations(
     grams: AngleGrams, model: ScalingModel, inverse_variance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the (2m, 2m) matrix and (2m,) right-hand side of the linear problem."""
+    """Return the (..., 2m, 2m) matrix and (..., 2m) right-hand side of the linear problem."""
     g = grams.gram * inverse_variance[:, None, None]
-    ff, f1, fy = g[:, -3, -3], g[:, -3, -2], g[:, -3, -1] + grams.shift * g[:, -3, -2]
-    one, y1 = g[:, -2, -2], g[:, -2, -1] + grams.shift * g[:, -2, -2]
+    ff, f1, one = g[..., -3, -3], g[..., -3, -2], g[..., -2, -2]
+    fy, y1 = g[..., -3, -1] + grams.shift * f1, g[..., -2, -1] + grams.shift * one
     basis = model.basis
     c0, o0 = model.fixed_contrast, model.fixed_offset
 
     def block(weight: FloatArray) -> FloatArray:
-        return np.asarray(basis.T @ (weight[:, None] * basis))
+        return np.asarray(basis.T @ (weight[..., None] * basis))
 
     matrix = np.block([[block(ff), block(f1)], [block(f1), block(one)]])
     right = np.concatenate(
-        [basis.T @ (fy - c0 * ff - o0 * f1), basis.T @ (y1 - c0 * f1 - o0 * one)]
+        [(fy - c0 * ff - o0 * f1) @ basis, (y1 - c0 * f1 - o0 * one) @ basis], axis=-1
     )
     return matrix, right
 
@@ -151,7 +154,7 @@ def _bounded_solution(
     z = R (theta - free) it is min |z| under G z >= h, which one non-negative least-squares
     problem answers.
     """
-    ridge = 1e-13 * np.trace(matrix) / len(matrix)
+    ridge = _RIDGE * np.trace(matrix)
     upper = linalg.cholesky(matrix + ridge * np.eye(len(matrix)))
     g = linalg.solve_triangular(upper, rows.T, trans="T").T
     h = limits - rows @ free
@@ -170,7 +173,7 @@ def _solve_scaling(
 ) -> tuple[FloatArray, FloatArray]:
     """Return theta (2m,) and the directions (2m, k) in which no bound is active."""
     matrix, right = _normal_equations(grams, model, inverse_variance)
-    theta = np.asarray(linalg.lstsq(matrix, right, cond=1e-12, check_finite=False)[0])
+    theta = solve_gram(matrix, right)
     rows, limits = _constraints(model)
     if np.all(rows @ theta >= limits):
         return theta, np.eye(len(theta))
@@ -198,6 +201,32 @@ def project(grams: AngleGrams, model: ScalingModel, sigma: FloatArray) -> Projec
     toward_contrast = model.basis @ directions[:m]
     toward_offset = model.basis @ directions[m:]
     return _project_at(grams, contrast, offset, inverse_variance, (toward_contrast, toward_offset))
+
+
+def project_costs(grams: AngleGrams, model: ScalingModel, sigma: FloatArray) -> FloatArray:
+    """Return chi2 at the best scaling of each of many points, (n,), from `gram` (n, n_phi, 3, 3).
+
+    Points whose scaling ends at a bound are projected one by one.
+    """
+    inverse_variance = sigma**-2.0
+    m = model.basis.shape[1]
+    matrix, right = _normal_equations(grams, model, inverse_variance)
+    # So little does not change chi2, and makes an angle without contrast solvable.
+    ridge = _RIDGE * np.trace(matrix, axis1=-2, axis2=-1)
+    matrix += ridge[:, None, None] * np.eye(2 * m)
+    residual = np.full((*grams.gram.shape[:-2], 3), -1.0)
+    # Where the model overflows, chi2 is NaN.
+    with np.errstate(invalid="ignore"):
+        theta = np.linalg.solve(matrix, right[..., None])[..., 0]
+        residual[..., 0] = model.fixed_contrast + theta[:, :m] @ model.basis.T
+        residual[..., 1] = model.fixed_offset + theta[:, m:] @ model.basis.T - grams.shift
+        weighted = residual * inverse_variance[:, None]
+        chi2 = np.einsum("nak,nakl,nal->n", weighted, grams.gram, residual)
+        rows, limits = _constraints(model)
+        bounded = np.any(theta @ rows.T < limits, axis=1) if m else np.zeros(len(chi2), bool)
+    for k in np.flatnonzero(bounded):
+        chi2[k] = project(replace(grams, gram=grams.gram[k]), model, sigma).chi2
+    return np.asarray(chi2)
 
 
 def hold(
@@ -232,7 +261,8 @@ def _project_at(
     columns = np.zeros((n_phi, size, p + k))
     columns[:, np.arange(p), np.arange(p)] = contrast[:, None]
     columns[:, -3, p:], columns[:, -2, p:] = directions
-    hessian = np.einsum("aki,akl,alj->ij", columns, g, columns, optimize=True)
+    moved = (g @ columns).reshape(-1, p + k)
+    hessian = columns.reshape(-1, p + k).T @ moved
     gradient = np.einsum("aki,ak->i", columns, projected)
     return Projection(
         contrast, offset, max(chi2, 0.0), hessian, gradient[:p], directions[0], directions[1]

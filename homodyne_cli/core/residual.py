@@ -6,8 +6,9 @@ all devices are added on the host, always in the same order.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -21,13 +22,14 @@ from homodyne_cli.core.fields import (
     Fixed,
     PassKind,
     Steps,
+    curve_shapes,
     pass_curves,
     step_sums,
 )
 from homodyne_cli.core.losses import Scaling
 from homodyne_cli.core.physics import ModelCurves, model_curves
 from homodyne_cli.core.tiles import PairTiles
-from homodyne_cli.models import FloatArray
+from homodyne_cli.models import FloatArray, IndexArray
 from homodyne_cli.parameters import N_DIFFUSION
 
 __all__ = ["AngleGrams", "PassKind", "evaluate", "screen"]
@@ -37,13 +39,18 @@ _TOGETHER = 32
 #: Calls that may be under way: tiles that are read from a file must not pile up.
 _UNDER_WAY = 2
 
+#: Contrast, offset and sigma of the angles, on the host.
+Scalings = tuple[FloatArray, FloatArray, FloatArray]
+
 
 def _flat(sums: FieldSums) -> jax.Array:
     """Put all sums of an angle in one row: every array that leaves a device costs a call."""
     return jnp.concatenate([jnp.asarray(leaf) for leaf in sums], axis=1)
 
 
-def _unflat(kind: PassKind, rows: FloatArray) -> FieldSums:
+@cache
+def _places(kind: PassKind) -> IndexArray:
+    """Return (m, m): where in such a row, followed by the moments, each Gram element is."""
     n_u, n_v = kind.patterns
     widths = (
         n_u * (n_u + 1) // 2,
@@ -52,7 +59,35 @@ def _unflat(kind: PassKind, rows: FloatArray) -> FieldSums:
         *(n_u, n_u, n_v, n_v),
         4,
     )
-    return FieldSums(*np.split(rows, np.cumsum(widths)[:-1], axis=-1))
+    total = sum(widths)
+    uu, uv, vv, u1, uy, v1, vy, ones = np.split(np.arange(total), np.cumsum(widths)[:-1])
+    if kind.weight.loss == "linear":
+        ones = total + np.arange(3)
+    size = n_u + n_v + 2
+    place = np.zeros((size, size), dtype=np.intp)
+    u, v = np.arange(n_u), np.arange(n_u, n_u + n_v)
+    for block, among in ((uu, u), (vv, v)):
+        first, second = np.triu_indices(len(among))
+        place[among[first], among[second]] = block
+    place[u[:, None], v] = np.reshape(uv, (n_u, n_v))
+    place[u, -2], place[u, -1], place[v, -2], place[v, -1] = u1, uy, v1, vy
+    place[-2, -2], place[-2, -1], place[-1, -1] = ones[:3]
+    lower = np.tril_indices(size, -1)
+    place[lower] = place.T[lower]
+    order = [*range(n_u - 1), *range(n_u, n_u + n_v), n_u - 1, size - 2, size - 1]
+    return place[np.ix_(order, order)]
+
+
+def _parted(
+    kind: PassKind, n_phi: int, length: int, state: jax.Array
+) -> tuple[Curves[jax.Array], Scaling]:
+    """Take apart what `_state` put together."""
+    shapes = (*curve_shapes(kind, n_phi, length), *((n_phi,),) * len(Scaling._fields))
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = jnp.split(state, ends[:-1].tolist())
+    leaves = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    n_curves = len(Curves._fields)
+    return Curves(*leaves[:n_curves]), Scaling(*leaves[n_curves:])
 
 
 def _steps_sum(
@@ -79,48 +114,44 @@ def _steps_sum(
     return total
 
 
-@partial(jax.jit, static_argnames=("kind", "mesh"))
+@partial(jax.jit, static_argnames=("kind", "mesh", "length"))
 def _chunk_sums(
     kind: PassKind,
     mesh: jax.sharding.Mesh,
-    curves: Curves[jax.Array],
-    scaling: Scaling,
+    length: int,
+    state: jax.Array,
     fixed: Fixed,
     tiles: Steps,
     filled: jax.Array,
 ) -> jax.Array:
     """Sum over each device's first `filled` steps; the answer's leading axis is the device."""
 
-    def on_device(
-        curves: Curves[jax.Array], scaling: Scaling, fixed: Fixed, tiles: Steps, filled: jax.Array
-    ) -> jax.Array:
+    def on_device(state: jax.Array, fixed: Fixed, tiles: Steps, filled: jax.Array) -> jax.Array:
         steps: Steps = jax.tree.map(lambda leaf: leaf[0], tiles)
+        curves, scaling = _parted(kind, steps.y.shape[1], length, state)
         return _steps_sum(kind, curves, scaling, fixed, steps, filled[0])[None]
 
     spread = P("devices")
-    run = jax.shard_map(
-        on_device, mesh=mesh, in_specs=(P(), P(), P(), spread, spread), out_specs=spread
-    )
-    sums: jax.Array = run(curves, scaling, fixed, tiles, filled)
+    run = jax.shard_map(on_device, mesh=mesh, in_specs=(P(), P(), spread, spread), out_specs=spread)
+    sums: jax.Array = run(state, fixed, tiles, filled)
     return sums
 
 
-@partial(jax.jit, static_argnames=("kind", "mesh", "together"))
+@partial(jax.jit, static_argnames=("kind", "mesh", "length", "together"))
 def _screened(
     kind: PassKind,
     mesh: jax.sharding.Mesh,
+    length: int,
     together: int | None,
     fixed: Fixed,
     tiles: Steps,
-    points: Curves[jax.Array],
+    points: jax.Array,
 ) -> jax.Array:
     """Sum over few tiles at many points: each device has all the tiles and its share of points."""
 
-    def on_device(fixed: Fixed, tiles: Steps, points: Curves[jax.Array]) -> jax.Array:
-        n_phi = tiles.y.shape[0]
-        scaling = Scaling(jnp.zeros(n_phi), jnp.zeros(n_phi), jnp.ones(n_phi))
-
-        def at(curves: Curves[jax.Array]) -> jax.Array:
+    def on_device(fixed: Fixed, tiles: Steps, points: jax.Array) -> jax.Array:
+        def at(state: jax.Array) -> jax.Array:
+            curves, scaling = _parted(kind, tiles.y.shape[0], length, state)
             return _flat(step_sums(kind, curves, scaling, fixed, tiles))
 
         sums: jax.Array = lax.map(at, points, batch_size=together)
@@ -152,40 +183,35 @@ class AngleGrams:
     shift: FloatArray
 
 
-def _assemble(
-    sums: FieldSums, column_scale: FloatArray, tiles: PairTiles, kind: PassKind
-) -> FloatArray:
-    """Put the field sums together as Gram matrices in column order."""
+def _gram(tiles: PairTiles, kind: PassKind, rows: FloatArray) -> FloatArray:
+    """Return (..., n_phi, m, m) from rows of sums, columns that the pass leaves out at one."""
     moments = tiles.moments
-    ones = (
-        np.asarray(sums.ones)
-        if kind.weight.loss != "linear"
-        else np.stack([moments.count, moments.y, moments.yy], axis=1)
-    )
-    n_u, n_v = kind.patterns
-    size = n_u + n_v + 2
-    n_phi = len(moments.y)
-    gram = np.zeros((n_phi, size, size))
-    u, v = np.arange(n_u), np.arange(n_u, n_u + n_v)
-    for block, among in ((sums.uu, u), (sums.vv, v)):
-        first, second = np.triu_indices(len(among))
-        gram[:, among[first], among[second]] = block
-    gram[:, u[:, None], v] = np.reshape(sums.uv, (n_phi, n_u, n_v))
-    gram[:, u, -2], gram[:, u, -1] = sums.u1, sums.uy
-    gram[:, v, -2], gram[:, v, -1] = sums.v1, sums.vy
-    gram[:, -2, -2], gram[:, -2, -1], gram[:, -1, -1] = ones[:, 0], ones[:, 1], ones[:, 2]
-    rows, columns = np.tril_indices(size, -1)
-    gram[:, rows, columns] = gram[:, columns, rows]
-    order = [*range(n_u - 1), *range(n_u, n_u + n_v), n_u - 1, size - 2, size - 1]
-    gram = gram[:, order][:, :, order]
-    return gram * column_scale[:, :, None] * column_scale[:, None, :]
+    known = np.stack([moments.count, moments.y, moments.yy], axis=1)
+    known = np.broadcast_to(known, (*rows.shape[:-1], known.shape[-1]))
+    every = np.concatenate([rows, known], axis=-1)
+    return np.asarray(every[..., _places(kind)])
+
+
+def _state(
+    tiles: PairTiles, kind: PassKind, model: ModelCurves, length: int, scaling: Scalings | None
+) -> FloatArray:
+    """Return all that changes from pass to pass as one vector (..., size).
+
+    Every array that goes to a device costs a call.
+    """
+    curves = pass_curves(kind, model, length)
+    lead = curves.transport.shape[:-1]
+    n_phi = len(tiles.phi)
+    known = (np.zeros(n_phi), np.zeros(n_phi), np.ones(n_phi)) if scaling is None else scaling
+    state = [np.broadcast_to(part, (*lead, n_phi)) for part in known]
+    return np.concatenate([*(leaf.reshape(*lead, -1) for leaf in curves), *state], axis=-1)
 
 
 def evaluate(
     tiles: PairTiles,
     kind: PassKind,
     parameters: FloatArray,
-    scaling: tuple[FloatArray, FloatArray, FloatArray] | None = None,
+    scaling: Scalings | None = None,
 ) -> AngleGrams:
     """Run the pass once over all pairs.
 
@@ -197,23 +223,22 @@ def evaluate(
         Contrast, offset and sigma, (n_phi,) each; what a robust weight is computed from. Not
         needed for the linear loss.
     """
-    n_phi = len(tiles.phi)
-    state = (np.zeros(n_phi), np.zeros(n_phi), np.ones(n_phi)) if scaling is None else scaling
     model = _model(tiles, kind, parameters)
-    curves = pass_curves(kind, model, tiles.length)
-    placed, known = jax.device_put((curves, state), tiles.layout.replicated)
-    held = placed, Scaling(*known), tiles.fixed
+    state = _state(tiles, kind, model, tiles.length, scaling)
+    placed = jax.device_put(state, tiles.layout.replicated)
     parts: list[jax.Array] = []
     for steps, filled in tiles.chunks:
-        parts.append(_chunk_sums(kind, tiles.layout.mesh, *held, steps, filled))
+        parts.append(
+            _chunk_sums(kind, tiles.layout.mesh, tiles.length, placed, tiles.fixed, steps, filled)
+        )
         if len(parts) > _UNDER_WAY:
             parts[-1 - _UNDER_WAY].block_until_ready()
     # Always the same order: over devices within a call, then over calls.
     rows = np.sum([np.asarray(part).sum(axis=0) for part in parts], axis=0)
-    sums = _unflat(kind, rows)
+    scale = _column_scale(kind, model, tiles)
     return AngleGrams(
-        gram=_assemble(sums, _column_scale(kind, model, tiles), tiles, kind),
-        loss=np.asarray(sums.ones)[:, 3],
+        gram=_gram(tiles, kind, rows) * scale[:, :, None] * scale[:, None, :],
+        loss=rows[:, -1],
         shift=tiles.moments.shift,
     )
 
@@ -224,7 +249,7 @@ def _model(tiles: PairTiles, kind: PassKind, parameters: FloatArray) -> ModelCur
     )
 
 
-def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGrams]:
+def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> AngleGrams:
     """Evaluate the cost-only sums of a small set of pairs at many points in one call.
 
     Parameters
@@ -235,25 +260,22 @@ def screen(tiles: PairTiles, kind: PassKind, points: FloatArray) -> list[AngleGr
         Its loss must be linear; derivatives are not taken.
     points
         (m, p) parameters in table order.
+
+    Returns
+    -------
+    AngleGrams
+        Its `gram` is (m, n_phi, 3, 3).
     """
     kind = replace(kind, derivatives=False)
-    n_devices = tiles.layout.mesh.devices.size
-    extra = -len(points) % n_devices
-    padded = np.concatenate([points, points[:extra]])
-    together = None if tiles.layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
+    layout = tiles.layout
+    padded = np.concatenate([points, points[: -len(points) % layout.n_devices]])
+    together = None if layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
     frames = len(tiles.frames)
-    curves = [pass_curves(kind, _model(tiles, kind, p), frames) for p in padded]
-    stacked = Curves(*(np.stack(leaves) for leaves in zip(*curves, strict=True)))
-    placed = jax.device_put(stacked, tiles.layout.spread)
-    sums = np.asarray(
-        _screened(kind, tiles.layout.mesh, together, tiles.fixed, tiles.gathered(), placed)
-    )
-    scale = np.ones((len(tiles.phi), 3))
-    shift = tiles.moments.shift
-    return [
-        AngleGrams(_assemble(_unflat(kind, rows), scale, tiles, kind), np.zeros(len(scale)), shift)
-        for rows in sums[: len(points)]
-    ]
+    state = _state(tiles, kind, _model(tiles, kind, padded.T[:, :, None]), frames, None)
+    placed = jax.device_put(state, layout.spread)
+    sums = _screened(kind, layout.mesh, frames, together, tiles.fixed, tiles.gathered(), placed)
+    rows = np.asarray(sums)[: len(points)]
+    return AngleGrams(_gram(tiles, kind, rows), rows[..., -1], tiles.moments.shift)
 
 
 def _column_scale(kind: PassKind, model: ModelCurves, tiles: PairTiles) -> FloatArray:

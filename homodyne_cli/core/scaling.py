@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import optimize
+from scipy import linalg, optimize
 
 from homodyne_cli.models import FloatArray
 
@@ -14,6 +14,8 @@ SCALE_LIMITS = (1e-8, 1e2)
 #: Parameters whose gradients make the default baseline, as far as the mode has them.
 BASELINE = ("D0", "D_offset", "phi0")
 _RANK_TOLERANCE = 1e-13
+#: Smallest pivot of the unit-diagonal form that a triangular factor is good enough for.
+_SAFE_PIVOT = 1e-4
 #: A parameter that changes no more than this share of a standard deviation of the data over the
 #: whole width of its bounds has no effect; what its derivatives say is rounding.
 _NO_EFFECT = 1e-6
@@ -87,6 +89,23 @@ def condition_number(hessian: FloatArray, x_scale: FloatArray | None = None) -> 
     root = square_root(hessian)
     values = np.linalg.svd(root if x_scale is None else root * x_scale, compute_uv=False)
     return float(values[0] / values[-1]) if values[-1] > 0.0 else float("inf")
+
+
+def solve_gram(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve a system whose matrix is a Gram matrix; take the shortest answer where it is singular.
+
+    Parameters
+    ----------
+    matrix, right
+        (m, m) positive semidefinite, and (m,) or (m, k).
+    """
+    norm = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    if np.all(norm > 0.0):
+        factor, failed = linalg.lapack.dpotrf(matrix / np.outer(norm, norm))
+        if failed == 0 and np.diag(factor).min() > _SAFE_PIVOT:
+            scale = norm if right.ndim == 1 else norm[:, None]
+            return np.asarray(linalg.lapack.dpotrs(factor, right / scale)[0] / scale)
+    return np.asarray(linalg.lstsq(matrix, right, cond=1e-12, check_finite=False)[0])
 
 
 def square_root(hessian: FloatArray) -> FloatArray:

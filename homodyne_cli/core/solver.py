@@ -100,7 +100,7 @@ def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:
 def step_at(found: Projection, x: FloatArray, bracket: Bracket) -> tuple[FloatArray, float]:
     """Return the next Gauss-Newton step within bounds and the chi2 decrease it predicts."""
     return gauss_newton_step(
-        found.reduced_hessian(), found.gradient, x - bracket.lower, bracket.upper - x
+        found.reduced_hessian, found.gradient, x - bracket.lower, bracket.upper - x
     )
 
 
@@ -108,7 +108,7 @@ def describe_point(
     found: Projection, x: FloatArray, bracket: Bracket, seen: Seen, *, log_norms: bool
 ) -> IterationRecord:
     """Record the pass at `x`; the caller numbers and times it."""
-    hessian = found.reduced_hessian()
+    hessian = found.reduced_hessian
     norms = _column_norms(hessian)
     slope = seen.coordinates.jacobian(x)
     inner = slope.T @ hessian @ slope
@@ -219,7 +219,7 @@ def _choose_scale(
             )
         given = np.array([table.get(n, 1.0) for n in bracket.names])
         return Seen(coordinates, given / own, given)
-    hessian = trace.derivatives(x).reduced_hessian()
+    hessian = trace.derivatives(x).reduced_hessian
     scale = column_norm_scale(slope.T @ hessian @ slope, x / own, width / own)
     return Seen(coordinates, scale, column_norm_scale(hessian, x, width))
 
@@ -296,7 +296,7 @@ def _descend(
     def jacobian(v: FloatArray) -> FloatArray:
         x = shifted.physical(v)
         found, slope = trace.derivatives(x), coordinates.jacobian(x)
-        hessian = found.reduced_hessian()
+        hessian = found.reduced_hessian
         # Rounding must not send a parameter without effect to its bound.
         slope[without_effect(hessian, bracket.upper - bracket.lower)] = 0.0
         return compressed_jacobian(found.chi2, slope.T @ found.gradient, slope.T @ hessian @ slope)

@@ -28,7 +28,6 @@ of squares. Both are looked at on a sample of pairs; nothing more is done where 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +39,9 @@ from homodyne_cli.core.noise import robust_variance
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.physics import ModelCurves, model_curves
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.speckle_fields import angle_model, psi_covariance, psi_variance
+from homodyne_cli.core.speckle_fields import AngleModel, angle_model, psi_covariance, psi_variance
 from homodyne_cli.core.speckle_scores import BlockSums, block_size, score_covariance, sum_blocks
+from homodyne_cli.core.threads import core_threads
 from homodyne_cli.core.tiles import rms_sigma
 from homodyne_cli.models import Dataset, FloatArray, IndexArray
 
@@ -100,17 +100,20 @@ def speckle_noise(
     none = SpeckleNoise(np.zeros((len(angles), *at.hessian.shape)), float("inf"), 1.0, 1.0)
     if not strides:
         return none
-    with ThreadPoolExecutor() as threads:
-        samples = list(threads.map(_Angle.sample, angles))
+    looked_at = sample_pairs(dataset.n_frames, 0, _RESIDUAL_PAIRS)
+    near = sample_pairs(dataset.n_frames, 1, _RESIDUAL_PAIRS)
+    with core_threads() as threads:
+        samples = list(threads.map(lambda a: a.sample(*looked_at), angles))
         pairs = np.array([s.pairs for s in samples])
         weights = pairs / pairs.sum()
         total = float(weights @ [s.residual for s in samples])
-        shown = [float(weights @ list(threads.map(lambda a: a.differences(1), angles)))]
+        shown = [float(weights @ list(threads.map(lambda a: a.differences(1, *near), angles)))]
         error = 2.5 * total / np.sqrt(sum(s.looked_at for s in samples))
         if total - shown[0] < _SIGNIFICANT * error:
             return none
         for stride in strides[1:]:
-            shown.append(float(weights @ [a.differences(stride) for a in angles]))
+            far = sample_pairs(dataset.n_frames, stride, _RESIDUAL_PAIRS)
+            shown.append(float(weights @ [a.differences(stride, *far) for a in angles]))
         drawn = weights @ list(threads.map(lambda a: a.psi_differences(strides), angles))
     scores = _score_variances(angles)
     absorbed = float(np.trace(np.linalg.lstsq(at.hessian, scores.sum(axis=0), rcond=1e-12)[0]))
@@ -138,7 +141,7 @@ def _angles(dataset: Dataset, objective: Objective, x: FloatArray, at: Projectio
 
 
 def _score_variances(angles: list[_Angle]) -> FloatArray:
-    with ThreadPoolExecutor() as threads:
+    with core_threads() as threads:
         blocks = threads.map(_Angle.blocks, angles)
         found = [a.score_variance(sums) for a, sums in zip(angles, blocks, strict=True)]
     return np.stack(found)
@@ -194,10 +197,12 @@ class _Angle:
     def root(self) -> float:
         return float(np.sqrt(min(self.contrast, 1.0)))
 
-    def residual(self, i: IndexArray, j: IndexArray) -> FloatArray:
-        """Return residual / sigma, NaN where there are no data."""
-        model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
-        fit = self.at.offset[self.angle] + self.contrast * model.g1(i, j) ** 2
+    def model(self) -> AngleModel:
+        return angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
+
+    def residual(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
+        """Return residual / sigma where the model is f, NaN where there are no data."""
+        fit = self.at.offset[self.angle] + self.contrast * f
         return np.asarray((self.dataset.pairs(self.angle, i, j) - fit) / self.sigma)
 
     def weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
@@ -219,13 +224,11 @@ class _Angle:
         robust, _ = loss_terms(self.objective.kind.weight, model, y, w, state)
         return np.asarray(robust).reshape(f.shape)
 
-    def sample(self) -> _Sample:
+    def sample(self, i: IndexArray, j: IndexArray) -> _Sample:
         """Look at residuals and the variance of psi on a sample of pairs."""
-        i, j = sample_pairs(self.dataset.n_frames, 0, _RESIDUAL_PAIRS)
-        model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
-        f = model.g1(i, j) ** 2
+        f = self.model().g1(i, j) ** 2
         weight = self.weights(i, j, f)
-        square = np.where(weight > 0.0, self.residual(i, j), 0.0) ** 2
+        square = np.where(weight > 0.0, self.residual(i, j, f), 0.0) ** 2
         total = max(float(weight.sum()), 1e-300)
         variance = (self.contrast / self.sigma) ** 2 * psi_variance(f, self.root * f)
         n_points = float(self.objective.tiles.moments.n_points[self.angle])
@@ -237,17 +240,18 @@ class _Angle:
             looked_at=looked_at,
         )
 
-    def differences(self, stride: int) -> float:
-        """Return the variance of second differences of the residual along diagonals."""
-        i, j = sample_pairs(self.dataset.n_frames, stride, _RESIDUAL_PAIRS)
-        r = [self.residual(i + k * stride, j + k * stride) for k in range(3)]
+    def differences(self, stride: int, i: IndexArray, j: IndexArray) -> float:
+        """Return the variance of second differences of the residual along diagonals from (i, j)."""
+        model = self.model()
+        along = [(i + k * stride, j + k * stride) for k in range(3)]
+        r = [self.residual(*pairs, model.g1(*pairs) ** 2) for pairs in along]
         difference = (r[0] - 2.0 * r[1] + r[2]) / np.sqrt(6.0)
         difference = difference[np.isfinite(difference)]
         return robust_variance(difference) if len(difference) > 2 else 0.0
 
     def psi_differences(self, strides: list[int]) -> FloatArray:
         """Return the variances of the same differences of psi, (len(strides),)."""
-        model = angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
+        model = self.model()
         found = []
         for stride in strides:
             i, j = sample_pairs(self.dataset.n_frames, stride, _PSI_PAIRS)

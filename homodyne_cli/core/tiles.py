@@ -16,9 +16,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from homodyne_cli.core.ahead import made_ahead
 from homodyne_cli.core.blocks import (
     TILE,
+    add_moments,
     cut_blocks,
     sum_moments,
     tile_count,
@@ -26,6 +26,7 @@ from homodyne_cli.core.blocks import (
     typical,
 )
 from homodyne_cli.core.fields import Fixed, Steps
+from homodyne_cli.core.threads import core_threads, made_ahead
 from homodyne_cli.models import (
     Dataset,
     FloatArray,
@@ -42,6 +43,8 @@ STEP_TILES_ACCELERATOR = 16
 CHUNK_STEPS = 8
 #: Chunks read ahead of the pass.
 _AHEAD = 2
+#: Tiles that say about how large the data are.
+_TYPICAL = 8
 
 
 class Chunk(NamedTuple):
@@ -237,8 +240,7 @@ def pack(
     if frames is None and isinstance(dataset.c2, TiledMaps):
         chunks, moments = _Streamed(dataset.c2, layout), dataset.c2.moments
     else:
-        blocks = _cut(dataset, frames, index)
-        chunks, moments = _chunks(blocks, layout), _moments(blocks)
+        chunks, moments = _placed(dataset, frames, index, layout)
     return PairTiles(
         chunks=chunks,
         fixed=Fixed(
@@ -256,29 +258,32 @@ def pack(
     )
 
 
-def _cut(dataset: Dataset, frames: IndexArray | None, index: IndexArray) -> _Blocks:
+def _placed(
+    dataset: Dataset, frames: IndexArray | None, index: IndexArray, layout: Layout
+) -> tuple[tuple[Chunk, ...], Moments]:
+    """Cut and place chunk by chunk, several at a time."""
     maps = dataset.array if frames is None else dataset.selected(frames)
     rows, columns = tile_places(len(index))
-    weight = None
+    relative = None
     if dataset.sigma is not None and dataset.sigma.ndim == 3:
-        weight = cut_blocks(_relative_weight(dataset.sigma, index), rows, columns, 0.0)
-    return _Blocks(rows, columns, cut_blocks(maps, rows, columns, np.nan), weight)
+        relative = _relative_weight(dataset.sigma, index)
 
+    def cut(part: slice) -> _Blocks:
+        where = rows[part], columns[part]
+        weight = None if relative is None else cut_blocks(relative, *where, 0.0)
+        return _Blocks(*where, cut_blocks(maps, *where, np.nan), weight)
 
-def _chunks(blocks: _Blocks, layout: Layout) -> tuple[Chunk, ...]:
-    chunks = []
-    for first in range(0, len(blocks.rows), layout.chunk_tiles):
-        part = slice(first, first + layout.chunk_tiles)
-        weight = None if blocks.weight is None else blocks.weight[part]
-        chunks.append(
-            layout.chunk(_Blocks(blocks.rows[part], blocks.columns[part], blocks.y[part], weight))
-        )
-    return tuple(chunks)
+    shift = typical(cut(slice(None, None, max(len(rows) // _TYPICAL, 1))).y)
 
+    def place(first: int) -> tuple[Chunk, Moments]:
+        blocks = cut(slice(first, first + layout.chunk_tiles))
+        weights = [None] * len(blocks.y) if blocks.weight is None else list(blocks.weight)
+        moments = sum_moments(zip(blocks.y, weights, strict=True), shift)
+        return layout.chunk(blocks), moments
 
-def _moments(blocks: _Blocks) -> Moments:
-    weights = [None] * len(blocks.y) if blocks.weight is None else list(blocks.weight)
-    return sum_moments(zip(blocks.y, weights, strict=True), typical(blocks.y))
+    with core_threads() as threads:
+        placed = list(threads.map(place, range(0, len(rows), layout.chunk_tiles)))
+    return tuple(chunk for chunk, _ in placed), add_moments([moments for _, moments in placed])
 
 
 def _size_class(n: int) -> int:

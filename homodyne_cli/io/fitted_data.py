@@ -17,7 +17,7 @@ from typing import Protocol
 import h5py
 import numpy as np
 
-from homodyne_cli.core.ahead import made_ahead
+from homodyne_cli.core.threads import core_threads, made_ahead
 from homodyne_cli.models import Dataset, FloatArray, MapArray, TiledMaps
 from homodyne_cli.results import FitResult
 
@@ -43,7 +43,7 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
 
     Maps hold pairs i < j; everything else in them is zero so that it costs no space.
     """
-    with h5py.File(path, "w") as file, ThreadPoolExecutor() as threads:
+    with h5py.File(path, "w") as file, core_threads() as threads:
         file.attrs["description"] = "pairs i < j only; NaN marks a pair that was not fitted"
         data, model = (_create(file, name, dataset.c2) for name in ("c2", "c2_fitted"))
         for a in range(dataset.n_phi):

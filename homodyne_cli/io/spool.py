@@ -21,6 +21,7 @@ import numpy as np
 
 from homodyne_cli.core.blocks import (
     TILE,
+    add_moments,
     cut_blocks,
     sum_moments,
     tile_count,
@@ -142,22 +143,13 @@ class Spool:
             for at, block in zip(band.tolist(), blocks, strict=True):
                 place = (at * self._shape[0] + angle) * size
                 os.pwrite(self._descriptor, block.tobytes(), place)
-        self._moments.append(_together(parts))
+        self._moments.append(add_moments(parts))
 
     def maps(self) -> SpooledMaps:
         """Return all that was put in."""
         each = zip(*(vars(m).values() for m in self._moments), strict=True)
         moments = Moments(*(np.concatenate(values) for values in each))
         return SpooledMaps(self._descriptor, self._shape, self._dtype, moments)
-
-
-def _together(parts: list[Moments]) -> Moments:
-    """Add the sums of one angle's bands, all counted from the same shift."""
-    count, y, yy, n_points = (
-        np.sum([getattr(p, name) for p in parts], axis=0)
-        for name in ("count", "y", "yy", "n_points")
-    )
-    return Moments(count, y, yy, parts[0].shift, n_points)
 
 
 @contextmanager

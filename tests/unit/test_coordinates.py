@@ -84,7 +84,7 @@ def test_the_rate_at_the_reference_time_is_the_coordinate() -> None:
 def test_amplitude_and_exponent_of_the_shear_rate_are_less_correlated() -> None:
     problem = make_problem(start=tuple(RESOLVED))
     objective = build_objective(DATA, problem, dataset_sigma(DATA))
-    hessian = objective.derivatives(RESOLVED).reduced_hessian()
+    hessian = objective.derivatives(RESOLVED).reduced_hessian
     slope = coordinates(NAMES, KINDS[2], BOUNDS, reference_time(DATA.t)).jacobian(RESOLVED)
     turned = slope.T @ hessian @ slope
     before, after = (abs(m[3, 4]) / np.sqrt(m[3, 3] * m[4, 4]) for m in (hessian, turned))

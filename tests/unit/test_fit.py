@@ -271,7 +271,7 @@ def test_all_scales_and_transforms_reach_the_same_minimum() -> None:
 def test_condition_numbers_say_what_the_scale_did() -> None:
     """Raw: of the Jacobian in physical units; scaled: with its columns times the map."""
     objective = build_objective(DATA, make_problem(), dataset_sigma(DATA))
-    hessian = objective.derivatives(np.array(NEAR)).reduced_hessian()
+    hessian = objective.derivatives(np.array(NEAR)).reduced_hessian
     norms = np.sqrt(np.diag(hessian))
     good = dict(zip(NAMES, (1.0 / norms).tolist(), strict=True))
     bad = dict(zip(NAMES, (norms / norms.max()).tolist(), strict=True))
