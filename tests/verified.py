@@ -10,9 +10,9 @@ import numpy as np
 from homodyne_cli.core.checks import CheckInputs
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.points import edm_at
 from homodyne_cli.core.scaling import effective_ratio
 from homodyne_cli.core.setup import bracket_of, build_objective
-from homodyne_cli.core.solver import edm_at
 from homodyne_cli.models import Dataset, FitProblem, FloatArray
 from homodyne_cli.parameters import names_of
 from homodyne_cli.results import FitResult

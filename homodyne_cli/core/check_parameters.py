@@ -6,8 +6,8 @@ import numpy as np
 
 from homodyne_cli.core.descent import EDM_CONVERGED
 from homodyne_cli.core.lag_profile import fitted_pairs
+from homodyne_cli.core.points import EDM_FLAT
 from homodyne_cli.core.remarks import Remark, worst_of
-from homodyne_cli.core.solver import EDM_FLAT
 from homodyne_cli.models import Bounds, FloatArray
 from homodyne_cli.parameters import BY_NAME, CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import CheckResult, Run

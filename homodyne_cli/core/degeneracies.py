@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.coordinates import reference_time
+from homodyne_cli.core.points import Bracket, Descent
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.solver import Bracket, Descent
 from homodyne_cli.core.speckle import SpeckleNoise
 from homodyne_cli.models import Dataset, FloatArray
 from homodyne_cli.parameters import BY_NAME, RATES, Convention

@@ -16,19 +16,20 @@ import numpy as np
 
 from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.solver import (
+from homodyne_cli.core.points import (
     EDM_FLAT,
     FLAT,
+    FTOL,
     MAX_ITERATIONS,
+    NEAR,
     STALE,
     Bracket,
     Descent,
-    OnIteration,
     creeps,
-    descend,
     describe_point,
     step_at,
 )
+from homodyne_cli.core.solver import Limits, OnIteration, descend, stand
 from homodyne_cli.models import FloatArray, SolverOptions
 from homodyne_cli.results import IterationRecord
 
@@ -41,7 +42,9 @@ BALANCED = 10.0
 _EDM_NOTHING = 1e-12
 #: What the step before let expect is left after the next one: too little to look at.
 _EDM_CERTAIN = 1e-13
-_POLISHING_STEPS = 4
+_POLISHING_STEPS, _CLOSING_STEPS = 4, 6
+#: Share of the EDM that may be left after a Gauss-Newton step that replaces the trust region's.
+_WORTHWHILE = 0.8
 _ROUNDS = 20
 
 
@@ -57,19 +60,30 @@ def go_down(
     moves: Coordinates,
     notify: OnIteration | None,
     *,
-    eager: bool,
+    near: bool,
 ) -> Descent:
-    """Run the trust region to the minimum.
+    """Go from the bracket's start to the minimum.
 
     With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
     stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale``, which
     ``auto`` implies, the scale is renewed wherever the fit moves out of balance, whatever it was at
     the start.
+
+    Parameters
+    ----------
+    near
+        Whether the start is expected to be near a minimum. Gauss-Newton steps are then tried first,
+        unless a scale was chosen, which they would pass over.
     """
-    stale = BALANCED if options.adaptive else np.inf
-    found = descend(objective, options, bracket, moves, notify, eager=eager, stale=stale)
-    renew = replace(options, x_scale="auto", trust_region_scale=1.0)
+    limits = Limits(ratio=BALANCED if options.adaptive else np.inf)
     again = options.x_scale == "auto"
+    if near and again:
+        found = stand(objective, options, bracket, moves, notify)
+        enough = min(options.ftol * found.chi2, EDM_CONVERGED)
+        found = close_in(objective, options, bracket, moves, found, enough, notify, limits.ratio)
+    else:
+        found = descend(objective, options, bracket, moves, notify, eager=near, limits=limits)
+    renew = replace(options, x_scale="auto", trust_region_scale=1.0)
     for last in (*[False] * _ROUNDS, True):
         left = options.max_iterations - found.iterations
         ended = found.history[-1]
@@ -80,15 +94,67 @@ def go_down(
         if left < 1 or not (once_more or found.status == STALE):
             break
         again = again and not once_more
-        onward = replace(bracket, start=found.x)
-        rest = replace(renew, max_iterations=left)
-        limit = np.inf if last else stale
-        more = descend(objective, rest, onward, moves, notify, eager=eager, stale=limit)
-        found = more.after(found)
+        limits = Limits() if last else limits
+        found = _onward(objective, renew, bracket, moves, found, notify, limits, eager=near)
     early = found.history[-1].edm >= EDM_CONVERGED
     if found.status > 0 and early and creeps(found.history, options):
         found = replace(found, status=FLAT)
     return _polish(objective, options, bracket, found, notify)
+
+
+def close_in(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    moves: Coordinates,
+    found: Descent,
+    enough: float,
+    notify: OnIteration | None = None,
+    ratio: float = np.inf,
+) -> Descent:
+    """Take Gauss-Newton steps until the EDM is small enough; where they fail, the trust region.
+
+    SciPy's trust region keeps away from bounds by a term in its Hessian that damps steps along
+    valleys even where bounds are far: it takes five steps where Gauss-Newton takes two.
+
+    Parameters
+    ----------
+    found
+        Where to begin.
+    ratio
+        Effective ratio above which the trust region stops.
+    """
+    for _ in range(min(_CLOSING_STEPS, options.max_iterations - found.iterations)):
+        if found.history[-1].edm < enough:
+            break
+        went, found = _gauss_newton_step(objective, options, bracket, found, notify, to=_WORTHWHILE)
+        if not went:
+            break
+    if found.history[-1].edm < enough:
+        return replace(found, status=FTOL)
+    if found.iterations >= options.max_iterations:
+        return found
+    limits = Limits(ratio, edm=enough)
+    found = _onward(objective, options, bracket, moves, found, notify, limits, eager=True)
+    return replace(found, status=FTOL) if found.status == NEAR else found
+
+
+def _onward(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    moves: Coordinates,
+    found: Descent,
+    notify: OnIteration | None,
+    limits: Limits,
+    *,
+    eager: bool,
+) -> Descent:
+    """Run the trust region from where a descent has come to."""
+    rest = replace(options, max_iterations=options.max_iterations - found.iterations)
+    here = replace(bracket, start=found.x)
+    more = descend(objective, rest, here, moves, notify, eager=eager, limits=limits, known=found.at)
+    return more.after(found)
 
 
 def _polish(
@@ -101,31 +167,48 @@ def _polish(
     """Go on by Gauss-Newton steps while the EDM falls; a fit that stopped early stays as it is."""
     if not settled(found.status, found.history[-1].edm):
         return found
-    started = time.perf_counter()
-    log_norms = options.diagnostics.log_jacobian_norms
     for _ in range(min(_POLISHING_STEPS, options.max_iterations - found.iterations)):
-        last = found.history[-1]
-        if last.edm < _EDM_NOTHING:
+        if found.history[-1].edm < _EDM_NOTHING:
             break
-        step, _ = step_at(found.at, found.x, bracket)
         if _promised(found.history) < _EDM_CERTAIN:
+            step, _ = step_at(found.at, found.x, bracket)
             return _without_a_pass(found, step, bracket)
-        x = np.clip(found.x + step, bracket.lower, bracket.upper)
-        at = objective.derivatives(x)
-        entry = replace(
-            describe_point(at, x, bracket, found.seen, log_norms=log_norms),
-            iteration=last.iteration + 1,
-            step_norm=found.seen.distance(x, found.x),
-            seconds=last.seconds + time.perf_counter() - started,
-        )
-        found = replace(found, evaluations=found.evaluations + 1)
-        # In a curved valley a full step may end on its wall.
-        if entry.edm >= last.edm or entry.chi2 - last.chi2 > max(last.edm, 1e-10 * last.chi2):
+        went, found = _gauss_newton_step(objective, options, bracket, found, notify, to=1.0)
+        if not went:
             break
-        found = replace(found, x=x, at=at, history=(*found.history, entry))
-        if notify is not None:
-            notify(entry)
     return found
+
+
+def _gauss_newton_step(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    found: Descent,
+    notify: OnIteration | None,
+    *,
+    to: float,
+) -> tuple[bool, Descent]:
+    """Return whether a step brought the EDM down to that share of it, and the descent after it."""
+    started = time.perf_counter()
+    last = found.history[-1]
+    step, _ = step_at(found.at, found.x, bracket)
+    x = np.clip(found.x + step, bracket.lower, bracket.upper)
+    at = objective.derivatives(x)
+    log_norms = options.diagnostics.log_jacobian_norms
+    entry = replace(
+        describe_point(at, x, bracket, found.seen, log_norms=log_norms),
+        iteration=last.iteration + 1,
+        step_norm=found.seen.distance(x, found.x),
+        seconds=last.seconds + time.perf_counter() - started,
+    )
+    found = replace(found, evaluations=found.evaluations + 1)
+    # In a curved valley a full step may end on its wall.
+    rise = max(min(last.edm, EDM_CONVERGED), 1e-10 * last.chi2)
+    if not (entry.edm < to * last.edm and entry.chi2 - last.chi2 <= rise):
+        return False, found
+    if notify is not None:
+        notify(entry)
+    return True, replace(found, x=x, at=at, history=(*found.history, entry))
 
 
 def _promised(history: Sequence[IterationRecord]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from homodyne_cli.core.covariance import covariance, describe_direction
 from homodyne_cli.core.descent import EDM_CONVERGED
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.points import Bracket, edm_at
 from homodyne_cli.core.projection import hold
 from homodyne_cli.core.residual import AngleGrams
 from homodyne_cli.core.scaling import (
@@ -19,7 +20,6 @@ from homodyne_cli.core.scaling import (
     gradient_x_scale,
 )
 from homodyne_cli.core.setup import build_objective, dataset_sigma
-from homodyne_cli.core.solver import Bracket, edm_at
 from homodyne_cli.models import Bounds, FitProblem, FloatArray, InitialParameters, SolverOptions
 from homodyne_cli.parameters import CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import Diagnosis, Measure, Run

@@ -17,9 +17,10 @@ from homodyne_cli.core.degeneracies import (
 from homodyne_cli.core.descent import go_down, settled
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.points import FLAT, Bracket, Descent, edm_at
 from homodyne_cli.core.reweighting import Weighted, weigh_angles
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
-from homodyne_cli.core.solver import FLAT, Bracket, Descent, OnIteration, edm_at
+from homodyne_cli.core.solver import OnIteration
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.core.threads import serial_algebra
 from homodyne_cli.errors import ConfigError, FitError
@@ -79,12 +80,12 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     found = _search(dataset, problem, objective, bracket, moves)
     begin = bracket if found is None else replace(bracket, start=found.x)
     _check(dataset, problem, sigma, bracket, begin.start, "at the start")
-    descent = go_down(objective, problem.solver, begin, moves, notify, eager=found is not None)
+    descent = go_down(objective, problem.solver, begin, moves, notify, near=found is not None)
     descent = canonical(descent, bracket, dataset, problem.convention)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
 
     def refit(other: Objective, x: FloatArray) -> Descent:
-        return go_down(other, problem.solver, replace(bracket, start=x), moves, notify, eager=True)
+        return go_down(other, problem.solver, replace(bracket, start=x), moves, notify, near=True)
 
     weighted = weigh_angles(dataset, objective, descent, refit)
     if found is not None and problem.initial.values is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.solver import Bracket
+from homodyne_cli.core.points import Bracket
 from homodyne_cli.errors import DerivativeError
 from homodyne_cli.models import IndexArray
 

@@ -261,8 +261,8 @@ def _project_at(
     columns = np.zeros((n_phi, size, p + k))
     columns[:, np.arange(p), np.arange(p)] = contrast[:, None]
     columns[:, -3, p:], columns[:, -2, p:] = directions
-    moved = (g @ columns).reshape(-1, p + k)
-    hessian = columns.reshape(-1, p + k).T @ moved
+    moved = (g @ columns).reshape(n_phi * size, p + k)
+    hessian = columns.reshape(n_phi * size, p + k).T @ moved
     gradient = np.einsum("aki,ak->i", columns, projected)
     return Projection(
         contrast, offset, max(chi2, 0.0), hessian, gradient[:p], directions[0], directions[1]

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.points import Descent
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.solver import Descent
 from homodyne_cli.core.speckle import SpeckleNoise, score_variances, speckle_noise
 from homodyne_cli.models import Dataset, FloatArray
 

@@ -153,6 +153,10 @@ def gauss_newton_step(
     if np.any(step < lower) or np.any(step > upper):
         tiny = 1e-300
         box = (np.minimum(lower, -tiny), np.maximum(upper, tiny))
-        step = optimize.lsq_linear(root, target, bounds=box, method="bvls").x
+        # BVLS divides by singular values that are rounding; a little weight on the length of the
+        # step keeps it from going far along what the data do not see.
+        still = np.sqrt(_RANK_TOLERANCE * values[-1]) * np.eye(len(norm))
+        system, right = np.vstack([root, still]), np.append(target, np.zeros(len(norm)))
+        step = optimize.lsq_linear(system, right, bounds=box, method="bvls").x
     full[live] = step / norm
     return full, float(max(0.0, -(2.0 * slope @ step + step @ unit @ step)))

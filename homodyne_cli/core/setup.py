@@ -7,9 +7,9 @@ import numpy as np
 from homodyne_cli.core.losses import PairWeight
 from homodyne_cli.core.noise import estimate_sigma
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.points import Bracket
 from homodyne_cli.core.projection import scaling_model
 from homodyne_cli.core.residual import PassKind
-from homodyne_cli.core.solver import Bracket
 from homodyne_cli.core.tiles import pack, rms_sigma
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.models import Dataset, FitProblem, FloatArray, IndexArray

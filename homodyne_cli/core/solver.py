@@ -9,7 +9,7 @@ else changes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,14 +17,19 @@ from scipy import optimize
 
 from homodyne_cli.core.coordinates import Coordinates, Seen, Shifted
 from homodyne_cli.core.objective import Objective, compressed_jacobian, compressed_residual
-from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.scaling import (
-    column_norm_scale,
-    condition_number,
-    effective_ratio,
-    gauss_newton_step,
-    without_effect,
+from homodyne_cli.core.points import (
+    FLAT,
+    MAX_ITERATIONS,
+    NEAR,
+    OUTSIDE,
+    STALE,
+    Bracket,
+    Descent,
+    creeps,
+    describe_point,
 )
+from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.scaling import column_norm_scale, without_effect
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.models import FloatArray, SolverOptions
 from homodyne_cli.results import IterationRecord
@@ -32,138 +37,46 @@ from homodyne_cli.results import IterationRecord
 #: SciPy counts trial steps, the config counts iterations; a stuck trust region ends here.
 _TRIALS_PER_ITERATION = 20
 
-#: What `scipy.optimize.least_squares` returns when its callback stops it; what a descent returns
-#: whose scale no longer balances the columns, or which left its coordinates.
-MAX_ITERATIONS, STALE, OUTSIDE = -2, -3, -4
-#: What a descent returns that creeps along the floor of a valley.
-FLAT = 5
-#: A descent creeps if so many steps lower chi2 by no more than this together, and the next
-#: Gauss-Newton step promises no more than `EDM_FLAT`.
-_FLAT_STEPS, _FLAT_GAIN = 10, 0.01
-EDM_FLAT = 1.0
-
 OnIteration = Callable[[IterationRecord], None]
 
 
 @dataclass(frozen=True)
-class Bracket:
-    """Names, start and bounds of the free parameters, in physical units."""
+class Limits:
+    """Where a descent stops besides SciPy's tolerances: effective ratio above, EDM below these."""
 
-    names: tuple[str, ...]
-    start: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-
-
-@dataclass(frozen=True)
-class Descent:
-    """What one run of the trust region found; `status` is SciPy's, -2 is max_iterations.
-
-    `at` is the pass at `x`, `seen` the coordinates and scale at the end.
-    """
-
-    x: FloatArray
-    at: Projection
-    seen: Seen
-    status: int
-    evaluations: int
-    history: tuple[IterationRecord, ...]
-
-    @property
-    def chi2(self) -> float:
-        """Cost at the end."""
-        return self.at.chi2
-
-    @property
-    def iterations(self) -> int:
-        """Accepted steps."""
-        return max(len(self.history) - 1, 0)
-
-    def after(self, earlier: Descent) -> Descent:
-        """Return this descent as the continuation of an earlier one."""
-        steps = [
-            replace(step, iteration=step.iteration + earlier.iterations)
-            for step in self.history[1:]
-        ]
-        return replace(
-            self,
-            evaluations=self.evaluations + earlier.evaluations,
-            history=(*earlier.history, *steps),
-        )
-
-
-def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:
-    """Return the chi2 decrease that the next Gauss-Newton step within bounds predicts."""
-    return step_at(found, x, bracket)[1]
-
-
-def step_at(found: Projection, x: FloatArray, bracket: Bracket) -> tuple[FloatArray, float]:
-    """Return the next Gauss-Newton step within bounds and the chi2 decrease it predicts."""
-    return gauss_newton_step(
-        found.reduced_hessian, found.gradient, x - bracket.lower, bracket.upper - x
-    )
-
-
-def describe_point(
-    found: Projection, x: FloatArray, bracket: Bracket, seen: Seen, *, log_norms: bool
-) -> IterationRecord:
-    """Record the pass at `x`; the caller numbers and times it."""
-    hessian = found.reduced_hessian
-    norms = _column_norms(hessian)
-    slope = seen.coordinates.jacobian(x)
-    inner = slope.T @ hessian @ slope
-    live = ~without_effect(hessian, bracket.upper - bracket.lower)
-    return IterationRecord(
-        iteration=0,
-        chi2=found.chi2,
-        edm=edm_at(found, x, bracket),
-        step_norm=0.0,
-        seconds=0.0,
-        column_norms=dict(zip(bracket.names, norms.tolist(), strict=True)) if log_norms else {},
-        condition=condition_number(inner, seen.scale),
-        condition_raw=condition_number(hessian),
-        effective_ratio=effective_ratio(_column_norms(inner)[live], seen.scale[live]),
-    )
-
-
-def _column_norms(hessian: FloatArray) -> FloatArray:
-    return np.sqrt(np.maximum(np.diag(hessian), 0.0))
-
-
-def creeps(history: Sequence[IterationRecord], options: SolverOptions) -> bool:
-    """Whether the last steps gained nothing that noise would notice.
-
-    Where data do not tell parameters apart, the minimum is a long, curved valley: a descent can go
-    on along it for hundreds of steps. A poor scale that makes steps short does not pass for one,
-    because the expected gain is then large. A tighter ftol than the default asks for the last
-    digit, and gets it.
-    """
-    if options.ftol < SolverOptions.ftol or len(history) <= _FLAT_STEPS:
-        return False
-    gain = history[-1 - _FLAT_STEPS].chi2 - history[-1].chi2
-    return gain < _FLAT_GAIN and history[-1].edm < EDM_FLAT
+    ratio: float = np.inf
+    edm: float = 0.0
 
 
 class _Trace:
     """Remembers the last derivatives and records accepted steps of one descent."""
 
     def __init__(
-        self, objective: Objective, options: SolverOptions, bracket: Bracket, *, eager: bool
+        self,
+        objective: Objective,
+        options: SolverOptions,
+        bracket: Bracket,
+        known: Projection | None,
+        *,
+        eager: bool = True,
     ) -> None:
         self._objective = objective
         self._bracket = bracket
         self._options = options
         self._eager = eager
         self._started = time.perf_counter()
-        self._last: tuple[FloatArray, Projection] | None = None
+        self._last = None if known is None else (bracket.start.copy(), known)
         self.evaluations = 0
         self.history: list[IterationRecord] = []
 
-    def why_stopped(self, stale: float) -> int:
-        """Return FLAT or STALE where there is reason to stop here, else MAX_ITERATIONS."""
+    def why_stopped(self, limits: Limits) -> int:
+        """Return NEAR, FLAT or STALE where there is reason to stop here, else MAX_ITERATIONS."""
+        here = self.history[-1]
+        if here.edm < limits.edm:
+            return NEAR
         if creeps(self.history, self._options):
             return FLAT
-        return STALE if self.history[-1].effective_ratio > stale else MAX_ITERATIONS
+        return STALE if here.effective_ratio > limits.ratio else MAX_ITERATIONS
 
     def cost(self, x: FloatArray) -> float:
         if self._last is not None and np.array_equal(self._last[0], x):
@@ -224,6 +137,23 @@ def _choose_scale(
     return Seen(coordinates, scale, column_norm_scale(hessian, x, width))
 
 
+def stand(
+    objective: Objective,
+    options: SolverOptions,
+    bracket: Bracket,
+    coordinates: Coordinates,
+    notify: OnIteration | None = None,
+) -> Descent:
+    """Look at the bracket's start without leaving it."""
+    trace = _Trace(objective, options, bracket, None)
+    seen = _choose_scale(options, trace, bracket, coordinates)
+    entry = trace.record(bracket.start, seen, 0.0)
+    if notify is not None:
+        notify(entry)
+    at = trace.derivatives(bracket.start)
+    return Descent(bracket.start, at, seen, MAX_ITERATIONS, trace.evaluations, (entry,))
+
+
 def descend(
     objective: Objective,
     options: SolverOptions,
@@ -232,7 +162,8 @@ def descend(
     notify: OnIteration | None = None,
     *,
     eager: bool = False,
-    stale: float = np.inf,
+    limits: Limits | None = None,
+    known: Projection | None = None,
 ) -> Descent:
     """Run the trust region once from the bracket's start.
 
@@ -246,15 +177,19 @@ def descend(
     eager
         Take derivatives with every trial step. Near the minimum nearly every step is accepted,
         and the cost-only pass before it would be wasted.
-    stale
-        Stop (status ``STALE``) at a point where the effective ratio exceeds this.
+    limits
+        Stop beyond these, with status ``STALE`` or ``NEAR``.
+    known
+        The pass at the start, if it has been made.
 
     Raises
     ------
     ConfigError
         If ``x_scale: config`` is asked for without a map.
     """
-    found = _descend(objective, options, bracket, coordinates, notify, eager=eager, stale=stale)
+    limits = limits or Limits()
+    trace = _Trace(objective, options, bracket, known, eager=eager)
+    found = _descend(trace, options, bracket, coordinates, notify, limits)
     if found.status != OUTSIDE:
         return found
     left = options.max_iterations - found.iterations
@@ -262,21 +197,18 @@ def descend(
         return replace(found, status=MAX_ITERATIONS)
     rest = replace(options, max_iterations=left, trust_region_scale=1.0)
     onward, box = replace(bracket, start=found.x), coordinates.without_rates()
-    more = _descend(objective, rest, onward, box, notify, eager=eager, stale=stale)
-    return more.after(found)
+    trace = _Trace(objective, rest, onward, found.at, eager=eager)
+    return _descend(trace, rest, onward, box, notify, limits).after(found)
 
 
 def _descend(
-    objective: Objective,
+    trace: _Trace,
     options: SolverOptions,
     bracket: Bracket,
     coordinates: Coordinates,
     notify: OnIteration | None,
-    *,
-    eager: bool,
-    stale: float,
+    limits: Limits,
 ) -> Descent:
-    trace = _Trace(objective, options, bracket, eager=eager)
     seen = _choose_scale(options, trace, bracket, coordinates)
     u0 = coordinates.to_u(bracket.start)
     shift = (options.trust_region_scale - 1.0) * u0
@@ -307,7 +239,7 @@ def _descend(
         if not np.array_equal(x, previous[0]):
             tell(x)
         ended = intermediate_result.nit >= options.max_iterations or shifted.left(v)
-        if ended or trace.why_stopped(stale) != MAX_ITERATIONS:
+        if ended or trace.why_stopped(limits) != MAX_ITERATIONS:
             raise StopIteration
 
     tell(bracket.start)
@@ -328,7 +260,7 @@ def _descend(
     if shifted.left(np.asarray(answer.x)):
         status = OUTSIDE
     elif status == MAX_ITERATIONS:
-        status = trace.why_stopped(stale)
+        status = trace.why_stopped(limits)
     return Descent(
         x=x,
         at=trace.derivatives(x),

@@ -18,8 +18,10 @@ import numpy as np
 
 from homodyne_cli.core.blocks import TILE
 from homodyne_cli.core.coordinates import Coordinates
+from homodyne_cli.core.descent import close_in
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.solver import Bracket, Descent, descend
+from homodyne_cli.core.points import NEAR, Bracket
+from homodyne_cli.core.solver import Limits, descend, stand
 from homodyne_cli.models import Dataset, FloatArray, IndexArray, SolverOptions
 from homodyne_cli.parameters import RATES
 from homodyne_cli.results import SearchReport
@@ -32,10 +34,6 @@ _FINER = (9 * TILE, 27 * TILE)
 _SCREENED = 256
 _REFINED = 8
 _REFINE_ITERATIONS = 40
-#: Relative ftol and xtol of the descents. Those of the search are to tell minima apart, not to end
-#: in them: measured on 200 random experiments, with 1e-8 they take a third longer, and none of the
-#: fits ends elsewhere. Those of the second look, and of what follows it, save passes over all.
-_ROUGH, _FINE, _CLOSER = 1e-5, 1e-8, 1e-6
 #: Minima within this much chi2 of the best are one and the same minimum.
 _SAME = 1.0
 #: Largest EDM that says how far a descent is from its minimum.
@@ -47,6 +45,9 @@ _CLOSE, _SECOND_LOOKS = 100.0, 3
 #: Share of the rate, or distance of an exponent to its bound, at which a power law has vanished;
 #: exponents with which it is tried again.
 _VANISHED, _REVIVED = 0.02, 0.5
+
+#: EDM below which Gauss-Newton steps take over from the trust region of a descent from afar.
+_AT_HAND = 10.0
 
 Decimate = Callable[[int], Objective]
 
@@ -66,6 +67,33 @@ class Search:
     x: FloatArray
     origin: FloatArray
     report: SearchReport
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How a descent of the search goes.
+
+    Attributes
+    ----------
+    far
+        Whether the trust region has to find the way to a minimum first.
+    enough
+        EDM at which it ends.
+    tolerance
+        Relative ftol and xtol of the trust region, where Gauss-Newton steps do not get there.
+    """
+
+    far: bool
+    enough: float
+    tolerance: float
+
+
+#: Descents of the search tell minima apart and need not end in them: measured on 200 random
+#: experiments, with a tolerance of 1e-8 they take a third longer, and none of the fits ends
+#: elsewhere. What follows saves passes over all pairs.
+_SEARCH = _Pace(far=True, enough=1.0, tolerance=1e-5)
+_SECOND_LOOK = _Pace(far=False, enough=0.5, tolerance=1e-8)
+_FOLLOWED = _Pace(far=False, enough=1.0, tolerance=1e-6)
 
 
 @dataclass(frozen=True)
@@ -140,6 +168,10 @@ def search(
     given
         A start that is refined whatever its rank, or None.
     """
+
+    def refine(on: Objective, x: FloatArray, origin: FloatArray, pace: _Pace) -> _Refined:
+        return _refine(on, options, bracket, coordinates, x, origin, pace)
+
     coarse = decimate(COARSE)
     # The pass with derivatives compiles on one core while the other screens.
     with ThreadPoolExecutor(max_workers=1) as beside:
@@ -150,23 +182,21 @@ def search(
     keep = starts[np.argsort(cost)[: max(options.multi_start, _REFINED)]]
     if given is not None:
         keep = np.vstack([given, keep])
-    refined = [_refine(coarse, options, bracket, coordinates, x, x, _ROUGH) for x in keep]
+    refined = [refine(coarse, x, x, _SEARCH) for x in keep]
     again = switched_on(dataset, bracket, distinct_minima(refined)[0].x)
-    refined += [_refine(coarse, options, bracket, coordinates, x, x, _ROUGH) for x in again]
+    refined += [refine(coarse, x, x, _SEARCH) for x in again]
     minima = distinct_minima(refined)
     best = minima[0]
     chosen = best
     if dataset.n_frames > MEDIUM:
         medium = decimate(MEDIUM)
         close = [m for m in minima[:_SECOND_LOOKS] if m.chi2 - best.chi2 < _CLOSE]
-        looks = [
-            (_refine(medium, options, bracket, coordinates, m.x, m.origin, _FINE), m) for m in close
-        ]
+        looks = [(refine(medium, m.x, m.origin, _SECOND_LOOK), m) for m in close]
         best, chosen = min(looks, key=lambda pair: pair[0].chi2)
     for count in _FINER:
         if 2 * count <= dataset.n_frames:
             finer = decimate(count)
-            best = _refine(finer, options, bracket, coordinates, best.x, best.origin, _CLOSER)
+            best = refine(finer, best.x, best.origin, _FOLLOWED)
     others = [m.chi2 for m in minima if m is not chosen]
     report = SearchReport(
         screened=len(starts),
@@ -186,17 +216,24 @@ def _refine(
     coordinates: Coordinates,
     x: FloatArray,
     origin: FloatArray,
-    tolerance: float,
+    pace: _Pace,
 ) -> _Refined:
-    coarse = replace(
+    options = replace(
         options,
         max_iterations=_REFINE_ITERATIONS,
-        ftol=tolerance,
-        xtol=tolerance,
+        ftol=pace.tolerance,
+        xtol=pace.tolerance,
         x_scale="auto",
         trust_region_scale=1.0,
     )
-    found: Descent = descend(objective, coarse, replace(bracket, start=x), coordinates, eager=True)
+    here = replace(bracket, start=x)
+    if pace.far:
+        limits = Limits(edm=_AT_HAND)
+        found = descend(objective, options, here, coordinates, eager=True, limits=limits)
+    else:
+        found = stand(objective, options, here, coordinates)
+    if not pace.far or found.status == NEAR:
+        found = close_in(objective, options, bracket, coordinates, found, pace.enough)
     return _Refined(origin, found.x, found.chi2, found.history[-1].edm)
 
 

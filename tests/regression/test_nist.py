@@ -13,8 +13,8 @@ from scipy import optimize
 from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.descent import go_down
 from homodyne_cli.core.objective import Objective
+from homodyne_cli.core.points import Bracket
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.solver import Bracket
 from homodyne_cli.models import FloatArray, SolverOptions
 from tests.nist import MODELS, Problem, load
 
@@ -56,7 +56,7 @@ def ours(problem: Problem, start: FloatArray) -> float:
         max_iterations=ROUNDS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, x_scale="jac"
     )
     objective = cast(Objective, Regression(problem))
-    found = go_down(objective, options, bracket, identity, None, eager=True)
+    found = go_down(objective, options, bracket, identity, None, near=True)
     return problem.digits(found.x)
 
 

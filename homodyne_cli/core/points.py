@@ -1,0 +1,131 @@
+"""What is known at a point of a descent: its bounds, its record, the Gauss-Newton step from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.core.coordinates import Seen
+from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.scaling import (
+    condition_number,
+    effective_ratio,
+    gauss_newton_step,
+    without_effect,
+)
+from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.results import IterationRecord
+
+#: Why a descent ended, besides SciPy's reasons 0 to 4 (of which this is "chi2 no longer falls"):
+#: -2 where a callback stopped it, ...
+FTOL, MAX_ITERATIONS = 2, -2
+#: ... where its scale no longer balances the columns, where it left its coordinates, where it is as
+#: near to a minimum as it was asked to come, ...
+STALE, OUTSIDE, NEAR = -3, -4, -5
+#: ... and where it creeps along the floor of a valley.
+FLAT = 5
+#: A descent creeps if so many steps lower chi2 by no more than this together, and the next
+#: Gauss-Newton step promises no more than `EDM_FLAT`.
+_FLAT_STEPS, _FLAT_GAIN = 10, 0.01
+EDM_FLAT = 1.0
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Names, start and bounds of the free parameters, in physical units."""
+
+    names: tuple[str, ...]
+    start: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What one run of the trust region found; `status` is SciPy's, -2 is max_iterations.
+
+    `at` is the pass at `x`, `seen` the coordinates and scale at the end.
+    """
+
+    x: FloatArray
+    at: Projection
+    seen: Seen
+    status: int
+    evaluations: int
+    history: tuple[IterationRecord, ...]
+
+    @property
+    def chi2(self) -> float:
+        """Cost at the end."""
+        return self.at.chi2
+
+    @property
+    def iterations(self) -> int:
+        """Accepted steps."""
+        return max(len(self.history) - 1, 0)
+
+    def after(self, earlier: Descent) -> Descent:
+        """Return this descent as the continuation of an earlier one."""
+        steps = [
+            replace(step, iteration=step.iteration + earlier.iterations)
+            for step in self.history[1:]
+        ]
+        return replace(
+            self,
+            evaluations=self.evaluations + earlier.evaluations,
+            history=(*earlier.history, *steps),
+        )
+
+
+def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:
+    """Return the chi2 decrease that the next Gauss-Newton step within bounds predicts."""
+    return step_at(found, x, bracket)[1]
+
+
+def step_at(found: Projection, x: FloatArray, bracket: Bracket) -> tuple[FloatArray, float]:
+    """Return the next Gauss-Newton step within bounds and the chi2 decrease it predicts."""
+    return gauss_newton_step(
+        found.reduced_hessian, found.gradient, x - bracket.lower, bracket.upper - x
+    )
+
+
+def describe_point(
+    found: Projection, x: FloatArray, bracket: Bracket, seen: Seen, *, log_norms: bool
+) -> IterationRecord:
+    """Record the pass at `x`; the caller numbers and times it."""
+    hessian = found.reduced_hessian
+    norms = _column_norms(hessian)
+    slope = seen.coordinates.jacobian(x)
+    inner = slope.T @ hessian @ slope
+    live = ~without_effect(hessian, bracket.upper - bracket.lower)
+    return IterationRecord(
+        iteration=0,
+        chi2=found.chi2,
+        edm=edm_at(found, x, bracket),
+        step_norm=0.0,
+        seconds=0.0,
+        column_norms=dict(zip(bracket.names, norms.tolist(), strict=True)) if log_norms else {},
+        condition=condition_number(inner, seen.scale),
+        condition_raw=condition_number(hessian),
+        effective_ratio=effective_ratio(_column_norms(inner)[live], seen.scale[live]),
+    )
+
+
+def _column_norms(hessian: FloatArray) -> FloatArray:
+    return np.sqrt(np.maximum(np.diag(hessian), 0.0))
+
+
+def creeps(history: Sequence[IterationRecord], options: SolverOptions) -> bool:
+    """Whether the last steps gained nothing that noise would notice.
+
+    Where data do not tell parameters apart, the minimum is a long, curved valley: a descent can go
+    on along it for hundreds of steps. A poor scale that makes steps short does not pass for one,
+    because the expected gain is then large. A tighter ftol than the default asks for the last
+    digit, and gets it.
+    """
+    if options.ftol < SolverOptions.ftol or len(history) <= _FLAT_STEPS:
+        return False
+    gain = history[-1 - _FLAT_STEPS].chi2 - history[-1].chi2
+    return gain < _FLAT_GAIN and history[-1].edm < EDM_FLAT
