@@ -183,7 +183,7 @@ def canonical(
             x = flip * x
             sign = np.concatenate([flip, np.ones(len(at.hessian) - len(flip))])
             hessian, gradient = at.hessian * np.outer(sign, sign), flip * at.gradient
-            at = replace(at, hessian=hessian, gradient=gradient)
+            at = replace(at, hessian=hessian, gradient=gradient, grams=None)
     return replace(descent, x=x, at=at)
 
 

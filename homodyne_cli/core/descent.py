@@ -29,6 +29,7 @@ from homodyne_cli.core.points import (
     describe_point,
     step_at,
 )
+from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.solver import Limits, OnIteration, descend, stand
 from homodyne_cli.models import FloatArray, SolverOptions
 from homodyne_cli.results import IterationRecord
@@ -61,8 +62,9 @@ def go_down(
     notify: OnIteration | None,
     *,
     near: bool,
+    known: Projection | None = None,
 ) -> Descent:
-    """Go from the bracket's start to the minimum.
+    """Go from the bracket's start to where noise would notice no difference from the minimum.
 
     With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
     stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale``, which
@@ -74,15 +76,19 @@ def go_down(
     near
         Whether the start is expected to be near a minimum. Gauss-Newton steps are then tried first,
         unless a scale was chosen, which they would pass over.
+    known
+        The pass at the start, if it has been made.
     """
     limits = Limits(ratio=BALANCED if options.adaptive else np.inf)
     again = options.x_scale == "auto"
     if near and again:
-        found = stand(objective, options, bracket, moves, notify)
+        found = stand(objective, options, bracket, moves, notify, known=known)
         enough = min(options.ftol * found.chi2, EDM_CONVERGED)
         found = close_in(objective, options, bracket, moves, found, enough, notify, limits.ratio)
     else:
-        found = descend(objective, options, bracket, moves, notify, eager=near, limits=limits)
+        found = descend(
+            objective, options, bracket, moves, notify, eager=near, limits=limits, known=known
+        )
     renew = replace(options, x_scale="auto", trust_region_scale=1.0)
     for last in (*[False] * _ROUNDS, True):
         left = options.max_iterations - found.iterations
@@ -99,7 +105,7 @@ def go_down(
     early = found.history[-1].edm >= EDM_CONVERGED
     if found.status > 0 and early and creeps(found.history, options):
         found = replace(found, status=FLAT)
-    return _polish(objective, options, bracket, found, notify)
+    return found
 
 
 def close_in(
@@ -157,14 +163,14 @@ def _onward(
     return more.after(found)
 
 
-def _polish(
+def polish(
     objective: Objective,
     options: SolverOptions,
     bracket: Bracket,
     found: Descent,
-    notify: OnIteration | None,
+    notify: OnIteration | None = None,
 ) -> Descent:
-    """Go on by Gauss-Newton steps while the EDM falls; a fit that stopped early stays as it is."""
+    """Go on to the minimum while the EDM falls; a fit that stopped early stays as it is."""
     if not settled(found.status, found.history[-1].edm):
         return found
     for _ in range(min(_POLISHING_STEPS, options.max_iterations - found.iterations)):
@@ -177,6 +183,14 @@ def _polish(
         if not went:
             break
     return found
+
+
+def minimise(
+    objective: Objective, options: SolverOptions, bracket: Bracket, moves: Coordinates
+) -> Descent:
+    """Go from a start that is near to the minimum."""
+    found = go_down(objective, options, bracket, moves, None, near=True)
+    return polish(objective, options, bracket, found)
 
 
 def _gauss_newton_step(

@@ -14,7 +14,7 @@ from homodyne_cli.core.degeneracies import (
     find_combinations,
     shear_unseen,
 )
-from homodyne_cli.core.descent import go_down, settled
+from homodyne_cli.core.descent import go_down, polish, settled
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.points import FLAT, Bracket, Descent, edm_at
@@ -82,12 +82,17 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     _check(dataset, problem, sigma, bracket, begin.start, "at the start")
     descent = go_down(objective, problem.solver, begin, moves, notify, near=found is not None)
     descent = canonical(descent, bracket, dataset, problem.convention)
-    _check(dataset, problem, sigma, bracket, descent.x, "at the end")
 
-    def refit(other: Objective, x: FloatArray) -> Descent:
-        return go_down(other, problem.solver, replace(bracket, start=x), moves, notify, near=True)
+    def refit(other: Objective, reached: Descent) -> Descent:
+        here, grams = replace(bracket, start=reached.x), reached.at.grams
+        # A pass does not depend on sigma.
+        known = None if grams is None else other.project(grams)
+        return go_down(other, problem.solver, here, moves, notify, near=True, known=known)
 
     weighted = weigh_angles(dataset, objective, descent, refit)
+    descent = polish(weighted.objective, problem.solver, bracket, weighted.descent, notify)
+    weighted = replace(weighted, descent=descent)
+    _check(dataset, problem, sigma, bracket, descent.x, "at the end")
     if found is not None and problem.initial.values is None:
         bracket = replace(bracket, start=found.origin)
     result = _result(dataset, problem, bracket, weighted)

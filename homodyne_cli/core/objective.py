@@ -99,7 +99,7 @@ class Objective:
 
     def project(self, grams: AngleGrams) -> Projection:
         """Eliminate contrast and offset; keep the free parameters."""
-        return self._free(project(grams, self.scaling, self.sigma))
+        return replace(self._free(project(grams, self.scaling, self.sigma)), grams=grams)
 
     def sandwich_parts(self, x: FloatArray, at: Projection) -> tuple[FloatArray, FloatArray]:
         """Return curvature and score variance (k, k) of a robust fit, scaling included."""
@@ -114,8 +114,8 @@ class Objective:
         return parts[0], parts[1]
 
     def angle_hessians(self, x: FloatArray, at: Projection) -> FloatArray:
-        """Return the part of each angle in the Hessian of the projection, (n_phi, k, k)."""
-        grams = self.plain_grams(x)
+        """Return the part of each angle in the Hessian of a linear fit, (n_phi, k, k)."""
+        grams = self.plain_grams(x) if at.grams is None else at.grams
         n_phi = len(self.sigma)
         alone = np.where(np.eye(n_phi, dtype=bool), self.sigma, np.inf)
         return np.stack([self._free(project_along(grams, at, one)).hessian for one in alone])

@@ -91,8 +91,10 @@ class Projection:
         J = d(model)/d(...) / sigma.
     gradient
         (p,) J^T r for r = (model - y)/sigma; the scaling part vanishes by construction.
-    coefficients
+    contrast_directions, offset_directions
         (n_phi, k - p) how the free coefficients move contrast, and the same for offset.
+    grams
+        What it was made from, where it is as the pass gave it.
     """
 
     contrast: FloatArray
@@ -102,6 +104,7 @@ class Projection:
     gradient: FloatArray
     contrast_directions: FloatArray
     offset_directions: FloatArray
+    grams: AngleGrams | None = None
 
     @cached_property
     def reduced_hessian(self) -> FloatArray:

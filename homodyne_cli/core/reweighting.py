@@ -45,7 +45,7 @@ def weigh_angles(
     dataset: Dataset,
     objective: Objective,
     descent: Descent,
-    refit: Callable[[Objective, FloatArray], Descent],
+    refit: Callable[[Objective, Descent], Descent],
 ) -> Weighted:
     """Find the noise of a fit and, where it is correlated, fit again with the angles' due shares.
 
@@ -54,7 +54,7 @@ def weigh_angles(
     Parameters
     ----------
     refit
-        Goes down from a given (p,) point.
+        Goes down from where a descent with another sigma has come to.
     """
     noise = speckle_noise(dataset, objective, descent.x, descent.at)
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
@@ -63,7 +63,7 @@ def weigh_angles(
     hessians = objective.angle_hessians(descent.x, descent.at)
     sigma = _due_sigma(objective, descent.at, hessians, noise)
     again = replace(objective, sigma=sigma)
-    found = refit(again, descent.x)
+    found = refit(again, descent)
     scores = score_variances(dataset, again, found.x, found.at) / noise.n_speckles
     share = (objective.sigma / sigma) ** 2
     white = np.einsum("a,akl->kl", share, again.angle_hessians(found.x, found.at))

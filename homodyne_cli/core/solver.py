@@ -143,9 +143,11 @@ def stand(
     bracket: Bracket,
     coordinates: Coordinates,
     notify: OnIteration | None = None,
+    *,
+    known: Projection | None = None,
 ) -> Descent:
-    """Look at the bracket's start without leaving it."""
-    trace = _Trace(objective, options, bracket, None)
+    """Look at the bracket's start without leaving it; see `descend`."""
+    trace = _Trace(objective, options, bracket, known)
     seen = _choose_scale(options, trace, bracket, coordinates)
     entry = trace.record(bracket.start, seen, 0.0)
     if notify is not None:

@@ -101,19 +101,22 @@ def speckle_noise(
     if not strides:
         return none
     looked_at = sample_pairs(dataset.n_frames, 0, _RESIDUAL_PAIRS)
-    near = sample_pairs(dataset.n_frames, 1, _RESIDUAL_PAIRS)
     with core_threads() as threads:
         samples = list(threads.map(lambda a: a.sample(*looked_at), angles))
         pairs = np.array([s.pairs for s in samples])
         weights = pairs / pairs.sum()
         total = float(weights @ [s.residual for s in samples])
-        shown = [float(weights @ list(threads.map(lambda a: a.differences(1, *near), angles)))]
+
+        def differences(stride: int) -> float:
+            i, j = sample_pairs(dataset.n_frames, stride, _RESIDUAL_PAIRS)
+            found = threads.map(lambda a: a.differences(stride, i, j), angles)
+            return float(weights @ list(found))
+
         error = 2.5 * total / np.sqrt(sum(s.looked_at for s in samples))
-        if total - shown[0] < _SIGNIFICANT * error:
+        nearest = differences(strides[0])
+        if total - nearest < _SIGNIFICANT * error:
             return none
-        for stride in strides[1:]:
-            far = sample_pairs(dataset.n_frames, stride, _RESIDUAL_PAIRS)
-            shown.append(float(weights @ [a.differences(stride, *far) for a in angles]))
+        shown = [nearest, *(differences(stride) for stride in strides[1:])]
         drawn = weights @ list(threads.map(lambda a: a.psi_differences(strides), angles))
     scores = _score_variances(angles)
     absorbed = float(np.trace(np.linalg.lstsq(at.hessian, scores.sum(axis=0), rcond=1e-12)[0]))

@@ -94,61 +94,78 @@ def sum_blocks(
     n = len(model.decay)
     m = -(-n // size)
     root = min(contrast, 1.0) ** 0.5
-    kinds = len(curves.transport_slopes) + 2
-    kinds += len(curves.strain_slopes) + 1 if model.power else 0
+    slopes = _slopes(model, curves)
+    kinds = sum(len(group) for group in slopes) + 2
     plain, dressed, ends = np.zeros((3, kinds, m, m))
     f_sum, g_sum = np.zeros((2, m, m))
     step = max(_SLAB_PAIRS // (n * size), 1)
     for top in range(0, m, step):
         bottom = min(top + step, m)
-        at = slice(top, bottom), slice(top, m)
+        at = slice(None), slice(top, bottom), slice(top, m)
         i = np.arange(top * size, min(bottom * size, n))[:, None]
         j = np.arange(top * size, n)[None, :]
         g, v = model.with_slope(i, j)
         f = g * g
-        f_sum[at], g_sum[at] = _block_sums(f, size), _block_sums(g, size)
+        f_sum[at[1:]], g_sum[at[1:]] = _block_sums(f, size), _block_sums(g, size)
         weight = weigh(i, j, f).astype(g.dtype)
-        b = (root * f).astype(g.dtype)
-        for k, column in enumerate(_columns(model, curves, angle, i, j, weight, f, v, contrast, q)):
-            plain[k][at] = _block_sums(column, size)
-            dressed[k][at] = _block_sums(column * g, size)
-            ends[k][at] = _block_sums(column * b, size)
-    area = _block_sums(np.ones((n, n), np.float32), size).astype(float)
+        along = weight * f
+        fields = [along * np.sign(model.decay[j] - model.decay[i])]
+        if model.power:
+            fields.append(weight * v)
+        for out, by in ((plain, None), (dressed, g), (ends, (root * f).astype(g.dtype))):
+            rows = [
+                _curve_sums(u if by is None else u * by, group, top * size, size)
+                for u, group in zip(fields, slopes, strict=True)
+            ]
+            rest = [_block_sums(u if by is None else u * by, size) for u in (along, weight)]
+            out[at] = np.concatenate([*rows, rest])
+    factors = _factors(curves, angle, contrast, q)[:kinds, None, None]
+    frames = np.minimum(size, n - size * np.arange(m))
+    area = np.outer(frames, frames)
     contracted = dressed + dressed.swapaxes(1, 2)
     diagonal = np.arange(m)
     contracted[:, diagonal, diagonal] -= ends.sum(axis=1) + ends.sum(axis=2)
     means = [(np.triu(s) + np.triu(s, 1).T) / area for s in (f_sum, g_sum)]
-    return BlockSums(plain + plain.swapaxes(1, 2), contracted, *means)
+    weights = plain + plain.swapaxes(1, 2)
+    return BlockSums(factors * weights, factors * contracted, *means)
 
 
-def _columns(
-    model: AngleModel,
-    curves: ModelCurves,
-    angle: int,
-    i: np.ndarray,
-    j: np.ndarray,
-    weight: FloatArray,
-    f: FloatArray,
-    v: FloatArray,
-    contrast: float,
-    q: float,
-) -> list[FloatArray]:
-    """Return the weighted columns of a slab, in table order, then f and 1."""
-    dtype = weight.dtype
-    along = weight * f
-    sign = np.sign(model.decay[j] - model.decay[i])
-    decay = -contrast * q**2 * along * sign
-    fields = [(decay, curve) for curve in curves.transport_slopes]
-    if model.power:
-        shear = weight * v
-        kappa, slope = float(curves.kappa[angle]), float(curves.kappa_slope[angle])
-        fields += [(contrast * kappa * shear, curve) for curve in curves.strain_slopes]
-        fields.append((contrast * slope * shear, curves.strain))
-    return [
-        *(u * (curve[j] - curve[i]) for u, curve in ((u, c.astype(dtype)) for u, c in fields)),
-        along,
-        weight,
-    ]
+def _slopes(model: AngleModel, curves: ModelCurves) -> list[FloatArray]:
+    """Return the curves whose differences make the columns, by the field that they multiply."""
+    if not model.power:
+        return [curves.transport_slopes]
+    return [curves.transport_slopes, np.concatenate([curves.strain_slopes, curves.strain[None]])]
+
+
+def _factors(curves: ModelCurves, angle: int, contrast: float, q: float) -> FloatArray:
+    """Return what is the same for all pairs of a column, in table order, then f and 1."""
+    shear = len(curves.strain_slopes)
+    kappa, slope = curves.kappa[angle], curves.kappa_slope[angle]
+    known = [[-(q**2)] * len(curves.transport_slopes)]
+    if shear:
+        known += [[kappa] * shear, [slope]]
+    return np.concatenate([contrast * np.concatenate(known), [1.0, 1.0]])
+
+
+def _curve_sums(field: FloatArray, curves: FloatArray, first: int, size: int) -> FloatArray:
+    """Return block sums of field_ij (curve_j - curve_i): (curves, rows / size, columns / size).
+
+    The curves are summed against the rows of a block at once, and only then taken apart.
+
+    Parameters
+    ----------
+    first
+        Number of the first row and of the first column of the field.
+    """
+    rows, columns = field.shape
+    padding = -rows % size
+    along = np.zeros((len(curves) + 1, rows + padding), field.dtype)
+    along[0, :rows], along[1:, :rows] = 1.0, curves[:, first : first + rows]
+    along = along.reshape(len(along), -1, size).swapaxes(0, 1)
+    whole = np.pad(field, ((0, padding), (0, 0))) if padding else field
+    sums = along @ whole.reshape(-1, size, columns)
+    values = sums[:, :1] * curves[:, first : first + columns] - sums[:, 1:]
+    return np.add.reduceat(values, np.arange(0, columns, size), axis=2).swapaxes(0, 1)
 
 
 def score_covariance(sums: BlockSums, n_phi: int) -> FloatArray:

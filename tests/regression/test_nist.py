@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize
 
 from homodyne_cli.core.coordinates import Coordinates
-from homodyne_cli.core.descent import go_down
+from homodyne_cli.core.descent import minimise
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.points import Bracket
 from homodyne_cli.core.projection import Projection
@@ -56,7 +56,7 @@ def ours(problem: Problem, start: FloatArray) -> float:
         max_iterations=ROUNDS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, x_scale="jac"
     )
     objective = cast(Objective, Regression(problem))
-    found = go_down(objective, options, bracket, identity, None, near=True)
+    found = minimise(objective, options, bracket, identity)
     return problem.digits(found.x)
 
 
