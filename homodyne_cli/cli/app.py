@@ -286,6 +286,7 @@ def verify(
         Path | None, typer.Option(help="HTML page to write, readable offline.", metavar="FILE")
     ] = None,
     config: GapConfig = None,
+    memory: MemorySize = None,
     force: Force = False,
     strict: Annotated[bool, typer.Option("--strict", help="A warning fails as well.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No lag profiles.")] = False,
@@ -294,7 +295,7 @@ def verify(
     """Check a fit against the validation checklist."""
     from homodyne_cli.cli.verify import VerifyRequest, run_verify
 
-    request = VerifyRequest(run, baseline, report, config, force, strict, quiet, as_json)
+    request = VerifyRequest(run, baseline, report, config, force, strict, quiet, as_json, memory)
     raise typer.Exit(run_verify(request))
 
 

@@ -14,15 +14,16 @@ fit leaves over, if it is larger than the lobes themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.lag_profile import fitted_pairs
+from homodyne_cli.core.bands import Band, FittedMaps, bands
 from homodyne_cli.core.lobe_scan import LobeScan, look_again, scan_lobes
 from homodyne_cli.core.noise import estimate_sigma
 from homodyne_cli.core.physics import SHEAR_FACTORS, model_curves
-from homodyne_cli.models import FloatArray, MapArray
+from homodyne_cli.core.threads import core_threads
+from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import names_of
 from homodyne_cli.verdicts import CheckResult, Run
 
@@ -125,7 +126,7 @@ def _angle_filter(columns: FloatArray, sides: FloatArray) -> tuple[float, FloatA
     return information, np.asarray(amount), left
 
 
-def _binned(run: Run, curves: _Curves, a: int, fitted: np.ndarray, sigma: float) -> FloatArray:
+def _binned(run: Run, curves: _Curves, a: int, fitted: FittedMaps, sigma: float) -> FloatArray:
     """Average one angle over bins of h beyond the first zero.
 
     Returns
@@ -134,23 +135,29 @@ def _binned(run: Run, curves: _Curves, a: int, fitted: np.ndarray, sigma: float)
         (6, bins): constant, E, E mean and contrast E wave, then data and fit less the offset;
         all divided by the standard error of the bin.
     """
-    data = run.dataset
-    h = curves.rate[a] * np.abs(curves.strain[None, :] - curves.strain[:, None])
-    i, j = np.nonzero(fitted_pairs(data.c2[a]) & (h > np.pi) & (h < _LAST_PHASE))
+    sums = np.zeros((6, int((_LAST_PHASE - np.pi) / _BIN) + 1))
+    for band in bands(run.dataset, fitted, a):
+        sums += _band_sums(run, curves, a, band, sums.shape[1])
+    sums = sums[:, sums[0] > 0.0]
+    return np.asarray(sums / (sigma * np.sqrt(sums[0])))
+
+
+def _band_sums(run: Run, curves: _Curves, a: int, band: Band, bins: int) -> FloatArray:
+    """Return (6, bins) sums over the pairs of a band; see `_binned`."""
+    strain, transport = curves.strain[band.first :], curves.transport[band.first :]
+    h = curves.rate[a] * np.abs(strain - strain[: len(band.keep), None])
+    i, j = np.nonzero(band.keep & (h > np.pi) & (h < _LAST_PHASE))
     h = h[i, j]
-    decay = np.exp(-(data.q**2) * np.abs(curves.transport[j] - curves.transport[i]))
+    decay = np.exp(-(run.dataset.q**2) * np.abs(transport[j] - transport[i]))
     mean, wave = _oscillation(h, SHEAR_FACTORS[run.convention].power)
     c, o = run.contrast[a], run.offset[a]
-    rows = (decay, decay * mean, c * decay * wave, data.c2[a][i, j] - o, fitted[i, j] - o)
+    rows = (decay, decay * mean, c * decay * wave, band.data[i, j] - o, band.fit[i, j] - o)
     index = ((h - np.pi) / _BIN).astype(np.intp)
-    count = np.bincount(index)
-    used = count > 0
-    error = sigma * np.sqrt(count[used])
-    sums = [count.astype(float), *(np.bincount(index, row) for row in rows)]
-    return np.array([total[used] / error for total in sums])
+    count = np.bincount(index, minlength=bins).astype(float)
+    return np.array([count, *(np.bincount(index, row, bins) for row in rows)])
 
 
-def find_lobes(run: Run, fitted: np.ndarray, sigma: FloatArray) -> Lobes:
+def find_lobes(run: Run, fitted: FittedMaps, sigma: FloatArray) -> Lobes:
     """Measure the predicted lobes in the data and in the fitted map.
 
     Parameters
@@ -158,17 +165,19 @@ def find_lobes(run: Run, fitted: np.ndarray, sigma: FloatArray) -> Lobes:
     run
         A laminar-flow run.
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise per c2 value.
     """
     curves = _curves(run)
     data = run.dataset
+    reaching = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi)
+    with core_threads() as threads:
+        seen_at = list(
+            threads.map(lambda a: _binned(run, curves, a, fitted, float(sigma[a])), reaching)
+        )
     information, amount, left, bins = 0.0, np.zeros(2), 0.0, 0
-    for a in range(data.n_phi):
-        if curves.rate[a] * np.ptp(curves.strain) <= np.pi:
-            continue
-        binned = _binned(run, curves, a, fitted[a], float(sigma[a]))
+    for binned in seen_at:
         if binned.shape[1] < _MIN_BINS:
             continue
         found = _angle_filter(binned[:4], binned[4:])
@@ -195,7 +204,7 @@ def _first_zero(t: FloatArray, phase: FloatArray) -> float:
     return float(t[middle + beyond[0]] - t[middle]) if len(beyond) else float("nan")
 
 
-def check_oscillations(run: Run, fitted: np.ndarray, sigma: FloatArray) -> CheckResult:
+def check_oscillations(run: Run, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
     """Check that the side lobes are present in the fitted map and in the data.
 
     Parameters
@@ -203,7 +212,7 @@ def check_oscillations(run: Run, fitted: np.ndarray, sigma: FloatArray) -> Check
     run
         What was fitted.
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise per c2 value.
     """
@@ -256,12 +265,12 @@ def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
 
 
 def _without_lobes(
-    run: Run, lobes: Lobes, scan: LobeScan, fitted: np.ndarray, sigma: FloatArray
+    run: Run, lobes: Lobes, scan: LobeScan, fitted: FittedMaps, sigma: FloatArray
 ) -> CheckResult:
     """Judge a fit whose own lobes are too weak for the matched filter."""
     if not scan.found:
         return _not_applicable(run, lobes)
-    in_fit = look_again(replace(run.dataset, c2=_masked(run, fitted)), sigma, scan)
+    in_fit = look_again(run.dataset, fitted, sigma, scan)
     share = in_fit.gain / scan.gain
     place = _zero_at(scan.lag, scan.phi)
     agrees = abs(np.log(in_fit.lag / scan.lag)) < np.log(_LAG_RATIO) if share > 0.0 else False
@@ -277,12 +286,6 @@ def _without_lobes(
         "the shear was not fitted: refit with a balanced x_scale or another start (multi_start), "
         "and check model.convention",
     )
-
-
-def _masked(run: Run, fitted: np.ndarray) -> MapArray:
-    """Return the fitted maps without the pairs that the data lack."""
-    maps: MapArray = np.where(np.isfinite(run.dataset.array), fitted, np.nan)
-    return maps
 
 
 def _not_applicable(run: Run, lobes: Lobes) -> CheckResult:

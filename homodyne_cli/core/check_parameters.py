@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from homodyne_cli.core.bands import FittedMaps, bands
 from homodyne_cli.core.descent import EDM_CONVERGED
-from homodyne_cli.core.lag_profile import fitted_pairs
 from homodyne_cli.core.points import EDM_FLAT
 from homodyne_cli.core.remarks import Remark, worst_of
+from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Bounds, FloatArray
 from homodyne_cli.parameters import BY_NAME, CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import CheckResult, Run
@@ -132,7 +133,7 @@ def check_convergence(run: Run, edm: float) -> CheckResult:
     return CheckResult("convergence", found.status, edm, EDM_CONVERGED, found.message, found.advice)
 
 
-def check_physical(run: Run, fitted: np.ndarray, sigma: FloatArray) -> CheckResult:
+def check_physical(run: Run, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
     """Check bounds, D(t) > 0, contrast and offset, and how well phi0 is determined."""
     remarks = _bound_remarks(run)
     lowest, when = _lowest_diffusion(run)
@@ -174,7 +175,7 @@ def _lowest_diffusion(run: Run) -> tuple[float, float]:
     return float(diffusion[k]), float(t[k])
 
 
-def _scaling_remarks(run: Run, fitted: np.ndarray, sigma: FloatArray) -> list[Remark]:
+def _scaling_remarks(run: Run, fitted: FittedMaps, sigma: FloatArray) -> list[Remark]:
     """Judge contrast and offset: inside and off their bounds, and the contrast seen at all."""
     data = run.dataset
     remarks = []
@@ -190,7 +191,13 @@ def _scaling_remarks(run: Run, fitted: np.ndarray, sigma: FloatArray) -> list[Re
             more = f" and {len(wrong) - 3} more angles" if len(wrong) > 3 else ""
             message = f"{name} {listed}{more} not inside [{bounds.lower:g}, {bounds.upper:g}]"
             remarks.append(Remark("fail", message, "check the data of these angles"))
-    seen = [_contrast_significance(run, fitted[a], sigma[a], a) for a in range(data.n_phi)]
+    with core_threads() as threads:
+        seen = list(
+            threads.map(
+                lambda a: _contrast_significance(run, fitted, float(sigma[a]), a),
+                range(data.n_phi),
+            )
+        )
     weak = [a for a in range(data.n_phi) if not seen[a] > CONTRAST_SIGMAS]
     if weak:
         message = (
@@ -201,9 +208,15 @@ def _scaling_remarks(run: Run, fitted: np.ndarray, sigma: FloatArray) -> list[Re
     return remarks
 
 
-def _contrast_significance(run: Run, fitted: np.ndarray, sigma: float, a: int) -> float:
+def _contrast_significance(run: Run, fitted: FittedMaps, sigma: float, a: int) -> float:
     """Return contrast over its uncertainty with the parameters held, from the map's spread."""
-    values = fitted[fitted_pairs(run.dataset.c2[a])].astype(float)
-    if len(values) < 2 or run.contrast[a] <= 0.0:
+    if run.contrast[a] <= 0.0:
         return 0.0
-    return float(np.std(values) * np.sqrt(len(values)) / sigma)
+    sums = np.zeros(3)
+    for band in bands(run.dataset, fitted, a):
+        values = band.fit[band.keep] - run.offset[a]
+        sums += len(values), values.sum(dtype=float), np.dot(values, values)
+    count, total, squares = sums.tolist()
+    if count < 2:
+        return 0.0
+    return float(np.sqrt(max(squares - total**2 / count, 0.0)) / sigma)

@@ -25,7 +25,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from homodyne_cli.core.lag_profile import fitted_pairs, lag_sums
+from homodyne_cli.core.bands import FittedMaps, bands
+from homodyne_cli.core.lag_profile import lag_sums
+from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Dataset, FloatArray
 from homodyne_cli.verdicts import CheckResult
 
@@ -67,43 +69,67 @@ class _Sums:
     product_count: float
 
 
-def _neighbours(z: np.ndarray, keep: np.ndarray) -> tuple[float, float]:
-    """Return the sum of products of neighbouring z over rows and columns, and their number.
+@dataclass(frozen=True)
+class _Neighbours:
+    """Sum of products of neighbouring z over rows and columns, and their number."""
 
-    Taken end to end, a row's last pair is followed by the next row's first, which is below the
-    diagonal and zero.
-    """
-    n = len(z)
-    flat, used = z.ravel(), keep.ravel()
-    total = sum(float(np.dot(flat[k:], flat[:-k])) for k in (1, n))
-    count = sum(int(np.count_nonzero(used[k:] & used[:-k])) for k in (1, n))
-    return total, float(count)
+    total: float = 0.0
+    count: float = 0.0
 
-
-def _block_sums(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    return np.asarray(np.add.reduceat(np.add.reduceat(values, edges, axis=0), edges, axis=1))
+    def add(self, one: np.ndarray, other: np.ndarray, both: np.ndarray) -> _Neighbours:
+        """Add products of z that lie side by side; z is zero where there is none."""
+        total = float(np.einsum("ij,ij->", one, other))
+        return _Neighbours(self.total + total, self.count + float(np.count_nonzero(both)))
 
 
-def _accumulate(dataset: Dataset, fitted: np.ndarray, sigma: FloatArray) -> _Sums:
-    n_phi, n = dataset.n_phi, dataset.n_frames
+def _accumulate(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> _Sums:
+    n = dataset.n_frames
     side = max(g for g in _GRIDS if 3 * g <= n)
     edges = np.linspace(0, n, side, endpoint=False).astype(int)
-    grid, grid_count = np.zeros((2, n_phi, side, side))
-    lag, lag_count = np.zeros((2, n_phi, n))
-    square = np.zeros(n_phi)
-    products = count = 0.0
-    for a in range(n_phi):
-        keep = fitted_pairs(dataset.c2[a])
-        z = np.where(keep, dataset.c2[a] - fitted[a].astype(float), 0.0) / sigma[a]
-        pairs = keep.astype(float)
-        grid[a], grid_count[a] = _block_sums(z, edges), _block_sums(pairs, edges)
-        lag[a], lag_count[a] = lag_sums(z), lag_sums(pairs)
-        square[a] = np.vdot(z, z)
-        # Scaled to unit variance, so that no angle dominates.
-        more, pairs_more = _neighbours(z, keep)
-        products += more * keep.sum() / max(square[a], 1e-300)
-        count += pairs_more
-    return _Sums(grid, grid_count, lag, lag_count, square, products, count)
+    with core_threads() as threads:
+        found = list(
+            threads.map(
+                lambda a: _angle_sums(dataset, fitted, float(sigma[a]), a, edges),
+                range(dataset.n_phi),
+            )
+        )
+    grid, grid_count, lag, lag_count = (
+        np.stack([getattr(angle, name) for angle in found])
+        for name in ("grid", "grid_count", "lag", "lag_count")
+    )
+    # Scaled to unit variance, so that no angle dominates.
+    products = [a.products * a.grid_count.sum() / max(float(a.square), 1e-300) for a in found]
+    square = np.array([float(angle.square) for angle in found])
+    count = sum(angle.product_count for angle in found)
+    return _Sums(grid, grid_count, lag, lag_count, square, float(sum(products)), count)
+
+
+def _angle_sums(
+    dataset: Dataset, fitted: FittedMaps, sigma: float, angle: int, edges: np.ndarray
+) -> _Sums:
+    """Return the sums of one angle, without the leading axis."""
+    side, n = len(edges), dataset.n_frames
+    grid, grid_count = np.zeros((2, side, side))
+    lag, lag_count = np.zeros((2, n))
+    square = 0.0
+    near = _Neighbours()
+    above: tuple[np.ndarray, np.ndarray] | None = None
+    for row, band in enumerate(bands(dataset, fitted, angle, edges)):
+        keep = band.keep
+        z = np.where(keep, band.data - band.fit.astype(float), 0.0) / sigma
+        columns = edges[row:] - band.first
+        grid[row, row:] = np.add.reduceat(z.sum(axis=0), columns)
+        grid_count[row, row:] = np.add.reduceat(keep.sum(axis=0, dtype=float), columns)
+        lag[: z.shape[1]] += lag_sums(z)
+        lag_count[: z.shape[1]] += lag_sums(keep)
+        square += float(np.einsum("ij,ij->", z, z))
+        near = near.add(z[:, 1:], z[:, :-1], keep[:, 1:] & keep[:, :-1])
+        near = near.add(z[1:], z[:-1], keep[1:] & keep[:-1])
+        if above is not None:
+            last, kept = (part[:, -z.shape[1] :] for part in above)
+            near = near.add(z[:1], last, keep[:1] & kept)
+        above = z[-1:], keep[-1:]
+    return _Sums(grid, grid_count, lag, lag_count, np.asarray(square), near.total, near.count)
 
 
 def _scores(sums: FloatArray, count: FloatArray, variance: FloatArray) -> FloatArray:
@@ -153,7 +179,7 @@ def _block_place(dataset: Dataset, score: FloatArray) -> str:
     return f"phi = {dataset.phi[a]:.4g} deg, t1 = {t1:.3g} s, t2 = {t2:.3g} s"
 
 
-def find_patterns(dataset: Dataset, fitted: np.ndarray, sigma: FloatArray) -> tuple[Pattern, ...]:
+def find_patterns(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> tuple[Pattern, ...]:
     """Run all tests on the residuals.
 
     Parameters
@@ -161,7 +187,7 @@ def find_patterns(dataset: Dataset, fitted: np.ndarray, sigma: FloatArray) -> tu
     dataset
         At least 12 frames.
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise per c2 value; a common error in it does not matter.
     """
@@ -244,13 +270,13 @@ def _neighbour_pattern(sums: _Sums) -> Pattern:
     return Pattern("neighbouring pairs", correlation, p, "")
 
 
-def check_residuals(dataset: Dataset, fitted: np.ndarray, sigma: FloatArray) -> CheckResult:
+def check_residuals(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
     """Check that residuals show no systematic pattern.
 
     Parameters
     ----------
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise per c2 value.
     """

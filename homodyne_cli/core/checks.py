@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homodyne_cli.core.bands import FittedMaps
 from homodyne_cli.core.check_oscillations import check_oscillations
 from homodyne_cli.core.check_parameters import (
     check_convergence,
@@ -58,7 +59,7 @@ class CheckInputs:
     run
         The finished fit.
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise used.
     chi2, degrees_of_freedom, edm
@@ -70,7 +71,7 @@ class CheckInputs:
     """
 
     run: Run
-    fitted: np.ndarray
+    fitted: FittedMaps
     sigma: FloatArray
     chi2: float
     degrees_of_freedom: int

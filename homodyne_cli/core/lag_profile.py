@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homodyne_cli.core.bands import FittedMaps, bands
+from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Dataset, FloatArray
 
 
@@ -32,51 +34,58 @@ class LagProfiles:
     count: FloatArray
 
 
-def fitted_pairs(c2: np.ndarray) -> np.ndarray:
-    """Return (n, n) booleans: the pairs i < j of one map that are not masked."""
-    keep: np.ndarray = np.triu(np.isfinite(c2), 1)
-    return keep
-
-
 def lag_sums(upper: np.ndarray) -> FloatArray:
-    """Sum an (n, n) map that is zero on and below its diagonal over pairs of equal lag.
+    """Sum rows of a map, zero on and below the diagonal, over pairs of equal lag.
 
-    Laid out in rows of n + 1 instead of n, every diagonal of the map becomes a column; what wraps
-    around comes from below the diagonal and is zero.
+    Laid out in rows longer by one, every diagonal becomes a column; what wraps around comes from
+    below the diagonal and is zero.
+
+    Parameters
+    ----------
+    upper
+        (rows, columns), the first element on the map's diagonal.
 
     Returns
     -------
     array
-        (n,) sums for lags of 0 to n - 1 frames.
+        (columns,) sums for lags of 0 to columns - 1 frames.
     """
-    n = len(upper)
-    sheared = np.zeros(n * (n + 1))
-    sheared[: n * n] = upper.ravel()
-    return np.asarray(sheared.reshape(n, n + 1)[:, :n].sum(axis=0))
+    rows, columns = upper.shape
+    sheared = np.zeros(rows * (columns + 1))
+    sheared[: rows * columns] = upper.ravel()
+    return np.asarray(sheared.reshape(rows, columns + 1)[:, :columns].sum(axis=0))
 
 
-def lag_profiles(dataset: Dataset, fitted: np.ndarray, sigma: FloatArray) -> LagProfiles:
+def lag_profiles(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> LagProfiles:
     """Average data and fit over ages.
 
     Parameters
     ----------
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise per c2 value.
     """
-    n_phi, n = dataset.n_phi, dataset.n_frames
-    sums = np.zeros((3, n_phi, n))
-    for a in range(n_phi):
-        keep = fitted_pairs(dataset.c2[a])
-        for k, values in enumerate((keep, dataset.c2[a], fitted[a])):
-            sums[k, a] = lag_sums(np.where(keep, values, 0.0))
-    count = sums[0, :, 1:]
+    with core_threads() as threads:
+        sums = np.array(
+            list(threads.map(lambda a: _angle_sums(dataset, fitted, a), range(dataset.n_phi)))
+        )
+    count = sums[:, 0, 1:]
     full = np.where(count > 0.0, count, np.nan)
     return LagProfiles(
-        lag=np.asarray(dataset.dt * np.arange(1, n), dtype=float),
-        data=sums[1, :, 1:] / full,
-        fit=sums[2, :, 1:] / full,
+        lag=np.asarray(dataset.dt * np.arange(1, dataset.n_frames), dtype=float),
+        data=sums[:, 1, 1:] / full,
+        fit=sums[:, 2, 1:] / full,
         error=sigma[:, None] / np.sqrt(full),
         count=count,
     )
+
+
+def _angle_sums(dataset: Dataset, fitted: FittedMaps, angle: int) -> FloatArray:
+    """Return (3, n) sums over pairs of equal lag: number, data and fit."""
+    sums = np.zeros((3, dataset.n_frames))
+    for band in bands(dataset, fitted, angle):
+        for total, values in zip(sums, (band.keep, band.data, band.fit), strict=True):
+            part = lag_sums(np.where(band.keep, values, 0.0))
+            total[: len(part)] += part
+    return sums

@@ -45,8 +45,17 @@ class ModelMaps:
 
     def block(self, angle: int, rows: slice | IndexArray, columns: slice | IndexArray) -> MapArray:
         """Return part of the map of one angle, above the diagonal or below."""
-        decay = np.exp(-np.abs(self.transport[columns] - self.transport[rows][:, None]))
-        h = self.strain[columns] - self.strain[rows][:, None]
+        elapsed = self.transport[columns] - self.transport[rows][:, None]
+        return self._evaluated(angle, elapsed, self.strain[columns] - self.strain[rows][:, None])
+
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Return scattered pairs of one angle; shape of `i` and `j`."""
+        elapsed = self.transport[j] - self.transport[i]
+        return self._evaluated(angle, elapsed, self.strain[j] - self.strain[i])
+
+    def _evaluated(self, angle: int, elapsed: FloatArray, h: FloatArray) -> MapArray:
+        """Evaluate the model at differences of transport and strain; `h` is overwritten."""
+        decay = np.exp(-np.abs(elapsed))
         h *= self.form.scale * self.kappa[angle] / np.pi
         values = decay * np.sinc(h) ** self.form.power
         part: MapArray = np.asarray(

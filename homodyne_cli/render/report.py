@@ -10,9 +10,10 @@ from io import BytesIO
 import numpy as np
 from matplotlib.figure import Figure
 
+from homodyne_cli.core.bands import FittedMaps, fitted_between
 from homodyne_cli.core.lag_profile import LagProfiles
 from homodyne_cli.parameters import BY_NAME
-from homodyne_cli.render.heatmaps import heatmap_pages
+from homodyne_cli.render.heatmaps import drawn_frames, heatmap_pages
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
 from homodyne_cli.verdicts import CheckResult, Run
 
@@ -35,7 +36,7 @@ def report_page(
     run: Run,
     checks: Sequence[CheckResult],
     profiles: LagProfiles,
-    fitted: np.ndarray,
+    fitted: FittedMaps,
     sigma: np.ndarray,
     *,
     passed: bool,
@@ -47,7 +48,7 @@ def report_page(
     profiles
         Data and fit averaged over ages.
     fitted
-        (n_phi, n, n) fitted maps; i < j is read.
+        Fitted maps.
     sigma
         (n_phi,) noise that residuals are divided by.
     passed
@@ -135,10 +136,12 @@ def _scaling(run: Run, sigma: np.ndarray) -> str:
 
 
 def _angles(
-    run: Run, profiles: LagProfiles, fitted: np.ndarray, sigma: np.ndarray
+    run: Run, profiles: LagProfiles, fitted: FittedMaps, sigma: np.ndarray
 ) -> Iterable[str]:
     data = run.dataset
-    maps = heatmap_pages(data.phi, data.t, data.array, fitted, sigma)
+    frames = drawn_frames(data.n_frames)
+    shown = data.selected(frames), fitted_between(fitted, frames)
+    maps = heatmap_pages(data.phi, data.t[frames], *shown, sigma)
     for a, (phi, image) in enumerate(zip(data.phi, maps, strict=True)):
         yield f"<h2>phi = {phi:.2f}°</h2>"
         yield _picture(image, f"maps of data, fit and residual at {phi:.2f} degrees")

@@ -1,4 +1,4 @@
-"""``--memory``: data that do not fit are fitted and diagnosed from disk, with the same answer."""
+"""``--memory``: data that do not fit are worked on from disk, with the same answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from homodyne_cli.io.memory import Memory
 from tests.cli.conftest import homodyne
@@ -40,6 +41,22 @@ def test_a_fit_from_disk_equals_the_fit_in_memory(experiment: Path, folder: Path
     assert all(abs(from_disk[n] - g) <= 1e-9 * scale for n, g in in_memory.items())
     left = {p.name for p in folder.iterdir()}
     assert left == {"config.yaml", "data.h5", "run"}
+
+
+def test_a_run_is_verified_from_disk_as_in_memory(experiment: Path, folder: Path) -> None:
+    run = str(experiment / "run")
+    checks = []
+    for options in ((), ("--memory", TOO_LITTLE)):
+        done = homodyne(
+            "verify", run, "--json", "--baseline", run, "--report", f"{len(options)}.html",
+            *options, cwd=folder,
+        )  # fmt: skip
+        assert done.stderr == ""
+        checks.append(json.loads(done.stdout)["checks"])
+        assert (folder / f"{len(options)}.html").stat().st_size > 100_000
+    for held, streamed in zip(*checks, strict=True):
+        assert streamed["status"] == held["status"]
+        assert streamed["value"] == pytest.approx(held["value"], rel=1e-6, abs=1e-12)
 
 
 def test_sizes_that_make_no_sense_are_one_clear_error(folder: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.check_residuals import check_residuals, find_patterns
+from homodyne_cli.core.check_residuals import _accumulate, check_residuals, find_patterns
 from homodyne_cli.core.lag_profile import lag_profiles, lag_sums
 from homodyne_cli.models import FloatArray
 from tests.oracle import PUBLISHED, make_dataset, model_values
@@ -74,6 +74,41 @@ def test_lag_sums_are_sums_over_diagonals() -> None:
     upper = np.triu(np.random.default_rng(0).standard_normal((7, 7)), 1)
     expected = [np.diagonal(upper, k).sum() for k in range(7)]
     np.testing.assert_allclose(lag_sums(upper), expected, atol=1e-14)
+    band = [np.diagonal(upper[:3], k).sum() for k in range(7)]
+    np.testing.assert_allclose(lag_sums(upper[:3]), band, atol=1e-14)
+
+
+def test_sums_over_bands_are_sums_over_pairs() -> None:
+    """Pair by pair: blocks, lags, squares and products of neighbours, with masked pairs."""
+    n, side = 26, 8
+    rng = np.random.default_rng(5)
+    c2, model = rng.standard_normal((2, 2, n, n))
+    c2[:, rng.integers(0, n, 60), rng.integers(0, n, 60)] = np.nan
+    sigma = np.array([0.5, 2.0])
+    found = _accumulate(replace(make_dataset(n, 2), c2=c2), model, sigma)
+    edges = np.linspace(0, n, side, endpoint=False).astype(int)
+    place = np.searchsorted(edges, np.arange(n), side="right") - 1
+    grid, grid_count = np.zeros((2, 2, side, side))
+    lag, lag_count = np.zeros((2, 2, n))
+    products = count = 0.0
+    for a in range(2):
+        z = np.where(np.triu(np.isfinite(c2[a]), 1), (c2[a] - model[a]) / sigma[a], np.nan)
+        for i, j in zip(*np.triu_indices(n, 1), strict=True):
+            if np.isfinite(z[i, j]):
+                grid[a, place[i], place[j]] += z[i, j]
+                grid_count[a, place[i], place[j]] += 1
+                lag[a, j - i] += z[i, j]
+                lag_count[a, j - i] += 1
+        side_by_side = [z[:, 1:] * z[:, :-1], z[1:] * z[:-1]]
+        products += sum(np.nansum(p) for p in side_by_side) / np.nanmean(z**2)
+        count += sum(np.isfinite(p).sum() for p in side_by_side)
+        assert found.square[a] == pytest.approx(np.nansum(z**2))
+    np.testing.assert_allclose(found.grid, grid, atol=1e-12)
+    np.testing.assert_array_equal(found.grid_count, grid_count)
+    np.testing.assert_allclose(found.lag, lag, atol=1e-12)
+    np.testing.assert_array_equal(found.lag_count, lag_count)
+    assert found.products == pytest.approx(products)
+    assert found.product_count == count
 
 
 def test_lag_profiles_average_fitted_pairs_only() -> None:

@@ -266,7 +266,7 @@ def test_scaling_and_phi0_are_judged(good: CheckInputs) -> None:
     assert (result.status, "contrast 1 at" in result.message) == ("fail", True)
     low = replace(run, offset=np.where(np.arange(5) == 2, 0.4, run.offset))
     assert "offset 0.4 at" in check_physical(low, good.fitted, good.sigma).message
-    flat = good.fitted.copy()
+    flat = np.array(good.fitted)
     flat[1] = run.offset[1]
     assert "no significant contrast" in check_physical(run, flat, good.sigma).message
     for error, words in ((7.0, "known to 7 deg"), (float("nan"), "not determined")):

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from homodyne_cli.core.checks import run_checks
 from homodyne_cli.core.fit import fit
+from homodyne_cli.core.lag_profile import lag_profiles
+from homodyne_cli.core.model_maps import model_maps
 from homodyne_cli.core.noise import estimate_sigma
 from homodyne_cli.core.residual import PassKind, evaluate
 from homodyne_cli.core.tiles import pack
@@ -21,6 +24,7 @@ from homodyne_cli.io.write_data import write_aps_u
 from homodyne_cli.models import DataSelection, Dataset, TiledMaps
 from tests.oracle import PUBLISHED, make_dataset
 from tests.problems import make_problem
+from tests.verified import fitted_inputs
 
 #: Takes no map of 130 frames into memory, and lets one through to disk.
 TIGHT = Memory(500_300_000)
@@ -67,6 +71,24 @@ def test_a_fit_from_disk_is_the_fit_in_memory(both: tuple[Dataset, Dataset]) -> 
     sigma = np.array([p.uncertainty_hessian for p in in_memory.parameters])
     assert np.all(apart < 1e-6 * sigma)
     np.testing.assert_array_equal(estimate_sigma(stored), estimate_sigma(data))
+
+
+def test_checks_from_disk_are_the_checks_in_memory(both: tuple[Dataset, Dataset]) -> None:
+    """The fit as an array and evaluated where it is looked at."""
+    data, stored = both
+    held = fitted_inputs(data, make_problem(start=tuple(PUBLISHED)))
+    run = held.run
+    fitted = model_maps(
+        data, np.array(list(run.values.values())), run.contrast, run.offset, "he2024"
+    )
+    streamed = replace(held, run=replace(run, dataset=stored), fitted=fitted)
+    for one, other in zip(run_checks(held), run_checks(streamed), strict=True):
+        assert (other.id, other.status) == (one.id, one.status)
+        assert other.value == pytest.approx(one.value, rel=1e-6)
+    profiles = [lag_profiles(i.run.dataset, i.fitted, i.sigma) for i in (held, streamed)]
+    for name in ("data", "fit", "error", "count"):
+        one, other = (getattr(p, name) for p in profiles)
+        np.testing.assert_allclose(other, one, rtol=1e-6)
 
 
 def test_a_step_that_needs_whole_maps_says_so(both: tuple[Dataset, Dataset]) -> None:

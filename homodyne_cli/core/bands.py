@@ -1,0 +1,82 @@
+"""Data and fit of an angle side by side, in bands of rows: one map at a time is held whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.model_maps import ModelMaps
+from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
+
+#: Fitted maps as an array (n_phi, n, n), of which i < j is read, or evaluated where looked at.
+FittedMaps = MapArray | ModelMaps
+
+#: Pairs of a band: a few megabytes.
+_PAIRS = 500_000
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows of one angle's map from the frame `first` on, columns from the same frame on.
+
+    Attributes
+    ----------
+    first
+        Frame of the first row and of the first column.
+    keep
+        (rows, columns) whether a pair is fitted: i < j and not masked.
+    data, fit
+        (rows, columns); arbitrary where `keep` is False.
+    """
+
+    first: int
+    keep: np.ndarray
+    data: MapArray
+    fit: MapArray
+
+    @property
+    def rows(self) -> slice:
+        """Frames of the rows."""
+        return slice(self.first, self.first + len(self.keep))
+
+
+def bands(
+    dataset: Dataset, fitted: FittedMaps, angle: int, firsts: IndexArray | None = None
+) -> Iterator[Band]:
+    """Yield the upper triangle of an angle's maps from top to bottom.
+
+    Parameters
+    ----------
+    firsts
+        First row of each band, the first of them 0; None for bands of a few megabytes.
+    """
+    maps = dataset.c2[angle]
+    n = len(maps)
+    starts = np.arange(0, n, max(_PAIRS // n, 1)) if firsts is None else firsts
+    for first, last in zip(starts.tolist(), [*starts[1:].tolist(), n], strict=True):
+        data: MapArray = maps[first:last, first:]
+        keep = np.triu(np.isfinite(data), 1)
+        yield Band(first, keep, data, _rows(fitted, angle, first, last))
+
+
+def _rows(fitted: FittedMaps, angle: int, first: int, last: int) -> MapArray:
+    if isinstance(fitted, ModelMaps):
+        return fitted.block(angle, slice(first, last), slice(first, None))
+    part: MapArray = fitted[angle, first:last, first:]
+    return part
+
+
+def fitted_at(fitted: FittedMaps, angle: int, i: IndexArray, j: IndexArray) -> FloatArray:
+    """Return the fit at scattered pairs i < j."""
+    if isinstance(fitted, ModelMaps):
+        return np.asarray(fitted.pairs(angle, i, j), dtype=float)
+    return np.asarray(fitted[angle][i, j], dtype=float)
+
+
+def fitted_between(fitted: FittedMaps, frames: IndexArray) -> MapArray:
+    """Return the fit at the pairs of some frames, (n_phi, m, m)."""
+    if isinstance(fitted, ModelMaps):
+        return fitted.selected(frames)
+    return fitted[:, frames[:, None], frames[None, :]]
