@@ -47,10 +47,14 @@ class NoiseReport:
         correlated noise is found.
     white_share
         Share of the residuals' variance that is independent from pair to pair.
+    shared_out
+        Whether the angles were fitted again with sigma in proportion to how much their noise
+        repeats itself.
     """
 
     n_speckles: float = float("inf")
     white_share: float = 1.0
+    shared_out: bool = False
 
 
 @dataclass(frozen=True)

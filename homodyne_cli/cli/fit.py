@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping
@@ -165,7 +164,7 @@ def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
     low, high = float(estimate.min()), float(estimate.max())
     text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
     how = "estimated from neighbouring pairs at equal lag"
-    if math.isfinite(result.noise.n_speckles) and result.loss == "linear" and dataset.n_phi > 1:
+    if result.noise.shared_out:
         how += ", then shared out by how much each angle's noise repeats itself"
     source = Resolved(text, how)
     return replace(dataset, provenance={**dataset.provenance, "sigma": source})

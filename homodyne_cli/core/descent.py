@@ -14,8 +14,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import Coordinates
-from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.points import (
     EDM_FLAT,
     FLAT,
@@ -25,13 +23,14 @@ from homodyne_cli.core.points import (
     STALE,
     Bracket,
     Descent,
+    Task,
     creeps,
     describe_point,
     step_at,
 )
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.solver import Limits, OnIteration, descend, stand
-from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.core.solver import Limits, descend, stand
+from homodyne_cli.models import FloatArray
 from homodyne_cli.results import IterationRecord
 
 #: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
@@ -43,7 +42,7 @@ BALANCED = 10.0
 _EDM_NOTHING = 1e-12
 #: What the step before let expect is left after the next one: too little to look at.
 _EDM_CERTAIN = 1e-13
-_POLISHING_STEPS, _CLOSING_STEPS = 4, 6
+_POLISHING_STEPS, _CLOSING_STEPS = 4, 20
 #: Share of the EDM that may be left after a Gauss-Newton step that replaces the trust region's.
 _WORTHWHILE = 0.8
 _ROUNDS = 20
@@ -54,16 +53,7 @@ def settled(status: int, edm: float) -> bool:
     return status > 0 and edm < (EDM_FLAT if status == FLAT else EDM_CONVERGED)
 
 
-def go_down(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    moves: Coordinates,
-    notify: OnIteration | None,
-    *,
-    near: bool,
-    known: Projection | None = None,
-) -> Descent:
+def go_down(task: Task, *, near: bool, known: Projection | None = None) -> Descent:
     """Go from the bracket's start to where noise would notice no difference from the minimum.
 
     With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
@@ -79,19 +69,18 @@ def go_down(
     known
         The pass at the start, if it has been made.
     """
+    options = task.options
     limits = Limits(ratio=BALANCED if options.adaptive else np.inf)
     again = options.x_scale == "auto"
     if near and again:
-        found = stand(objective, options, bracket, moves, notify, known=known)
+        found = stand(task, known)
         enough = min(options.ftol * found.chi2, EDM_CONVERGED)
-        found = close_in(objective, options, bracket, moves, found, enough, notify, limits.ratio)
+        found = close_in(task, found, enough, limits.ratio)
     else:
-        found = descend(
-            objective, options, bracket, moves, notify, eager=near, limits=limits, known=known
-        )
-    renew = replace(options, x_scale="auto", trust_region_scale=1.0)
+        found = descend(task, eager=near, limits=limits, known=known)
+    renewed = replace(task, options=replace(options, x_scale="auto", trust_region_scale=1.0))
     for last in (*[False] * _ROUNDS, True):
-        left = options.max_iterations - found.iterations
+        left = task.left(found)
         ended = found.history[-1]
         early = ended.effective_ratio > BALANCED or ended.edm >= EDM_CONVERGED
         once_more = again and found.status > 0 and early
@@ -101,23 +90,14 @@ def go_down(
             break
         again = again and not once_more
         limits = Limits() if last else limits
-        found = _onward(objective, renew, bracket, moves, found, notify, limits, eager=near)
+        found = _onward(renewed, found, limits, eager=near)
     early = found.history[-1].edm >= EDM_CONVERGED
     if found.status > 0 and early and creeps(found.history, options):
         found = replace(found, status=FLAT)
     return found
 
 
-def close_in(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    moves: Coordinates,
-    found: Descent,
-    enough: float,
-    notify: OnIteration | None = None,
-    ratio: float = np.inf,
-) -> Descent:
+def close_in(task: Task, found: Descent, enough: float, ratio: float = np.inf) -> Descent:
     """Take Gauss-Newton steps until the EDM is small enough; where they fail, the trust region.
 
     SciPy's trust region keeps away from bounds by a term in its Hessian that damps steps along
@@ -130,85 +110,55 @@ def close_in(
     ratio
         Effective ratio above which the trust region stops.
     """
-    for _ in range(min(_CLOSING_STEPS, options.max_iterations - found.iterations)):
+    for _ in range(min(_CLOSING_STEPS, task.left(found))):
         if found.history[-1].edm < enough:
             break
-        went, found = _gauss_newton_step(objective, options, bracket, found, notify, to=_WORTHWHILE)
+        went, found = _gauss_newton_step(task, found, to=_WORTHWHILE)
         if not went:
             break
     if found.history[-1].edm < enough:
         return replace(found, status=FTOL)
-    if found.iterations >= options.max_iterations:
+    if task.left(found) < 1:
         return found
-    limits = Limits(ratio, edm=enough)
-    found = _onward(objective, options, bracket, moves, found, notify, limits, eager=True)
+    found = _onward(task, found, Limits(ratio, edm=enough), eager=True)
     return replace(found, status=FTOL) if found.status == NEAR else found
 
 
-def _onward(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    moves: Coordinates,
-    found: Descent,
-    notify: OnIteration | None,
-    limits: Limits,
-    *,
-    eager: bool,
-) -> Descent:
+def _onward(task: Task, found: Descent, limits: Limits, *, eager: bool) -> Descent:
     """Run the trust region from where a descent has come to."""
-    rest = replace(options, max_iterations=options.max_iterations - found.iterations)
-    here = replace(bracket, start=found.x)
-    more = descend(objective, rest, here, moves, notify, eager=eager, limits=limits, known=found.at)
-    return more.after(found)
+    rest = task.onward(found)
+    return descend(rest, eager=eager, limits=limits, known=found.at).after(found)
 
 
-def polish(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    found: Descent,
-    notify: OnIteration | None = None,
-) -> Descent:
+def polish(task: Task, found: Descent) -> Descent:
     """Go on to the minimum while the EDM falls; a fit that stopped early stays as it is."""
     if not settled(found.status, found.history[-1].edm):
         return found
-    for _ in range(min(_POLISHING_STEPS, options.max_iterations - found.iterations)):
+    for _ in range(min(_POLISHING_STEPS, task.left(found))):
         if found.history[-1].edm < _EDM_NOTHING:
             break
         if _promised(found.history) < _EDM_CERTAIN:
-            step, _ = step_at(found.at, found.x, bracket)
-            return _without_a_pass(found, step, bracket)
-        went, found = _gauss_newton_step(objective, options, bracket, found, notify, to=1.0)
+            step, _ = step_at(found.at, found.x, task.bracket)
+            return _without_a_pass(found, step, task.bracket)
+        went, found = _gauss_newton_step(task, found, to=1.0)
         if not went:
             break
     return found
 
 
-def minimise(
-    objective: Objective, options: SolverOptions, bracket: Bracket, moves: Coordinates
-) -> Descent:
+def minimise(task: Task) -> Descent:
     """Go from a start that is near to the minimum."""
-    found = go_down(objective, options, bracket, moves, None, near=True)
-    return polish(objective, options, bracket, found)
+    return polish(task, go_down(task, near=True))
 
 
-def _gauss_newton_step(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    found: Descent,
-    notify: OnIteration | None,
-    *,
-    to: float,
-) -> tuple[bool, Descent]:
+def _gauss_newton_step(task: Task, found: Descent, *, to: float) -> tuple[bool, Descent]:
     """Return whether a step brought the EDM down to that share of it, and the descent after it."""
     started = time.perf_counter()
-    last = found.history[-1]
+    bracket, last = task.bracket, found.history[-1]
     step, _ = step_at(found.at, found.x, bracket)
     x = np.clip(found.x + step, bracket.lower, bracket.upper)
-    at = objective.derivatives(x)
-    log_norms = options.diagnostics.log_jacobian_norms
+    at = task.objective.derivatives(x)
+    log_norms = task.options.diagnostics.log_jacobian_norms
     entry = replace(
         describe_point(at, x, bracket, found.seen, log_norms=log_norms),
         iteration=last.iteration + 1,
@@ -220,8 +170,7 @@ def _gauss_newton_step(
     rise = max(min(last.edm, EDM_CONVERGED), 1e-10 * last.chi2)
     if not (entry.edm < to * last.edm and entry.chi2 - last.chi2 <= rise):
         return False, found
-    if notify is not None:
-        notify(entry)
+    task.tell(entry)
     return True, replace(found, x=x, at=at, history=(*found.history, entry))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import Coordinates, coordinates, reference_time
+from homodyne_cli.core.coordinates import coordinates, reference_time
 from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
 from homodyne_cli.core.degeneracies import (
     canonical,
@@ -17,10 +17,9 @@ from homodyne_cli.core.degeneracies import (
 from homodyne_cli.core.descent import go_down, polish, settled
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import FLAT, Bracket, Descent, edm_at
+from homodyne_cli.core.points import FLAT, Bracket, Descent, OnIteration, Task, continued, edm_at
 from homodyne_cli.core.reweighting import Weighted, weigh_angles
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
-from homodyne_cli.core.solver import OnIteration
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.core.threads import serial_algebra
 from homodyne_cli.errors import ConfigError, FitError
@@ -77,20 +76,22 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     bracket = bracket_of(problem, objective)
     transforms, t_ref = problem.solver.shear_transforms, reference_time(dataset.t)
     moves = coordinates(bracket.names, transforms, dict(problem.bounds), t_ref)
-    found = _search(dataset, problem, objective, bracket, moves)
-    begin = bracket if found is None else replace(bracket, start=found.x)
-    _check(dataset, problem, sigma, bracket, begin.start, "at the start")
-    descent = go_down(objective, problem.solver, begin, moves, notify, near=found is not None)
+    task = Task(objective, problem.solver, bracket, moves, notify)
+    found = _search(dataset, problem, task)
+    begin = bracket.start if found is None else found.x
+    _check(dataset, problem, sigma, bracket, begin, "at the start")
+    descent = go_down(task.at(begin), near=found is not None)
     descent = canonical(descent, bracket, dataset, problem.convention)
 
     def refit(other: Objective, reached: Descent) -> Descent:
-        here, grams = replace(bracket, start=reached.x), reached.at.grams
+        rest = replace(task.at(reached.x), objective=other, notify=continued(notify, reached))
         # A pass does not depend on sigma.
+        grams = reached.at.grams
         known = None if grams is None else other.project(grams)
-        return go_down(other, problem.solver, here, moves, notify, near=True, known=known)
+        return go_down(rest, near=True, known=known)
 
     weighted = weigh_angles(dataset, objective, descent, refit)
-    descent = polish(weighted.objective, problem.solver, bracket, weighted.descent, notify)
+    descent = polish(replace(task, objective=weighted.objective), weighted.descent)
     weighted = replace(weighted, descent=descent)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
     if found is not None and problem.initial.values is None:
@@ -99,13 +100,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     return result if found is None else replace(result, search=found.report)
 
 
-def _search(
-    dataset: Dataset,
-    problem: FitProblem,
-    objective: Objective,
-    bracket: Bracket,
-    moves: Coordinates,
-) -> Search | None:
+def _search(dataset: Dataset, problem: FitProblem, task: Task) -> Search | None:
     given = problem.initial.values is not None
     if not problem.solver.global_search:
         if not given:
@@ -117,10 +112,10 @@ def _search(
 
     def decimate(count: int) -> Objective:
         frames = decimated_frames(dataset.n_frames, count)
-        return build_objective(dataset, problem, objective.sigma, frames, like=objective)
+        whole = task.objective
+        return build_objective(dataset, problem, whole.sigma, frames, like=whole)
 
-    start = bracket.start if given else None
-    return search(dataset, decimate, problem.solver, bracket, moves, start)
+    return search(dataset, decimate, task, task.bracket.start if given else None)
 
 
 def _check(
@@ -195,7 +190,9 @@ def _result(
         x_scale_mode=problem.solver.x_scale,
         history=descent.history,
         loss=problem.solver.loss,
-        noise=NoiseReport(weighted.noise.n_speckles, weighted.noise.white_share),
+        noise=NoiseReport(
+            weighted.noise.n_speckles, weighted.noise.white_share, weighted.white is not None
+        ),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import Seen
+from homodyne_cli.core.coordinates import Coordinates, Seen
+from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.scaling import (
     condition_number,
@@ -68,15 +69,32 @@ class Descent:
 
     def after(self, earlier: Descent) -> Descent:
         """Return this descent as the continuation of an earlier one."""
-        steps = [
-            replace(step, iteration=step.iteration + earlier.iterations)
-            for step in self.history[1:]
-        ]
+        steps = (_shifted(step, earlier) for step in self.history[1:])
         return replace(
             self,
             evaluations=self.evaluations + earlier.evaluations,
             history=(*earlier.history, *steps),
         )
+
+
+OnIteration = Callable[[IterationRecord], None]
+
+
+def _shifted(step: IterationRecord, earlier: Descent) -> IterationRecord:
+    seconds = step.seconds + earlier.history[-1].seconds
+    return replace(step, iteration=step.iteration + earlier.iterations, seconds=seconds)
+
+
+def continued(notify: OnIteration | None, earlier: Descent) -> OnIteration | None:
+    """Return what to call in the continuation of a descent: its start has been told already."""
+    if notify is None:
+        return None
+
+    def tell(step: IterationRecord) -> None:
+        if step.iteration > 0:
+            notify(_shifted(step, earlier))
+
+    return tell
 
 
 def edm_at(found: Projection, x: FloatArray, bracket: Bracket) -> float:
@@ -129,3 +147,42 @@ def creeps(history: Sequence[IterationRecord], options: SolverOptions) -> bool:
         return False
     gain = history[-1 - _FLAT_STEPS].chi2 - history[-1].chi2
     return gain < _FLAT_GAIN and history[-1].edm < EDM_FLAT
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a descent works on, and whom it tells.
+
+    Attributes
+    ----------
+    bracket
+        Where it starts, and within which bounds it stays.
+    coordinates
+        In which the trust region moves.
+    notify
+        Called with the start and after every accepted step.
+    """
+
+    objective: Objective
+    options: SolverOptions
+    bracket: Bracket
+    coordinates: Coordinates
+    notify: OnIteration | None = None
+
+    def tell(self, step: IterationRecord) -> None:
+        """Notify whoever wants to know."""
+        if self.notify is not None:
+            self.notify(step)
+
+    def left(self, found: Descent) -> int:
+        """Return how many iterations a descent may still take."""
+        return self.options.max_iterations - found.iterations
+
+    def at(self, x: FloatArray) -> Task:
+        """Return the same from another start."""
+        return replace(self, bracket=replace(self.bracket, start=x))
+
+    def onward(self, found: Descent) -> Task:
+        """Return the rest of the task for a descent that has come so far."""
+        options = replace(self.options, max_iterations=self.left(found))
+        return replace(self.at(found.x), options=options, notify=continued(self.notify, found))

@@ -18,7 +18,7 @@ from scipy import optimize
 from homodyne_cli.core.coordinates import coordinates
 from homodyne_cli.core.descent import minimise
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import Bracket
+from homodyne_cli.core.points import Bracket, Task
 from homodyne_cli.core.setup import build_objective
 from homodyne_cli.errors import UsageError
 from homodyne_cli.models import Dataset, FitProblem, FloatArray, ShearTransforms
@@ -145,7 +145,7 @@ class _Curve:
         if not self._others:
             return held.cost(np.zeros(0))[0], full
         bracket = Bracket(self._names, full[list(self._others)], self._lower, self._upper)
-        found = minimise(held, self._options, bracket, self._moves)
+        found = minimise(Task(held, self._options, bracket, self._moves))
         return found.chi2, held.expand(found.x)
 
 

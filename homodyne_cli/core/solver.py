@@ -9,35 +9,32 @@ else changes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize
 
-from homodyne_cli.core.coordinates import Coordinates, Seen, Shifted
-from homodyne_cli.core.objective import Objective, compressed_jacobian, compressed_residual
+from homodyne_cli.core.coordinates import Seen, Shifted
+from homodyne_cli.core.objective import compressed_jacobian, compressed_residual
 from homodyne_cli.core.points import (
     FLAT,
     MAX_ITERATIONS,
     NEAR,
     OUTSIDE,
     STALE,
-    Bracket,
     Descent,
+    Task,
     creeps,
     describe_point,
 )
 from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.scaling import column_norm_scale, without_effect
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.models import FloatArray
 from homodyne_cli.results import IterationRecord
 
 #: SciPy counts trial steps, the config counts iterations; a stuck trust region ends here.
 _TRIALS_PER_ITERATION = 20
-
-OnIteration = Callable[[IterationRecord], None]
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,11 @@ class Limits:
 class _Trace:
     """Remembers the last derivatives and records accepted steps of one descent."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        options: SolverOptions,
-        bracket: Bracket,
-        known: Projection | None,
-        *,
-        eager: bool = True,
-    ) -> None:
-        self._objective = objective
-        self._bracket = bracket
-        self._options = options
+    def __init__(self, task: Task, known: Projection | None, *, eager: bool = True) -> None:
+        self._task = task
         self._eager = eager
         self._started = time.perf_counter()
-        self._last = None if known is None else (bracket.start.copy(), known)
+        self._last = None if known is None else (task.bracket.start.copy(), known)
         self.evaluations = 0
         self.history: list[IterationRecord] = []
 
@@ -74,7 +61,7 @@ class _Trace:
         here = self.history[-1]
         if here.edm < limits.edm:
             return NEAR
-        if creeps(self.history, self._options):
+        if creeps(self.history, self._task.options):
             return FLAT
         return STALE if here.effective_ratio > limits.ratio else MAX_ITERATIONS
 
@@ -84,13 +71,13 @@ class _Trace:
         if self._eager:
             return self.derivatives(x).chi2
         self.evaluations += 1
-        return self._objective.cost(x)[0]
+        return self._task.objective.cost(x)[0]
 
     def derivatives(self, x: FloatArray) -> Projection:
         if self._last is not None and np.array_equal(self._last[0], x):
             return self._last[1]
         self.evaluations += 1
-        found = self._objective.derivatives(x)
+        found = self._task.objective.derivatives(x)
         self._last = (x.copy(), found)
         return found
 
@@ -98,7 +85,11 @@ class _Trace:
         """Describe the accepted point `x`."""
         found = self.derivatives(x)
         point = describe_point(
-            found, x, self._bracket, seen, log_norms=self._options.diagnostics.log_jacobian_norms
+            found,
+            x,
+            self._task.bracket,
+            seen,
+            log_norms=self._task.options.diagnostics.log_jacobian_norms,
         )
         entry = replace(
             point,
@@ -110,14 +101,13 @@ class _Trace:
         return entry
 
 
-def _choose_scale(
-    options: SolverOptions, trace: _Trace, bracket: Bracket, coordinates: Coordinates
-) -> Seen:
+def _choose_scale(task: Task, trace: _Trace) -> Seen:
     """Return the scale; for ``jac`` what SciPy starts from.
 
     A given scale is one of physical parameters, so that of u_k is x_scale_k / (dx_k/du_k): a unit
     step along u_k moves parameter k by x_scale_k.
     """
+    options, bracket, coordinates = task.options, task.bracket, task.coordinates
     x, width = bracket.start, bracket.upper - bracket.lower
     slope = coordinates.jacobian(x)
     own = np.diag(slope)
@@ -137,31 +127,18 @@ def _choose_scale(
     return Seen(coordinates, scale, column_norm_scale(hessian, x, width))
 
 
-def stand(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    coordinates: Coordinates,
-    notify: OnIteration | None = None,
-    *,
-    known: Projection | None = None,
-) -> Descent:
-    """Look at the bracket's start without leaving it; see `descend`."""
-    trace = _Trace(objective, options, bracket, known)
-    seen = _choose_scale(options, trace, bracket, coordinates)
-    entry = trace.record(bracket.start, seen, 0.0)
-    if notify is not None:
-        notify(entry)
-    at = trace.derivatives(bracket.start)
-    return Descent(bracket.start, at, seen, MAX_ITERATIONS, trace.evaluations, (entry,))
+def stand(task: Task, known: Projection | None = None) -> Descent:
+    """Look at the start without leaving it; see `descend`."""
+    trace = _Trace(task, known)
+    x = task.bracket.start
+    seen = _choose_scale(task, trace)
+    entry = trace.record(x, seen, 0.0)
+    task.tell(entry)
+    return Descent(x, trace.derivatives(x), seen, MAX_ITERATIONS, trace.evaluations, (entry,))
 
 
 def descend(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    coordinates: Coordinates,
-    notify: OnIteration | None = None,
+    task: Task,
     *,
     eager: bool = False,
     limits: Limits | None = None,
@@ -174,8 +151,6 @@ def descend(
 
     Parameters
     ----------
-    notify
-        Called with the start and after every accepted step.
     eager
         Take derivatives with every trial step. Near the minimum nearly every step is accepted,
         and the cost-only pass before it would be wasted.
@@ -190,28 +165,23 @@ def descend(
         If ``x_scale: config`` is asked for without a map.
     """
     limits = limits or Limits()
-    trace = _Trace(objective, options, bracket, known, eager=eager)
-    found = _descend(trace, options, bracket, coordinates, notify, limits)
+    found = _descend(task, _Trace(task, known, eager=eager), limits)
     if found.status != OUTSIDE:
         return found
-    left = options.max_iterations - found.iterations
-    if left < 1:
+    if task.left(found) < 1:
         return replace(found, status=MAX_ITERATIONS)
-    rest = replace(options, max_iterations=left, trust_region_scale=1.0)
-    onward, box = replace(bracket, start=found.x), coordinates.without_rates()
-    trace = _Trace(objective, rest, onward, found.at, eager=eager)
-    return _descend(trace, rest, onward, box, notify, limits).after(found)
+    rest = task.onward(found)
+    rest = replace(
+        rest,
+        options=replace(rest.options, trust_region_scale=1.0),
+        coordinates=task.coordinates.without_rates(),
+    )
+    return _descend(rest, _Trace(rest, found.at, eager=eager), limits).after(found)
 
 
-def _descend(
-    trace: _Trace,
-    options: SolverOptions,
-    bracket: Bracket,
-    coordinates: Coordinates,
-    notify: OnIteration | None,
-    limits: Limits,
-) -> Descent:
-    seen = _choose_scale(options, trace, bracket, coordinates)
+def _descend(task: Task, trace: _Trace, limits: Limits) -> Descent:
+    options, bracket, coordinates = task.options, task.bracket, task.coordinates
+    seen = _choose_scale(task, trace)
     u0 = coordinates.to_u(bracket.start)
     shift = (options.trust_region_scale - 1.0) * u0
     shifted = Shifted(coordinates, shift, bracket.lower, bracket.upper)
@@ -221,8 +191,7 @@ def _descend(
     def tell(x: FloatArray) -> None:
         entry = trace.record(x, seen, seen.distance(x, previous[0]))
         previous[0] = x
-        if notify is not None:
-            notify(entry)
+        task.tell(entry)
 
     def residual(v: FloatArray) -> FloatArray:
         return compressed_residual(trace.cost(shifted.physical(v)), p)

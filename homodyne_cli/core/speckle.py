@@ -145,9 +145,7 @@ def _angles(dataset: Dataset, objective: Objective, x: FloatArray, at: Projectio
 
 def _score_variances(angles: list[_Angle]) -> FloatArray:
     with core_threads() as threads:
-        blocks = threads.map(_Angle.blocks, angles)
-        found = [a.score_variance(sums) for a, sums in zip(angles, blocks, strict=True)]
-    return np.stack(found)
+        return np.stack(list(threads.map(_Angle.score_variance, angles)))
 
 
 def _split(scores: FloatArray, shown: FloatArray, drawn: FloatArray) -> SpeckleNoise | None:
@@ -282,10 +280,10 @@ class _Angle:
             model, self.curves, self.angle, size, self.weights, self.contrast, dataset.q
         )
 
-    def score_variance(self, sums: BlockSums) -> FloatArray:
+    def score_variance(self) -> FloatArray:
         """Return Cov(s) over free parameters and scaling coefficients, (k, k)."""
         scale = (self.contrast / self.sigma**2) ** 2
-        covariance = scale * score_covariance(sums, self.dataset.n_phi)
+        covariance = scale * score_covariance(self.blocks(), self.dataset.n_phi)
         directions = (self.at.contrast_directions, self.at.offset_directions)
         p, free = len(self.objective.full), list(self.objective.free)
         onto = np.zeros((len(covariance), len(free) + directions[0].shape[1]))

@@ -25,10 +25,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
-from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.physics import ModelCurves
 from homodyne_cli.core.speckle_fields import AngleModel
 from homodyne_cli.models import FloatArray
@@ -176,35 +174,17 @@ def score_covariance(sums: BlockSums, n_phi: int) -> FloatArray:
     larger = np.stack([_block_sums(w, size) for w in sums.weights])
     means = _block_sums(sums.f, size) / _block_sums(np.ones((m, m)), size)
     means = np.sqrt(means) * np.sign(_block_sums(sums.g, size))
-    return np.asarray(_covariance(sums.weights, sums.contracted, sums.f, sums.g, larger, means))
-
-
-@jax.jit
-def _covariance(
-    weights: jax.Array,
-    contracted: jax.Array,
-    f: jax.Array,
-    g: jax.Array,
-    larger: jax.Array,
-    means: jax.Array,
-) -> jax.Array:
-    """Add up the three parts; `larger` and `means` are weights and g over the blocks for T.
-
-    Compiled, because the threads of NumPy's matrix products spin where cores are shared.
-    """
     i, j = np.triu_indices(len(means))
     # Both orders of a pair count; a block has pairs within itself.
     both = np.where(i == j, 1.0, 2.0)
     u = means[i] * means[j]
-    inner = jnp.sum((u @ larger) * u, axis=-1)
+    inner = ((u @ larger) * u).sum(axis=-1)
     crossed = (both * larger[:, i, j]) @ inner.T
-    found = _traces(contracted @ g) + 0.5 * _traces(weights @ f)
-    symmetric: jax.Array = found + 0.25 * (crossed + crossed.T)
-    return symmetric
+    found = _traces(sums.contracted @ sums.g) + 0.5 * _traces(sums.weights @ sums.f)
+    return np.asarray(found + 0.25 * (crossed + crossed.T))
 
 
-def _traces(products: jax.Array) -> jax.Array:
+def _traces(products: FloatArray) -> FloatArray:
     """Return tr(P_a P_b) for all a and b."""
     k = len(products)
-    found: jax.Array = products.reshape(k, -1) @ products.swapaxes(1, 2).reshape(k, -1).T
-    return found
+    return np.asarray(products.reshape(k, -1) @ products.swapaxes(1, 2).reshape(k, -1).T)

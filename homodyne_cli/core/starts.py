@@ -17,12 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.blocks import TILE
-from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.descent import close_in
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import NEAR, Bracket
+from homodyne_cli.core.points import NEAR, Bracket, Task
 from homodyne_cli.core.solver import Limits, descend, stand
-from homodyne_cli.models import Dataset, FloatArray, IndexArray, SolverOptions
+from homodyne_cli.models import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import RATES
 from homodyne_cli.results import SearchReport
 
@@ -151,26 +150,22 @@ def draw_starts(dataset: Dataset, bracket: Bracket, count: int, seed: int) -> Fl
     return np.clip(drawn, bracket.lower, bracket.upper)
 
 
-def search(
-    dataset: Dataset,
-    decimate: Decimate,
-    options: SolverOptions,
-    bracket: Bracket,
-    coordinates: Coordinates,
-    given: FloatArray | None,
-) -> Search:
+def search(dataset: Dataset, decimate: Decimate, task: Task, given: FloatArray | None) -> Search:
     """Screen random starts, refine the best, and look twice at minima that are close.
 
     Parameters
     ----------
     decimate
         Makes the reduced problem on so many frames.
+    task
+        The fit on all pairs.
     given
         A start that is refined whatever its rank, or None.
     """
+    bracket, options = task.bracket, task.options
 
     def refine(on: Objective, x: FloatArray, origin: FloatArray, pace: _Pace) -> _Refined:
-        return _refine(on, options, bracket, coordinates, x, origin, pace)
+        return _refine(replace(task.at(x), objective=on), origin, pace)
 
     coarse = decimate(COARSE)
     # The pass with derivatives compiles on one core while the other screens.
@@ -209,31 +204,19 @@ def search(
     return Search(best.x, best.origin, report)
 
 
-def _refine(
-    objective: Objective,
-    options: SolverOptions,
-    bracket: Bracket,
-    coordinates: Coordinates,
-    x: FloatArray,
-    origin: FloatArray,
-    pace: _Pace,
-) -> _Refined:
+def _refine(task: Task, origin: FloatArray, pace: _Pace) -> _Refined:
     options = replace(
-        options,
+        task.options,
         max_iterations=_REFINE_ITERATIONS,
         ftol=pace.tolerance,
         xtol=pace.tolerance,
         x_scale="auto",
         trust_region_scale=1.0,
     )
-    here = replace(bracket, start=x)
-    if pace.far:
-        limits = Limits(edm=_AT_HAND)
-        found = descend(objective, options, here, coordinates, eager=True, limits=limits)
-    else:
-        found = stand(objective, options, here, coordinates)
+    task = replace(task, options=options, notify=None)
+    found = descend(task, eager=True, limits=Limits(edm=_AT_HAND)) if pace.far else stand(task)
     if not pace.far or found.status == NEAR:
-        found = close_in(objective, options, bracket, coordinates, found, pace.enough)
+        found = close_in(task, found, pace.enough)
     return _Refined(origin, found.x, found.chi2, found.history[-1].edm)
 
 

@@ -13,7 +13,7 @@ from scipy import optimize
 from homodyne_cli.core.coordinates import Coordinates
 from homodyne_cli.core.descent import minimise
 from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import Bracket
+from homodyne_cli.core.points import Bracket, Task
 from homodyne_cli.core.projection import Projection
 from homodyne_cli.models import FloatArray, SolverOptions
 from tests.nist import MODELS, Problem, load
@@ -56,7 +56,7 @@ def ours(problem: Problem, start: FloatArray) -> float:
         max_iterations=ROUNDS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, x_scale="jac"
     )
     objective = cast(Objective, Regression(problem))
-    found = minimise(objective, options, bracket, identity)
+    found = minimise(Task(objective, options, bracket, identity))
     return problem.digits(found.x)
 
 

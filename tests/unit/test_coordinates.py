@@ -9,6 +9,7 @@ import pytest
 
 from homodyne_cli.core.coordinates import Coordinates, coordinates, reference_time
 from homodyne_cli.core.fit import fit
+from homodyne_cli.core.points import Task
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
 from homodyne_cli.core.solver import descend
 from homodyne_cli.models import Bounds, FloatArray, ShearTransforms, SolverOptions
@@ -125,7 +126,7 @@ def test_a_given_scale_is_a_step_of_the_physical_parameter() -> None:
     bracket = bracket_of(problem, objective)
     for kind in KINDS:
         moves = made(kind)
-        found = descend(objective, options, bracket, moves)
+        found = descend(Task(objective, options, bracket, moves))
         np.testing.assert_array_equal(found.seen.x_scale, wanted)
         own = np.diag(moves.jacobian(bracket.start))
         np.testing.assert_allclose(found.seen.scale * own, wanted)

@@ -10,6 +10,7 @@ import pytest
 from homodyne_cli.core.coordinates import coordinates
 from homodyne_cli.core.degeneracies import canonical, equivalents
 from homodyne_cli.core.fit import fit
+from homodyne_cli.core.points import Task
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
 from homodyne_cli.core.solver import descend
 from homodyne_cli.models import Bounds, Dataset, FloatArray, ShearTransforms, SolverOptions
@@ -174,7 +175,7 @@ def test_derivatives_turn_round_with_the_sign_of_the_rate() -> None:
     objective = build_objective(seen, problem, dataset_sigma(seen))
     bracket = bracket_of(problem, objective)
     moves = coordinates(NAMES, ShearTransforms(), dict(problem.bounds))
-    found = descend(objective, SolverOptions(max_iterations=2), bracket, moves)
+    found = descend(Task(objective, SolverOptions(max_iterations=2), bracket, moves))
     turned = canonical(found, bracket, seen, "he2024")
     again = objective.derivatives(turned.x)
     assert turned.x[3] > 0.0

@@ -11,6 +11,7 @@ from scipy import optimize
 
 from homodyne_cli.core.coordinates import coordinates
 from homodyne_cli.core.fit import fit
+from homodyne_cli.core.points import Task
 from homodyne_cli.core.projection import project, scaling_model
 from homodyne_cli.core.residual import PassKind, evaluate
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
@@ -103,7 +104,7 @@ def test_compressed_descent_takes_scipys_own_steps() -> None:
     objective = build_objective(data, problem, np.full(2, 0.06))
     bracket = bracket_of(problem, objective)
     moves = coordinates(bracket.names, ShearTransforms(), dict(problem.bounds))
-    found = descend(objective, solver, bracket, moves)
+    found = descend(Task(objective, solver, bracket, moves))
     i, j = np.triu_indices(40, 1)
 
     def residual(p: FloatArray) -> FloatArray:

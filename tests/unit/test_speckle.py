@@ -18,6 +18,7 @@ from homodyne_cli.core.speckle import sample_pairs, score_variances
 from homodyne_cli.core.speckle_fields import AngleModel, psi_covariance, psi_variance
 from homodyne_cli.models import Dataset, FitProblem, FloatArray, SolverOptions
 from homodyne_cli.parameters import AnalysisMode, Convention
+from homodyne_cli.results import IterationRecord
 from tests.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset
 from tests.problems import make_problem
 
@@ -191,3 +192,15 @@ def test_particle_data_give_their_number_of_speckles_and_wide_uncertainties() ->
     assert result.noise.white_share < 0.2
     factors = [p.uncertainty / p.uncertainty_hessian for p in result.parameters if p.name in FREE]
     assert min(factors) > 5.0
+
+
+@pytest.mark.parametrize("search", [True, False])
+def test_steps_are_told_once_and_numbered_through(search: bool) -> None:
+    """Both descents of a fit with shared-out sigma, and last steps."""
+    told: list[IterationRecord] = []
+    problem = particle_problem(THREE_ANGLES, solver=SolverOptions(global_search=search))
+    result = fit(particle_dataset(THREE_ANGLES, seed=1), problem, told.append)
+    assert result.noise.shared_out
+    assert tuple(told) == result.history
+    assert [step.iteration for step in told] == list(range(len(told)))
+    assert [step.seconds for step in told] == sorted(step.seconds for step in told)

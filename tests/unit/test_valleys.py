@@ -7,9 +7,10 @@ import pytest
 
 from benchmarks.random_experiments import draw
 from homodyne_cli.core import descent
+from homodyne_cli.core.coordinates import coordinates
 from homodyne_cli.core.descent import settled
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.points import FLAT, MAX_ITERATIONS
+from homodyne_cli.core.points import FLAT, MAX_ITERATIONS, Task
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
 from homodyne_cli.core.solver import Limits, _Trace
 from homodyne_cli.core.starts import switched_on
@@ -50,7 +51,9 @@ def test_what_counts_as_a_valley(
 ) -> None:
     problem = make_problem(start=tuple(RESOLVED))
     objective = build_objective(VALLEY, problem, dataset_sigma(VALLEY))
-    trace = _Trace(objective, options, bracket_of(problem, objective), None)
+    bracket = bracket_of(problem, objective)
+    moves = coordinates(bracket.names, ShearTransforms(), dict(problem.bounds))
+    trace = _Trace(Task(objective, options, bracket, moves), None)
     for k in range(12):
         trace.history.append(IterationRecord(k, 100.0 - k * gain, edm, 1.0, 0.0))
     assert trace.why_stopped(Limits()) == expected
@@ -138,3 +141,12 @@ def test_a_scale_that_never_balances_does_not_stop_the_fit(
     assert restless.converged
     assert restless.iterations > descent._ROUNDS
     assert restless.chi2 == pytest.approx(plain.chi2, abs=0.02)
+
+
+def test_steps_of_a_fit_that_goes_on_with_a_fresh_scale_are_told_once() -> None:
+    experiment = draw(0)
+    told: list[IterationRecord] = []
+    problem = make_problem(start=tuple(experiment.start))
+    result = fit(experiment.data, problem, told.append)
+    assert tuple(told) == result.history
+    assert [step.iteration for step in told] == list(range(len(told)))
