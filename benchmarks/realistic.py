@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -106,10 +107,17 @@ def where_time_goes(dataset: Dataset) -> dict[str, float]:
     return figures | parts
 
 
-def whole_command(folder: Path, *options: str) -> dict[str, float]:
-    """Run ``homodyne fit`` without a start in a fresh process; return seconds and peak memory."""
-    arguments = ["fit", "config.yaml", "-o", "run", "--json", "--no-plots", "--quiet", "--force"]
-    arguments += options
+@dataclass(frozen=True)
+class Finished:
+    """What a command printed, its seconds and its peak memory."""
+
+    stdout: str
+    wall: float
+    peak_gb: float
+
+
+def run_command(folder: Path, *arguments: str) -> Finished:
+    """Run ``homodyne`` in a fresh process."""
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, *arguments],
@@ -119,10 +127,17 @@ def whole_command(folder: Path, *options: str) -> dict[str, float]:
         check=False,
     )
     wall = time.perf_counter() - started
+    return Finished(done.stdout, wall, float(done.stderr.split()[-1]) / 1024**2)
+
+
+def whole_command(folder: Path, *options: str) -> dict[str, float]:
+    """Run ``homodyne fit`` without a start; return seconds and peak memory."""
+    arguments = ["fit", "config.yaml", "-o", "run", "--json", "--no-plots", "--quiet", "--force"]
+    done = run_command(folder, *arguments, *options)
     answer = json.loads(done.stdout)
     return {
-        "command": wall,
-        "peak GB": float(done.stderr.split()[-1]) / 1024**2,
+        "command": done.wall,
+        "peak GB": done.peak_gb,
         "iterations": float(answer["iterations"]),
         **{k: float(v) for k, v in answer["seconds"].items()},
     }

@@ -1,8 +1,8 @@
 """Fit maps larger than a memory budget: time, peak memory, and cost per pair beside maps in memory.
 
-Two experiments are made on disk, one that fits into memory and one that does not; both are fitted
-by the command in a fresh process, the large one within ``--memory``. The cost of a pass per pair is
-measured on the small one in memory and from disk, which the system has cached.
+Two experiments are made on disk, one that fits into memory and one that does not; both are fitted,
+diagnosed and verified by commands in fresh processes, the large one within ``--memory``. A pass
+over the small one, in memory and from disk, which the system has cached, gives the cost per pair.
 
     python -m benchmarks.streaming [--angles 36] [--frames 8000] [--memory 2GB] [--folder .]
 """
@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from benchmarks.plain_numpy import best_of
-from benchmarks.realistic import CONFIG, whole_command
+from benchmarks.realistic import CONFIG, run_command, whole_command
 from homodyne_cli.core.backend import describe_device
 from homodyne_cli.core.model_maps import model_maps
 from homodyne_cli.core.residual import PassKind, evaluate
@@ -71,13 +71,19 @@ def per_pair(folder: Path) -> dict[str, float]:
 
 
 def experiment(folder: Path, angles: int, frames: int, memory: str) -> dict[str, float]:
-    """Write one experiment and fit it by the command."""
+    """Write one experiment, fit it and look at the fit."""
     started = time.perf_counter()
     write_experiment(folder / "data.h5", angles, frames)
     print(f"{angles} x {frames} written in {time.perf_counter() - started:.0f} s", flush=True)
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
     pairs = angles * (frames - 1) * (frames - 2) / 2
-    return {"pairs": pairs, **whole_command(folder, "--memory", memory)}
+    figures = {"pairs": pairs, **whole_command(folder, "--memory", memory)}
+    for command in ("diagnose", "verify"):
+        done = run_command(folder, command, "run", "--json", "--memory", memory)
+        figures |= {command: done.wall, f"{command}: peak GB": done.peak_gb}
+        if command == "verify":
+            figures["passed"] = float(json.loads(done.stdout)["passed"])
+    return figures
 
 
 def main() -> None:

@@ -49,6 +49,8 @@ from homodyne_cli.models import Dataset, FloatArray, IndexArray
 _RESIDUAL_PAIRS = 20_000
 _PSI_PAIRS = 1_500
 _MAX_STRIDES = 6
+#: (x_0 - 2 x_1 + x_2)^2 as sum of factor x_k x_m.
+_SQUARED_DIFFERENCE = ((0, 0, 1), (1, 1, 4), (2, 2, 1), (0, 1, -4), (1, 2, -4), (0, 2, 2))
 #: Excess of the residuals over white noise, in standard errors, that counts as speckle noise.
 _SIGNIFICANT = 4.0
 #: Where differences over one frame hold all but this share of psi, speckle noise is white.
@@ -253,22 +255,16 @@ class _Angle:
     def psi_differences(self, strides: list[int]) -> FloatArray:
         """Return the variances of the same differences of psi, (len(strides),)."""
         model = self.model()
-        found = []
-        for stride in strides:
-            i, j = sample_pairs(self.dataset.n_frames, stride, _PSI_PAIRS)
-            at = [(i + k * stride, j + k * stride) for k in range(3)]
-            variance = np.zeros(len(i))
-            for k, m, factor in (
-                (0, 0, 1),
-                (1, 1, 4),
-                (2, 2, 1),
-                (0, 1, -4),
-                (1, 2, -4),
-                (0, 2, 2),
-            ):
-                variance += factor * psi_covariance(model, self.root, at[k], at[m])
-            found.append((self.contrast / self.sigma) ** 2 * float(variance.mean()) / 6.0)
-        return np.array(found)
+        starts = [sample_pairs(self.dataset.n_frames, stride, _PSI_PAIRS) for stride in strides]
+        i, j = np.concatenate(starts, axis=1)
+        step = np.repeat(strides, [len(first) for first, _ in starts])
+        at = [(i + k * step, j + k * step) for k in range(3)]
+        variance = np.zeros(len(i))
+        for k, m, factor in _SQUARED_DIFFERENCE:
+            variance += factor * psi_covariance(model, self.root, at[k], at[m])
+        groups = np.split(variance, np.cumsum([len(first) for first, _ in starts])[:-1])
+        means = np.array([group.mean() for group in groups])
+        return np.asarray((self.contrast / self.sigma) ** 2 * means / 6.0)
 
     def blocks(self) -> BlockSums:
         """Return the weighted columns summed over blocks of frames."""
