@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from homodyne_cli.core.model_maps import ModelMaps
-from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray
+from homodyne_cli.core.threads import core_threads
+from homodyne_cli.models import Dataset, FloatArray, IndexArray, MapArray, TiledMaps
 
 #: Fitted maps as an array (n_phi, n, n), of which i < j is read, or evaluated where looked at.
 FittedMaps = MapArray | ModelMaps
 
 #: Pairs of a band: a few megabytes.
 _PAIRS = 500_000
+#: Maps that are read from disk at the same time.
+_MAPS_HELD = 2
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -80,3 +86,14 @@ def fitted_between(fitted: FittedMaps, frames: IndexArray) -> MapArray:
     if isinstance(fitted, ModelMaps):
         return fitted.selected(frames)
     return fitted[:, frames[:, None], frames[None, :]]
+
+
+def each_angle(
+    dataset: Dataset, work: Callable[[int], Result], angles: Iterable[int] | None = None
+) -> list[Result]:
+    """Return what `work` gives for each angle (None: all), several at a time.
+
+    Of maps on disk no more than two are worked on together, so that no more are in memory.
+    """
+    with core_threads(_MAPS_HELD if isinstance(dataset.c2, TiledMaps) else None) as threads:
+        return list(threads.map(work, range(dataset.n_phi) if angles is None else angles))

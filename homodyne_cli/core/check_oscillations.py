@@ -18,11 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.bands import Band, FittedMaps, bands
+from homodyne_cli.core.bands import Band, FittedMaps, bands, each_angle
 from homodyne_cli.core.lobe_scan import LobeScan, look_again, scan_lobes
 from homodyne_cli.core.noise import estimate_sigma
 from homodyne_cli.core.physics import SHEAR_FACTORS, model_curves
-from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import FloatArray
 from homodyne_cli.parameters import names_of
 from homodyne_cli.verdicts import CheckResult, Run
@@ -171,11 +170,8 @@ def find_lobes(run: Run, fitted: FittedMaps, sigma: FloatArray) -> Lobes:
     """
     curves = _curves(run)
     data = run.dataset
-    reaching = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi)
-    with core_threads() as threads:
-        seen_at = list(
-            threads.map(lambda a: _binned(run, curves, a, fitted, float(sigma[a])), reaching)
-        )
+    reaching = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi).tolist()
+    seen_at = each_angle(data, lambda a: _binned(run, curves, a, fitted, float(sigma[a])), reaching)
     information, amount, left, bins = 0.0, np.zeros(2), 0.0, 0
     for binned in seen_at:
         if binned.shape[1] < _MIN_BINS:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_cli.core.bands import FittedMaps, bands
+from homodyne_cli.core.bands import FittedMaps, bands, each_angle
 from homodyne_cli.core.descent import EDM_CONVERGED
 from homodyne_cli.core.points import EDM_FLAT
 from homodyne_cli.core.remarks import Remark, worst_of
-from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Bounds, FloatArray
 from homodyne_cli.parameters import BY_NAME, CONTRAST_BOUNDS, OFFSET_BOUNDS
 from homodyne_cli.verdicts import CheckResult, Run
@@ -191,13 +190,7 @@ def _scaling_remarks(run: Run, fitted: FittedMaps, sigma: FloatArray) -> list[Re
             more = f" and {len(wrong) - 3} more angles" if len(wrong) > 3 else ""
             message = f"{name} {listed}{more} not inside [{bounds.lower:g}, {bounds.upper:g}]"
             remarks.append(Remark("fail", message, "check the data of these angles"))
-    with core_threads() as threads:
-        seen = list(
-            threads.map(
-                lambda a: _contrast_significance(run, fitted, float(sigma[a]), a),
-                range(data.n_phi),
-            )
-        )
+    seen = each_angle(data, lambda a: _contrast_significance(run, fitted, float(sigma[a]), a))
     weak = [a for a in range(data.n_phi) if not seen[a] > CONTRAST_SIGMAS]
     if weak:
         message = (

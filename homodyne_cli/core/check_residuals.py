@@ -25,9 +25,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from homodyne_cli.core.bands import FittedMaps, bands
+from homodyne_cli.core.bands import FittedMaps, bands, each_angle
 from homodyne_cli.core.lag_profile import lag_sums
-from homodyne_cli.core.threads import core_threads
 from homodyne_cli.models import Dataset, FloatArray
 from homodyne_cli.verdicts import CheckResult
 
@@ -86,13 +85,7 @@ def _accumulate(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> _Sum
     n = dataset.n_frames
     side = max(g for g in _GRIDS if 3 * g <= n)
     edges = np.linspace(0, n, side, endpoint=False).astype(int)
-    with core_threads() as threads:
-        found = list(
-            threads.map(
-                lambda a: _angle_sums(dataset, fitted, float(sigma[a]), a, edges),
-                range(dataset.n_phi),
-            )
-        )
+    found = each_angle(dataset, lambda a: _angle_sums(dataset, fitted, float(sigma[a]), a, edges))
     grid, grid_count, lag, lag_count = (
         np.stack([getattr(angle, name) for angle in found])
         for name in ("grid", "grid_count", "lag", "lag_count")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.bands import FittedMaps, bands
-from homodyne_cli.core.threads import core_threads
+from homodyne_cli.core.bands import FittedMaps, bands, each_angle
 from homodyne_cli.models import Dataset, FloatArray
 
 
@@ -66,10 +65,7 @@ def lag_profiles(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> Lag
     sigma
         (n_phi,) noise per c2 value.
     """
-    with core_threads() as threads:
-        sums = np.array(
-            list(threads.map(lambda a: _angle_sums(dataset, fitted, a), range(dataset.n_phi)))
-        )
+    sums = np.array(each_angle(dataset, lambda a: _angle_sums(dataset, fitted, a)))
     count = sums[:, 0, 1:]
     full = np.where(count > 0.0, count, np.nan)
     return LagProfiles(

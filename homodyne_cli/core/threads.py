@@ -20,13 +20,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def core_threads() -> ThreadPoolExecutor:
-    """Return a pool with one thread per core.
+def core_threads(at_most: int | None = None) -> ThreadPoolExecutor:
+    """Return a pool with one thread per core, or fewer.
 
     With more threads, arrays that fit the cache are worked on more slowly than by one thread: they
     wait for the interpreter's lock.
     """
-    return ThreadPoolExecutor(max_workers=usable_cores())
+    cores = usable_cores()
+    return ThreadPoolExecutor(max_workers=cores if at_most is None else min(at_most, cores))
 
 
 @contextmanager

@@ -51,6 +51,8 @@ def open_run(
     ------
     DataError
         If the directory is not a run, or a file in it is missing or damaged.
+    UsageError
+        If the budget is too small to work from disk.
     """
     with ExitStack() as held:
         yield _read(directory, gap, memory, held)
@@ -187,7 +189,7 @@ def _fitted_data(
                 sigma = np.asarray(file["sigma_map"][...], dtype=float)
                 sigma[sigma == 0.0] = 1.0
             dataset = Dataset(
-                c2=_maps(file["c2"], memory, held),
+                c2=_maps(file["c2"], memory, held, per_pair="sigma_map" in file),
                 phi=vectors["phi"],
                 t=vectors["t"],
                 q=float(file["q"][()]),
@@ -201,10 +203,13 @@ def _fitted_data(
     return dataset, vectors["contrast"], vectors["offset"]
 
 
-def _maps(stored: h5py.Dataset, memory: Memory | None, held: ExitStack) -> MapArray | TiledMaps:
+def _maps(
+    stored: h5py.Dataset, memory: Memory | None, held: ExitStack, *, per_pair: bool
+) -> MapArray | TiledMaps:
     if memory is None or memory.holds(stored.shape, stored.dtype):
         maps: MapArray = stored[...]
         return maps
+    memory.check_streaming(stored.shape, stored.dtype, per_pair=per_pair)
     spool = held.enter_context(open_spool(memory.scratch, stored.shape, stored.dtype))
     for angle in range(len(stored)):
         spool.put(angle, stored[angle])

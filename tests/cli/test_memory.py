@@ -59,6 +59,14 @@ def test_a_run_is_verified_from_disk_as_in_memory(experiment: Path, folder: Path
         assert streamed["value"] == pytest.approx(held["value"], rel=1e-6, abs=1e-12)
 
 
+def test_a_run_larger_than_the_budget_by_far_is_refused(experiment: Path, folder: Path) -> None:
+    for command in ("diagnose", "verify"):
+        done = homodyne(command, str(experiment / "run"), "--memory", "1MB", cwd=folder)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "cannot hold one map of 59 x 59 frames" in done.stderr
+
+
 def test_sizes_that_make_no_sense_are_one_clear_error(folder: Path) -> None:
     for size, said in (("much", "not a size"), ("1MB", "cannot hold one map")):
         done = homodyne("fit", "config.yaml", "-o", "run", "--memory", size, cwd=folder)
