@@ -107,6 +107,8 @@ def close_in(task: Task, found: Descent, enough: float, ratio: float = np.inf) -
     ----------
     found
         Where to begin.
+    enough
+        EDM below which it ends, with status ``FTOL``.
     ratio
         Effective ratio above which the trust region stops.
     """
