@@ -41,6 +41,9 @@ class Run:
         What had to be assumed.
     history
         Steps of the optimiser; empty where the run does not record them.
+    n_speckles
+        Effective speckles per angle whose correlated noise the fit found; infinite where it found
+        none, or did not look.
     """
 
     directory: Path
@@ -66,6 +69,7 @@ class Run:
     notes: tuple[str, ...] = ()
     loss: Loss = "linear"
     history: tuple[IterationRecord, ...] = ()
+    n_speckles: float = float("inf")
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def run_of(data: Dataset, problem: FitProblem, result: FitResult) -> Run:
         iterations=result.iterations,
         covariance=result.covariance,
         covariance_names=result.covariance_names,
+        n_speckles=result.noise.n_speckles,
     )
 
 

@@ -6,7 +6,7 @@ run's parameters. ``n/a`` and ``warn`` are not failures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,13 +92,29 @@ def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
     run = inputs.run
     return (
         check_oscillations(run, inputs.fitted, inputs.sigma),
-        check_chi_squared(inputs),
+        _mind_speckles(run, check_chi_squared(inputs)),
         check_uncertainties(run),
-        check_residuals(run.dataset, inputs.fitted, inputs.sigma),
+        _mind_speckles(run, check_residuals(run.dataset, inputs.fitted, inputs.sigma)),
         check_gradient_balance(inputs.effective_ratio),
         check_convergence(run, inputs.edm),
         check_physical(run, inputs.fitted, inputs.sigma),
     )
+
+
+def _mind_speckles(run: Run, found: CheckResult) -> CheckResult:
+    """Say with a finding that takes noise as white where the fit found that it is not.
+
+    The verdict stays: residuals of a wrong model grow with stride as speckle noise does, so that
+    the fit counts them as such.
+    """
+    if found.status not in ("warn", "fail") or not np.isfinite(run.n_speckles):
+        return found
+    known = (
+        f"the fit found noise like that of {run.n_speckles:.3g} speckles per angle: if there are "
+        "that few, this is their noise, which the check takes as white, and the stated "
+        "uncertainties include it"
+    )
+    return replace(found, advice=f"{found.advice}; {known}" if found.advice else known)
 
 
 def check_chi_squared(inputs: CheckInputs) -> CheckResult:

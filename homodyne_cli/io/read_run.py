@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -133,7 +134,14 @@ def _own(home: Path, memory: Memory | None, held: ExitStack) -> Run:
         covariance_names=tuple(str(n) for n in _list(covariance, "names", path)),
         loss=cast(Loss, _one_of(get_args(Loss), tree, "loss", path)),
         history=_history(convergence),
+        n_speckles=_speckles(tree),
     )
+
+
+def _speckles(tree: Tree) -> float:
+    noise = tree.get("noise")
+    found = number(noise.get("n_speckles")) if isinstance(noise, dict) else math.nan
+    return found if math.isfinite(found) else math.inf
 
 
 def _history(convergence: Tree) -> tuple[IterationRecord, ...]:

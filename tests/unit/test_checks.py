@@ -175,6 +175,9 @@ def test_systematic_residual_fails_residuals() -> None:
     value = results[3].value
     assert value is not None
     assert 0.15 < value < 0.25
+    assert f"noise like that of {inputs.run.n_speckles:.3g} speckles" in results[3].advice
+    white = replace(inputs, run=replace(inputs.run, n_speckles=np.inf))
+    assert "speckles" not in run_checks(white)[3].advice
 
 
 def uncertain(run: Run, **errors: float) -> CheckResult:

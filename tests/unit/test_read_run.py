@@ -96,3 +96,20 @@ def test_damage_to_own_runs_is_named(
     path.write_text(json.dumps(tree))
     with pytest.raises(DataError, match=words):
         read_run(run)
+
+
+@pytest.mark.parametrize(
+    ("noise", "expected"),
+    [({"n_speckles": 612.5}, 612.5), ({"n_speckles": None}, np.inf), (None, np.inf)],
+    ids=["speckles", "white noise", "written by an older version"],
+)
+def test_speckles_that_the_fit_found(
+    own_run: Path, tmp_path: Path, noise: object, expected: float
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(own_run, run)
+    path = run / "parameters.json"
+    tree = json.loads(path.read_text())
+    tree["noise"] = noise
+    path.write_text(json.dumps(tree))
+    assert read_run(run).n_speckles == expected
