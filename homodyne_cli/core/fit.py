@@ -18,8 +18,10 @@ from homodyne_cli.core.descent import go_down, polish, settled
 from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.points import FLAT, Bracket, Descent, OnIteration, Task, continued, edm_at
+from homodyne_cli.core.projection import Projection
 from homodyne_cli.core.reweighting import Weighted, weigh_angles
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
+from homodyne_cli.core.solver import stand
 from homodyne_cli.core.starts import Search, decimated_frames, search
 from homodyne_cli.core.threads import serial_algebra
 from homodyne_cli.errors import ConfigError, FitError
@@ -78,19 +80,20 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     moves = coordinates(bracket.names, transforms, dict(problem.bounds), t_ref)
     task = Task(objective, problem.solver, bracket, moves, notify)
     found = _search(dataset, problem, task)
-    begin = bracket.start if found is None else found.x
-    _check(dataset, problem, sigma, bracket, begin, "at the start")
-    descent = go_down(task.at(begin), near=found is not None)
-    descent = canonical(descent, bracket, dataset, problem.convention)
+    begin = task if found is None else task.at(found.x)
+    _check(dataset, problem, sigma, bracket, begin.bracket.start, "at the start")
 
-    def refit(other: Objective, reached: Descent) -> Descent:
+    def onward(other: Objective, reached: Descent) -> Descent:
         rest = replace(task.at(reached.x), objective=other, notify=continued(notify, reached))
-        # A pass does not depend on sigma.
-        grams = reached.at.grams
-        known = None if grams is None else other.project(grams)
-        return go_down(rest, near=True, known=known)
+        ended = go_down(rest, near=True, known=_known(objective, other, reached.at))
+        return canonical(ended, bracket, dataset, problem.convention)
 
-    weighted = weigh_angles(dataset, objective, descent, refit)
+    if found is None:
+        reached = go_down(begin, near=False)
+        reached = canonical(reached, bracket, dataset, problem.convention)
+    else:
+        reached = stand(begin)
+    weighted = weigh_angles(dataset, objective, reached, onward)
     descent = polish(replace(task, objective=weighted.objective), weighted.descent)
     weighted = replace(weighted, descent=descent)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
@@ -98,6 +101,13 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
         bracket = replace(bracket, start=found.origin)
     result = _result(dataset, problem, bracket, weighted)
     return result if found is None else replace(result, search=found.report)
+
+
+def _known(objective: Objective, other: Objective, at: Projection) -> Projection | None:
+    """Return what a pass for one objective says of one that differs in its sigma."""
+    if other is objective:
+        return at
+    return None if at.grams is None else other.project(at.grams)
 
 
 def _search(dataset: Dataset, problem: FitProblem, task: Task) -> Search | None:

@@ -44,30 +44,41 @@ class Weighted:
 def weigh_angles(
     dataset: Dataset,
     objective: Objective,
-    descent: Descent,
-    refit: Callable[[Objective, Descent], Descent],
+    reached: Descent,
+    onward: Callable[[Objective, Descent], Descent],
 ) -> Weighted:
-    """Find the noise of a fit and, where it is correlated, fit again with the angles' due shares.
+    """Find the noise of a fit and go on to its minimum, with the angles' due shares.
 
     A sigma that was given stays as it is, and so does a robust fit, which has weights of its own.
 
     Parameters
     ----------
-    refit
-        Goes down from where a descent with another sigma has come to.
+    reached
+        A start near the minimum, at which what is left of chi2 is little beside chi2 itself, or
+        the end of a descent from afar; one that was stopped is not gone on with.
+    onward
+        Goes on to the minimum of an objective from where a descent has come to.
     """
-    noise = speckle_noise(dataset, objective, descent.x, descent.at)
+    noise = speckle_noise(dataset, objective, reached.x, reached.at)
+    correlated = bool(np.isfinite(noise.n_speckles))
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
-    if kept or not np.isfinite(noise.n_speckles) or descent.status <= 0:
-        return Weighted(objective, descent, noise)
-    hessians = objective.angle_hessians(descent.x, descent.at)
-    sigma = _due_sigma(objective, descent.at, hessians, noise)
-    again = replace(objective, sigma=sigma)
-    found = refit(again, descent)
-    scores = score_variances(dataset, again, found.x, found.at) / noise.n_speckles
-    share = (objective.sigma / sigma) ** 2
-    white = np.einsum("a,akl->kl", share, again.angle_hessians(found.x, found.at))
-    return Weighted(again, found.after(descent), replace(noise, scores=scores), white)
+    ended, stopped = reached.status > 0, reached.status <= 0 and reached.iterations > 0
+    if stopped or (ended and (kept or not correlated)):
+        return Weighted(objective, reached, noise)
+    if not correlated:
+        return Weighted(objective, onward(objective, reached).after(reached), noise)
+    white = None
+    if kept:
+        found = onward(objective, reached)
+    else:
+        hessians = objective.angle_hessians(reached.x, reached.at)
+        sigma = _due_sigma(objective, reached.at, hessians, noise)
+        share = (objective.sigma / sigma) ** 2
+        objective = replace(objective, sigma=sigma)
+        found = onward(objective, reached)
+        white = np.einsum("a,akl->kl", share, objective.angle_hessians(found.x, found.at))
+    scores = score_variances(dataset, objective, found.x, found.at) / noise.n_speckles
+    return Weighted(objective, found.after(reached), replace(noise, scores=scores), white)
 
 
 def _due_sigma(
