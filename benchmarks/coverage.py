@@ -5,7 +5,7 @@ with its own estimate of noise and uncertainty. Reported: mean stated uncertaint
 scatter, the share of truths inside 1 and 2 stated uncertainties (0.68 and 0.95 if all is well), and
 the bias in units of the scatter; for comparison the same with the inverse Hessian.
 
-    python -m benchmarks.coverage [--realisations 200]
+    python -m benchmarks.coverage [--realisations 200] [--search]
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class OneFit(NamedTuple):
     white_share: float
 
 
-def fit_one(experiment: ParticleExperiment, seed: int) -> OneFit:
-    """Simulate and fit one realisation, from the truth downwards."""
-    solver = SolverOptions(global_search=False)
+def fit_one(experiment: ParticleExperiment, search: bool, seed: int) -> OneFit:
+    """Simulate and fit one realisation, from the truth downwards or with the global stage."""
+    solver = SolverOptions(global_search=search)
     result = fit(particle_dataset(experiment, seed), particle_problem(experiment, solver=solver))
     rows = [p for p in result.parameters if p.name in FREE]
     return OneFit(
@@ -58,11 +58,11 @@ def fit_one(experiment: ParticleExperiment, seed: int) -> OneFit:
     )
 
 
-def study(experiment: ParticleExperiment, count: int) -> dict[str, object]:
+def study(experiment: ParticleExperiment, count: int, *, search: bool) -> dict[str, object]:
     """Fit `count` realisations and summarise."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as workers:
-        fits = list(workers.map(partial(fit_one, experiment), range(count), chunksize=5))
+        fits = list(workers.map(partial(fit_one, experiment, search), range(count), chunksize=5))
     truth = np.array(list(experiment.true_values().values()))
     values = np.array([f.values for f in fits])
     scatter = values.std(axis=0, ddof=1)
@@ -110,10 +110,11 @@ def print_study(name: str, table: Mapping[str, object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--realisations", type=int, default=200)
+    parser.add_argument("--search", action="store_true", help="with the global stage")
     options = parser.parse_args()
     answer: dict[str, dict[str, object]] = {}
     for name, experiment in GEOMETRIES.items():
-        answer[name] = study(experiment, options.realisations)
+        answer[name] = study(experiment, options.realisations, search=options.search)
         print_study(name, answer[name])
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")

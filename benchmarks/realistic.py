@@ -40,7 +40,7 @@ PARTS: Final = {
     "screening": ("costs",),
     "coarse descents": ("_refine",),
     "descent on all pairs": ("go_down", "polish"),
-    "uncertainties": ("weigh_angles",),
+    "noise along lags, uncertainties": ("share_out", "with_noise"),
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
 PLAIN, FULL, WARM = "plain NumPy", "value + Gram, he2024", "fit in a warm process"

@@ -19,7 +19,7 @@ from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.points import FLAT, Bracket, Descent, OnIteration, Task, continued, edm_at
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.reweighting import Weighted, weigh_angles
+from homodyne_cli.core.reweighting import Weighted, share_out, stopped, with_noise
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
 from homodyne_cli.core.solver import stand
 from homodyne_cli.core.starts import Search, decimated_frames, search
@@ -82,20 +82,12 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     found = _search(dataset, problem, task)
     begin = task if found is None else task.at(found.x)
     _check(dataset, problem, sigma, bracket, begin.bracket.start, "at the start")
-
-    def onward(other: Objective, reached: Descent) -> Descent:
-        rest = replace(task.at(reached.x), objective=other, notify=continued(notify, reached))
-        ended = go_down(rest, near=True, known=_known(objective, other, reached.at))
-        return canonical(ended, bracket, dataset, problem.convention)
-
-    if found is None:
-        reached = go_down(begin, near=False)
-        reached = canonical(reached, bracket, dataset, problem.convention)
-    else:
-        reached = stand(begin)
-    weighted = weigh_angles(dataset, objective, reached, onward)
-    descent = polish(replace(task, objective=weighted.objective), weighted.descent)
-    weighted = replace(weighted, descent=descent)
+    reached = go_down(begin, near=False) if found is None else stand(begin)
+    reached = canonical(reached, bracket, dataset, problem.convention)
+    shares = share_out(dataset, objective, reached)
+    descent = _go_on(task, shares.objective, reached)
+    descent = canonical(descent, bracket, dataset, problem.convention)
+    weighted = with_noise(dataset, shares, descent)
     _check(dataset, problem, sigma, bracket, descent.x, "at the end")
     if found is not None and problem.initial.values is None:
         bracket = replace(bracket, start=found.origin)
@@ -103,11 +95,19 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     return result if found is None else replace(result, search=found.report)
 
 
-def _known(objective: Objective, other: Objective, at: Projection) -> Projection | None:
-    """Return what a pass for one objective says of one that differs in its sigma."""
-    if other is objective:
-        return at
-    return None if at.grams is None else other.project(at.grams)
+def _go_on(task: Task, objective: Objective, reached: Descent) -> Descent:
+    """Go on to the minimum of an objective that differs from the task's in its sigma at most."""
+    other = objective is not task.objective
+    rest = replace(task, objective=objective)
+    if not stopped(reached) and (other or reached.iterations == 0):
+        known: Projection | None = reached.at
+        if other:
+            # A pass does not depend on sigma.
+            grams = reached.at.grams
+            known = None if grams is None else objective.project(grams)
+        here = replace(rest.at(reached.x), notify=continued(task.notify, reached))
+        reached = go_down(here, near=True, known=known).after(reached)
+    return polish(rest, reached)
 
 
 def _search(dataset: Dataset, problem: FitProblem, task: Task) -> Search | None:

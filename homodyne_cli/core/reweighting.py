@@ -13,7 +13,6 @@ shares change, and chi2 goes on comparing residuals with the noise between neigh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +24,25 @@ from homodyne_cli.core.speckle import SpeckleNoise, score_variances, speckle_noi
 from homodyne_cli.models import Dataset, FloatArray
 
 _RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the angles count, and the noise that says so.
+
+    Attributes
+    ----------
+    objective
+        With the sigma that the shares make.
+    noise
+        As found; its scores are those of the point where it was looked for.
+    share
+        (n_phi,) old over new variance; None where sigma stays as it was.
+    """
+
+    objective: Objective
+    noise: SpeckleNoise
+    share: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -41,44 +59,42 @@ class Weighted:
     white: FloatArray | None = None
 
 
-def weigh_angles(
-    dataset: Dataset,
-    objective: Objective,
-    reached: Descent,
-    onward: Callable[[Objective, Descent], Descent],
-) -> Weighted:
-    """Find the noise of a fit and go on to its minimum, with the angles' due shares.
+def share_out(dataset: Dataset, objective: Objective, reached: Descent) -> Shares:
+    """Find the noise of a fit and what it makes the angles count.
 
     A sigma that was given stays as it is, and so does a robust fit, which has weights of its own.
 
     Parameters
     ----------
     reached
-        A start near the minimum, at which what is left of chi2 is little beside chi2 itself, or
-        the end of a descent from afar; one that was stopped is not gone on with.
-    onward
-        Goes on to the minimum of an objective from where a descent has come to.
+        A point at which what is left of chi2 is little beside chi2 itself: near the minimum, or
+        the end of a descent. One that was stopped short of its minimum gets no shares.
     """
     noise = speckle_noise(dataset, objective, reached.x, reached.at)
-    correlated = bool(np.isfinite(noise.n_speckles))
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
-    ended, stopped = reached.status > 0, reached.status <= 0 and reached.iterations > 0
-    if stopped or (ended and (kept or not correlated)):
-        return Weighted(objective, reached, noise)
-    if not correlated:
-        return Weighted(objective, onward(objective, reached).after(reached), noise)
+    if kept or not np.isfinite(noise.n_speckles) or stopped(reached):
+        return Shares(objective, noise)
+    hessians = objective.angle_hessians(reached.x, reached.at)
+    sigma = _due_sigma(objective, reached.at, hessians, noise)
+    return Shares(replace(objective, sigma=sigma), noise, (objective.sigma / sigma) ** 2)
+
+
+def stopped(reached: Descent) -> bool:
+    """Whether a descent ended before its minimum."""
+    return reached.status <= 0 and reached.iterations > 0
+
+
+def with_noise(dataset: Dataset, shares: Shares, descent: Descent) -> Weighted:
+    """Evaluate what the noise does to the score at the end of the fit."""
+    objective, noise = shares.objective, shares.noise
+    x, at = descent.x, descent.at
+    scores = np.zeros((dataset.n_phi, *at.hessian.shape))
+    if np.isfinite(noise.n_speckles):
+        scores = score_variances(dataset, objective, x, at) / noise.n_speckles
     white = None
-    if kept:
-        found = onward(objective, reached)
-    else:
-        hessians = objective.angle_hessians(reached.x, reached.at)
-        sigma = _due_sigma(objective, reached.at, hessians, noise)
-        share = (objective.sigma / sigma) ** 2
-        objective = replace(objective, sigma=sigma)
-        found = onward(objective, reached)
-        white = np.einsum("a,akl->kl", share, objective.angle_hessians(found.x, found.at))
-    scores = score_variances(dataset, objective, found.x, found.at) / noise.n_speckles
-    return Weighted(objective, found.after(reached), replace(noise, scores=scores), white)
+    if shares.share is not None:
+        white = np.einsum("a,akl->kl", shares.share, objective.angle_hessians(x, at))
+    return Weighted(objective, descent, replace(noise, scores=scores), white)
 
 
 def _due_sigma(
