@@ -150,3 +150,10 @@ def test_steps_of_a_fit_that_goes_on_with_a_fresh_scale_are_told_once() -> None:
     result = fit(experiment.data, problem, told.append)
     assert tuple(told) == result.history
     assert [step.iteration for step in told] == list(range(len(told)))
+
+
+def test_contrasts_may_reach_their_bounds_between_search_and_minimum() -> None:
+    """Where the search ends two contrasts are at their bounds; at the minimum none is."""
+    result = fit(draw(83).data, make_problem(start=None))
+    assert result.converged
+    assert np.all(np.isfinite(result.contrast_uncertainty))
