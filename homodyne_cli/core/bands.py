@@ -42,11 +42,6 @@ class Band:
     data: MapArray
     fit: MapArray
 
-    @property
-    def rows(self) -> slice:
-        """Frames of the rows."""
-        return slice(self.first, self.first + len(self.keep))
-
 
 def bands(
     dataset: Dataset, fitted: FittedMaps, angle: int, firsts: IndexArray | None = None

@@ -56,11 +56,15 @@ def cut_blocks(maps: MapArray, rows: IndexArray, columns: IndexArray, fill: floa
     return out
 
 
+def a_few(n_blocks: int) -> slice:
+    """Return which of so many blocks say about how large the data are."""
+    return slice(None, None, max(n_blocks // 8, 1))
+
+
 def typical(blocks: MapArray) -> FloatArray:
-    """Return (n_phi,) means over a few of the blocks (tiles, n_phi, TILE, TILE), about."""
-    few = blocks[:: max(len(blocks) // 8, 1)]
-    known = np.isfinite(few)
-    total = np.where(known, few, 0.0).sum(axis=(0, 2, 3), dtype=float)
+    """Return (n_phi,) means over blocks (tiles, n_phi, TILE, TILE)."""
+    known = np.isfinite(blocks)
+    total = np.where(known, blocks, 0.0).sum(axis=(0, 2, 3), dtype=float)
     return np.asarray(total / np.maximum(known.sum(axis=(0, 2, 3)), 1))
 
 

@@ -29,6 +29,7 @@ from homodyne_cli.core.points import (
     step_at,
 )
 from homodyne_cli.core.projection import Projection
+from homodyne_cli.core.scaling import solve_gram
 from homodyne_cli.core.solver import Limits, descend, stand
 from homodyne_cli.models import FloatArray
 from homodyne_cli.results import IterationRecord
@@ -187,7 +188,7 @@ def _without_a_pass(found: Descent, step: FloatArray, bracket: Bracket) -> Desce
     """Take a step so short that everything is linear over it; EDM stays that of the last pass."""
     p, at = len(step), found.at
     pull = at.hessian[p:, :p] @ step
-    scaling = -np.linalg.lstsq(at.hessian[p:, p:], pull, rcond=1e-12)[0] if len(pull) else pull
+    scaling = -solve_gram(at.hessian[p:, p:], pull) if len(pull) else pull
     at = replace(
         at,
         chi2=max(at.chi2 - found.history[-1].edm, 0.0),

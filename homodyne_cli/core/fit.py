@@ -19,7 +19,7 @@ from homodyne_cli.core.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.objective import Objective
 from homodyne_cli.core.points import FLAT, Bracket, Descent, OnIteration, Task, continued, edm_at
 from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.reweighting import Weighted, share_out, stopped, with_noise
+from homodyne_cli.core.reweighting import Weighted, share_out, with_noise
 from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
 from homodyne_cli.core.solver import stand
 from homodyne_cli.core.starts import Search, decimated_frames, search
@@ -99,7 +99,7 @@ def _go_on(task: Task, objective: Objective, reached: Descent) -> Descent:
     """Go on to the minimum of an objective that differs from the task's in its sigma at most."""
     other = objective is not task.objective
     rest = replace(task, objective=objective)
-    if not stopped(reached) and (other or reached.iterations == 0):
+    if not reached.stopped and (other or reached.iterations == 0):
         known: Projection | None = reached.at
         if other:
             # A pass does not depend on sigma.

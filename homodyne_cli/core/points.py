@@ -19,13 +19,12 @@ from homodyne_cli.core.scaling import (
 from homodyne_cli.models import FloatArray, SolverOptions
 from homodyne_cli.results import IterationRecord
 
-#: Why a descent ended, besides SciPy's reasons 0 to 4 (of which this is "chi2 no longer falls"):
-#: -2 where a callback stopped it, ...
+#: Of SciPy's reasons to end a descent: chi2 no longer falls, and a callback stopped it.
 FTOL, MAX_ITERATIONS = 2, -2
-#: ... where its scale no longer balances the columns, where it left its coordinates, where it is as
-#: near to a minimum as it was asked to come, ...
+#: Ours: the scale no longer balances the columns, the descent left its coordinates, or came as near
+#: to a minimum as it was asked to.
 STALE, OUTSIDE, NEAR = -3, -4, -5
-#: ... and where it creeps along the floor of a valley.
+#: Ours, and an end: it creeps along the floor of a valley.
 FLAT = 5
 #: A descent creeps if so many steps lower chi2 by no more than this together, and the next
 #: Gauss-Newton step promises no more than `EDM_FLAT`.
@@ -45,9 +44,9 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Descent:
-    """What one run of the trust region found; `status` is SciPy's, -2 is max_iterations.
+    """Where a descent has come to, and how; `status` is SciPy's or one of those above.
 
-    `at` is the pass at `x`, `seen` the coordinates and scale at the end.
+    `at` is the pass at `x`, `seen` the coordinates and scale there.
     """
 
     x: FloatArray
@@ -66,6 +65,11 @@ class Descent:
     def iterations(self) -> int:
         """Accepted steps."""
         return max(len(self.history) - 1, 0)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it left its start and ended before a minimum."""
+        return self.status <= 0 and self.iterations > 0
 
     def after(self, earlier: Descent) -> Descent:
         """Return this descent as the continuation of an earlier one."""

@@ -45,7 +45,7 @@ Scalings = tuple[FloatArray, FloatArray, FloatArray]
 
 def _flat(sums: FieldSums) -> jax.Array:
     """Put all sums of an angle in one row: every array that leaves a device costs a call."""
-    return jnp.concatenate([jnp.asarray(leaf) for leaf in sums], axis=1)
+    return jnp.concatenate(list(sums), axis=1)
 
 
 @cache

@@ -72,16 +72,11 @@ def share_out(dataset: Dataset, objective: Objective, reached: Descent) -> Share
     """
     noise = speckle_noise(dataset, objective, reached.x, reached.at)
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
-    if kept or not np.isfinite(noise.n_speckles) or stopped(reached):
+    if kept or not np.isfinite(noise.n_speckles) or reached.stopped:
         return Shares(objective, noise)
     hessians = objective.angle_hessians(reached.x, reached.at)
     sigma = _due_sigma(objective, reached.at, hessians, noise)
     return Shares(replace(objective, sigma=sigma), noise, (objective.sigma / sigma) ** 2)
-
-
-def stopped(reached: Descent) -> bool:
-    """Whether a descent ended before its minimum."""
-    return reached.status <= 0 and reached.iterations > 0
 
 
 def with_noise(dataset: Dataset, shares: Shares, descent: Descent) -> Weighted:

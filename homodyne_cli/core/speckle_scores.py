@@ -111,11 +111,9 @@ def sum_blocks(
         if model.power:
             fields.append(weight * v)
         for out, by in ((plain, None), (dressed, g), (ends, (root * f).astype(g.dtype))):
-            rows = [
-                _curve_sums(u if by is None else u * by, group, top * size, size)
-                for u, group in zip(fields, slopes, strict=True)
-            ]
-            rest = [_block_sums(u if by is None else u * by, size) for u in (along, weight)]
+            *held, f_column, ones = (u if by is None else u * by for u in (*fields, along, weight))
+            rows = [_curve_sums(u, c, top * size, size) for u, c in zip(held, slopes, strict=True)]
+            rest = [_block_sums(u, size) for u in (f_column, ones)]
             out[at] = np.concatenate([*rows, rest])
     factors = _factors(curves, angle, contrast, q)[:kinds, None, None]
     frames = np.minimum(size, n - size * np.arange(m))

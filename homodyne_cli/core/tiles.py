@@ -18,6 +18,7 @@ from jax.sharding import PartitionSpec as P
 
 from homodyne_cli.core.blocks import (
     TILE,
+    a_few,
     add_moments,
     cut_blocks,
     sum_moments,
@@ -43,8 +44,6 @@ STEP_TILES_ACCELERATOR = 16
 CHUNK_STEPS = 8
 #: Chunks read ahead of the pass.
 _AHEAD = 2
-#: Tiles that say about how large the data are.
-_TYPICAL = 8
 
 
 class Chunk(NamedTuple):
@@ -273,7 +272,7 @@ def _placed(
         weight = None if relative is None else cut_blocks(relative, *where, 0.0)
         return _Blocks(*where, cut_blocks(maps, *where, np.nan), weight)
 
-    shift = typical(cut(slice(None, None, max(len(rows) // _TYPICAL, 1))).y)
+    shift = typical(cut(a_few(len(rows))).y)
 
     def place(first: int) -> tuple[Chunk, Moments]:
         blocks = cut(slice(first, first + layout.chunk_tiles))

@@ -21,6 +21,7 @@ import numpy as np
 
 from homodyne_cli.core.blocks import (
     TILE,
+    a_few,
     add_moments,
     cut_blocks,
     sum_moments,
@@ -138,7 +139,7 @@ class Spool:
         for row in range(0, n, TILE):
             band = np.flatnonzero(rows == row)
             blocks = cut_blocks(one[None], rows[band], columns[band], np.nan)
-            shift = typical(blocks) if shift is None else shift
+            shift = typical(blocks[a_few(len(blocks))]) if shift is None else shift
             parts.append(sum_moments([(blocks.reshape(1, -1, TILE), None)], shift))
             for at, block in zip(band.tolist(), blocks, strict=True):
                 place = (at * self._shape[0] + angle) * size
