@@ -31,11 +31,11 @@ from benchmarks.particles import (
     particle_problem,
     true_integrals,
 )
-from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model_maps import fitted_maps
-from homodyne_cli.core.physics import running_integral
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.core.model.curves import running_integral
+from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES, Convention
 from homodyne_cli.render.heatmaps import displayed
 from homodyne_cli.results import FitResult

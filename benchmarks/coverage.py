@@ -29,7 +29,8 @@ from benchmarks.particles import (
     particle_problem,
 )
 from homodyne_cli.core.fit import fit
-from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.problem import SolverOptions
 
 RESULT: Final = Path(__file__).parent / "results" / "coverage.json"
 

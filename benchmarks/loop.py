@@ -46,7 +46,7 @@ class Loop:
     after: Side
 
 
-class Steps:
+class TileBatch:
     """Runs commands in one process, so that compiled code is shared, and shows them."""
 
     def __init__(self, *, shown: bool) -> None:
@@ -78,7 +78,7 @@ class Steps:
         return 0
 
 
-def _side(steps: Steps, run: Path, truth: Path) -> Side:
+def _side(steps: TileBatch, run: Path, truth: Path) -> Side:
     fitted = json.loads((run / "parameters.json").read_text(encoding="utf-8"))
     true = json.loads(truth.read_text(encoding="utf-8"))
     errors = [abs(fitted["parameters"][n]["value"] / v - 1.0) for n, v in true.items()]
@@ -100,9 +100,9 @@ def _side(steps: Steps, run: Path, truth: Path) -> Side:
 
 def run_loop(folder: Path, *, shown: bool) -> Loop:
     """Run the loop in a folder; `shown` prints every command and its output."""
-    from homodyne_cli.io.yaml_config import load_config
+    from homodyne_cli.io.config.load import load_config
 
-    steps = Steps(shown=shown)
+    steps = TileBatch(shown=shown)
     config, scaled, fix = folder / "config.yaml", folder / "scaled.yaml", folder / "fix.yaml"
     start = ("--set", f"initial_parameters.values={QUOTED_POINT}", "--no-plots", "--no-global")
     steps.run("init", "-o", str(config), "--force")

@@ -25,16 +25,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from homodyne_cli.models import (
-    Bounds,
-    Dataset,
-    FitProblem,
-    FloatArray,
-    InitialParameters,
-    Resolved,
-    SolverOptions,
-)
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.parameters import NAMES, PARAMETERS, Convention
+from homodyne_cli.problem import Bounds, FitProblem, InitialParameters, SolverOptions
 
 Float32Array = NDArray[np.float32]
 
@@ -209,7 +202,7 @@ def simulate_particles(experiment: ParticleExperiment, seed: int) -> FloatArray:
 
 def particle_dataset(experiment: ParticleExperiment, seed: int) -> Dataset:
     """Return one realisation, ready to fit; the noise is left to be estimated."""
-    source = Resolved("simulated", f"particles, seed {seed}")
+    source = Provenance("simulated", f"particles, seed {seed}")
     return Dataset(
         c2=simulate_particles(experiment, seed),
         phi=np.array(experiment.phi),

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.dataset import Dataset, FloatArray
 
 
 def power_law(t: FloatArray, rate: FloatArray) -> FloatArray:

@@ -29,19 +29,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model_maps import fitted_maps
-from homodyne_cli.core.scaling import gradient_x_scale
-from homodyne_cli.core.setup import build_objective, dataset_sigma
-from homodyne_cli.models import (
+from homodyne_cli.core.minimise.x_scale import gradient_x_scale
+from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.parameters import NAMES, PARAMETERS
+from homodyne_cli.problem import (
     Bounds,
-    Dataset,
     FitProblem,
-    FloatArray,
     InitialParameters,
     ShearTransforms,
     SolverOptions,
 )
-from homodyne_cli.parameters import NAMES, PARAMETERS
 from tests.oracle import PUBLISHED, make_dataset
 
 RESULT: Final = Path(__file__).parent / "results" / "random_experiments.json"

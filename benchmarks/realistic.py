@@ -22,13 +22,14 @@ from typing import Final
 import numpy as np
 
 from benchmarks.plain_numpy import best_of, model_chi2
-from homodyne_cli.core.backend import describe_device
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.residual import PassKind, evaluate
-from homodyne_cli.core.tiles import pack
-from homodyne_cli.io.write_data import write_aps_u
-from homodyne_cli.models import Bounds, Dataset, FitProblem, InitialParameters
+from homodyne_cli.core.gram_pass.device_tiles import pack
+from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.numerics.backend import describe_device
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.io.formats.write_data import write_aps_u
 from homodyne_cli.parameters import PARAMETERS
+from homodyne_cli.problem import Bounds, FitProblem, InitialParameters
 from tests.oracle import PUBLISHED, make_dataset
 
 SIZES: Final = ((3, 200), (10, 400), (23, 1000), (36, 2000))
@@ -40,14 +41,14 @@ PARTS: Final = {
     "screening": ("costs",),
     "coarse descents": ("_refine",),
     "descent on all pairs": ("go_down", "polish"),
-    "noise along lags, uncertainties": ("share_out", "with_noise"),
+    "noise along lags, uncertainties": ("weigh_angles", "with_noise"),
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
 PLAIN, FULL, WARM = "plain NumPy", "value + Gram, he2024", "fit in a warm process"
 KINDS: Final = {
-    FULL: PassKind("laminar_flow", "he2024"),
-    "value + Gram, homodyne-2": PassKind("laminar_flow", "homodyne-2"),
-    "cost only": PassKind("laminar_flow", "he2024", derivatives=False),
+    FULL: PassSpec("laminar_flow", "he2024"),
+    "value + Gram, homodyne-2": PassSpec("laminar_flow", "homodyne-2"),
+    "cost only": PassSpec("laminar_flow", "he2024", derivatives=False),
 }
 CONFIG = """\
 analysis_mode: laminar_flow

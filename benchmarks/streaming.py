@@ -21,13 +21,14 @@ import numpy as np
 
 from benchmarks.plain_numpy import best_of
 from benchmarks.realistic import CONFIG, run_command, whole_command
-from homodyne_cli.core.backend import describe_device
-from homodyne_cli.core.model_maps import model_maps
-from homodyne_cli.core.residual import PassKind, evaluate
-from homodyne_cli.core.tiles import pack
-from homodyne_cli.io.memory import Memory
-from homodyne_cli.io.read_data import open_dataset
-from homodyne_cli.models import DataSelection, Dataset
+from homodyne_cli.core.gram_pass.device_tiles import pack
+from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.model.model_maps import model_maps
+from homodyne_cli.core.numerics.backend import describe_device
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.io.maps.memory import MemoryBudget
+from homodyne_cli.io.maps.read_data import open_dataset
+from homodyne_cli.problem import DataSelection
 from tests.oracle import PUBLISHED
 
 RESULT: Final = Path(__file__).parent / "results" / "streaming.json"
@@ -60,10 +61,10 @@ def write_experiment(path: Path, angles: int, frames: int) -> None:
 def per_pair(folder: Path) -> dict[str, float]:
     """Return seconds per pair of a pass over the small experiment, in memory and from disk."""
     selection = DataSelection(path=folder / "data.h5", q=0.0054, gap=2e6)
-    kind = PassKind("laminar_flow", "he2024")
+    kind = PassSpec("laminar_flow", "he2024")
     figures = {}
     for name, budget in (("in memory", 1 << 40), ("from disk", 700_000_000)):
-        with open_dataset(selection, "laminar_flow", None, Memory(budget, folder)) as dataset:
+        with open_dataset(selection, "laminar_flow", None, MemoryBudget(budget, folder)) as dataset:
             tiles = pack(dataset)
             seconds = best_of(3, lambda t=tiles: evaluate(t, kind, np.array(PUBLISHED)))
             figures[name] = seconds / tiles.n_points

@@ -14,9 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from homodyne_cli.core.check_residuals import check_residuals
-from homodyne_cli.core.checks import run_checks
-from homodyne_cli.core.lobe_scan import scan_lobes
+from homodyne_cli.core.checks.checklist import run_checks
+from homodyne_cli.core.checks.lobe_scan import scan_lobes
+from homodyne_cli.core.checks.residuals import check_residuals
 from tests.oracle import PUBLISHED, make_dataset
 from tests.problems import make_problem
 from tests.verified import fitted_inputs

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from homodyne_cli.io.config_reference import config_reference
+from homodyne_cli.io.config.reference import config_reference
 
 ROOT: Final = Path(__file__).parents[1]
 COMMANDS: Final = ("", "init", "simulate", "fit", "diagnose", "apply-scale", "verify")

@@ -23,16 +23,17 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from homodyne_cli.assessments import Diagnosis, Measure, Run
 from homodyne_cli.core.diagnosis import THRESHOLD, diagnose, problem_of, verdict
-from homodyne_cli.core.projection import project
-from homodyne_cli.core.residual import evaluate
-from homodyne_cli.core.scaling import gradient_x_scale
-from homodyne_cli.core.setup import build_objective, dataset_sigma
-from homodyne_cli.models import Bounds, Config, Dataset, FitProblem, FloatArray
+from homodyne_cli.core.gram_pass.gram_pass import evaluate
+from homodyne_cli.core.minimise.x_scale import gradient_x_scale
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.objective.projection import project
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import PARAMETERS, AnalysisMode, Convention, names_of
+from homodyne_cli.problem import Bounds, Config, FitProblem
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.tables_checks import diagnosis_table
-from homodyne_cli.verdicts import Diagnosis, Measure, Run
 
 __all__ = [
     "compute_gradient_norms",

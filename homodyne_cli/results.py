@@ -7,14 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from homodyne_cli.models import Bounds, FloatArray
-from homodyne_cli.parameters import (
-    AnalysisMode,
-    Convention,
-    Loss,
-    PerAngleMode,
-    XScaleMode,
-)
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
+from homodyne_cli.problem import Bounds
 
 
 @dataclass(frozen=True)

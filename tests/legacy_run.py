@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES
 from tests.oracle import model_values
 

@@ -11,8 +11,8 @@ from typing import Final
 import jax
 import numpy as np
 
-from homodyne_cli.core.backend import jnp
-from homodyne_cli.models import FloatArray
+from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.dataset import FloatArray
 
 FOLDER: Final = Path(__file__).parent / "data/nist"
 _PARAMETER = re.compile(r"^\s*b\d+\s*=\s*(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", re.MULTILINE)

@@ -7,9 +7,9 @@ from functools import partial
 import jax
 import numpy as np
 
-from homodyne_cli.core.backend import jnp
-from homodyne_cli.core.physics import plain_g1_squared
-from homodyne_cli.models import Dataset, FloatArray, MapArray
+from homodyne_cli.core.model.curves import plain_g1_squared
+from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.dataset import Dataset, FloatArray, MapArray
 from homodyne_cli.parameters import Convention
 
 PUBLISHED = np.array([68480.5, -1.32694, 1707.7, 1.99104e-3, -0.211921, -6.07376e-4, 2.00113])

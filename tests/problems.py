@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from homodyne_cli.models import Bounds, FitProblem, InitialParameters, SolverOptions
 from homodyne_cli.parameters import PARAMETERS, AnalysisMode, Convention, PerAngleMode, names_of
+from homodyne_cli.problem import Bounds, FitProblem, InitialParameters, SolverOptions
 
 #: A start some way off the published truth, from which a plain descent gets there.
 NEAR = (5e4, -1.2, 1500.0, 1.5e-3, -0.1, -3e-4, 1.0)

@@ -10,8 +10,8 @@ from typing import get_args
 import pytest
 
 from docs.generate import ROOT, generated
+from homodyne_cli.assessments import CheckStatus
 from homodyne_cli.core.diagnosis import verdict
-from homodyne_cli.verdicts import CheckStatus
 from tests.unit.render_samples import diagnosis
 
 VERDICTS = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")

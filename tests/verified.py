@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from homodyne_cli.core.checks import CheckInputs
+from homodyne_cli.assessments import Run
+from homodyne_cli.core.checks.checklist import CheckInputs
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model_maps import fitted_maps
-from homodyne_cli.core.points import edm_at
-from homodyne_cli.core.scaling import effective_ratio
-from homodyne_cli.core.setup import bracket_of, build_objective
-from homodyne_cli.models import Dataset, FitProblem, FloatArray
+from homodyne_cli.core.minimise.state import predicted_edm
+from homodyne_cli.core.minimise.x_scale import effective_ratio
+from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.objective.build import build_objective, free_parameters_of
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import names_of
+from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult
-from homodyne_cli.verdicts import Run
 
 
 def run_of(data: Dataset, problem: FitProblem, result: FitResult) -> Run:
@@ -63,7 +64,7 @@ def evaluate_run(run: Run, problem: FitProblem) -> CheckInputs:
         sigma=sigma,
         chi2=at.chi2,
         degrees_of_freedom=objective.tiles.n_points - len(run.free) - objective.scaling.size,
-        edm=edm_at(at, x, bracket_of(problem, objective)),
+        edm=predicted_edm(at, x, free_parameters_of(problem, objective)),
         effective_ratio=effective_ratio(np.sqrt(np.diag(hessian)), scale),
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from homodyne_cli.errors import ConfigError, Location, OutputError
 
 if TYPE_CHECKING:
-    from homodyne_cli.io.yaml_edit import ScaleEdit
+    from homodyne_cli.io.scale_fix.edit import ScaleEdit
 
 _STYLES = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
@@ -45,8 +45,8 @@ def run_apply_scale(
     OutputError
         If the result cannot be written; the config is then untouched.
     """
-    from homodyne_cli.io.atomic import write_bytes_atomic
-    from homodyne_cli.io.yaml_edit import edit_bytes, read_fix
+    from homodyne_cli.io.files.atomic import write_bytes_atomic
+    from homodyne_cli.io.scale_fix.edit import edit_bytes, read_fix
 
     scale = read_fix(fix)
     edit = edit_bytes(_read(config), scale, path=config)
@@ -78,7 +78,7 @@ def _read(config: Path) -> bytes:
 
 
 def _write_in_place(config: Path, edit: ScaleEdit, *, backup: bool) -> str:
-    from homodyne_cli.io.atomic import write_bytes_atomic
+    from homodyne_cli.io.files.atomic import write_bytes_atomic
 
     if not backup:
         write_bytes_atomic(config, edit.after)
@@ -94,7 +94,7 @@ def _write_in_place(config: Path, edit: ScaleEdit, *, backup: bool) -> str:
 
 def _keep(config: Path, data: bytes) -> Path:
     """Copy the config to the first of ``.bak``, ``.bak.1``, ``.bak.2`` that is free."""
-    from homodyne_cli.io.atomic import write_new
+    from homodyne_cli.io.files.atomic import write_new
 
     mode = config.stat().st_mode & 0o7777
     name = candidate = config.with_name(f"{config.name}.bak")

@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from homodyne_cli.assessments import Diagnosis, Measure, Run
 from homodyne_cli.core.diagnosis import diagnose, verdict
-from homodyne_cli.core.scaling import BASELINE
+from homodyne_cli.core.minimise.x_scale import BASELINE
 from homodyne_cli.errors import OutputError, UsageError
-from homodyne_cli.io.json_text import to_json
-from homodyne_cli.io.memory import Memory, budget_of
-from homodyne_cli.io.read_run import open_run
-from homodyne_cli.io.scale_fix import MAP_PATH
-from homodyne_cli.io.yaml_place import block_lines
+from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
+from homodyne_cli.io.run.read_run import open_run
+from homodyne_cli.io.scale_fix.place import block_lines
+from homodyne_cli.io.scale_fix.scale_fix import MAP_PATH
 from homodyne_cli.parameters import canonical_name
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain
 from homodyne_cli.render.tables_checks import diagnosis_table, history_table
-from homodyne_cli.verdicts import Diagnosis, Measure, Run
 
 IMBALANCE = 1
 _CHART_HEIGHT = 18
@@ -48,7 +48,7 @@ class DiagnoseRequest:
 
 def run_diagnose(request: DiagnoseRequest) -> int:
     """Diagnose a run; return 1 if it is imbalanced or stopped early."""
-    memory = Memory(budget_of(request.memory))
+    memory = MemoryBudget(budget_of(request.memory))
     with open_run(request.run, configured_gap(request.config), memory) as run:
         return _diagnose(request, run)
 
@@ -71,7 +71,7 @@ def configured_gap(config: Path | None) -> float | None:
     """Return the gap of a config given for runs that do not record it."""
     if config is None:
         return None
-    from homodyne_cli.io.yaml_config import load_config
+    from homodyne_cli.io.config.load import load_config
 
     return load_config(config).selection.gap
 

@@ -14,25 +14,26 @@ from pathlib import Path
 from rich.console import Console
 
 from homodyne_cli.cli.version import versions
-from homodyne_cli.core.backend import compile_clock, describe_device, keep_compiled
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model_maps import ModelMaps, model_maps
-from homodyne_cli.core.profile import profile
+from homodyne_cli.core.model.model_maps import ModelMaps, model_maps
+from homodyne_cli.core.numerics.backend import compile_clock, describe_device, keep_compiled
+from homodyne_cli.core.uncertainty.profile_likelihood import profile
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.errors import ConfigError, OutputError
-from homodyne_cli.io.fitted_data import write_fitted_data
-from homodyne_cli.io.json_text import to_json
-from homodyne_cli.io.memory import Memory, budget_of
-from homodyne_cli.io.read_data import open_dataset
-from homodyne_cli.io.rundir import (
+from homodyne_cli.io.config.load import dump_yaml, load_config
+from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
+from homodyne_cli.io.maps.read_data import open_dataset
+from homodyne_cli.io.run.fitted_data import write_fitted_data
+from homodyne_cli.io.run.write_run import (
     RunRecord,
     check_output,
     existing_parent,
     staged_directory,
     write_run,
 )
-from homodyne_cli.io.yaml_config import dump_yaml, load_config
-from homodyne_cli.models import Config, Dataset, FloatArray, Resolved
 from homodyne_cli.parameters import XScaleMode
+from homodyne_cli.problem import Config
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.render.tables import (
@@ -112,8 +113,8 @@ def run_fit(request: FitRequest) -> int:
     return 0 if result.converged else NOT_CONVERGED
 
 
-def _memory(request: FitRequest, target: Path) -> Memory:
-    return Memory(budget_of(request.memory), existing_parent(target))
+def _memory(request: FitRequest, target: Path) -> MemoryBudget:
+    return MemoryBudget(budget_of(request.memory), existing_parent(target))
 
 
 def _fit(request: FitRequest, config: Config, dataset: Dataset, progress: FitProgress) -> FitResult:
@@ -166,7 +167,7 @@ def _with_sigma(dataset: Dataset, result: FitResult) -> Dataset:
     how = "estimated from neighbouring pairs at equal lag"
     if result.noise.shared_out:
         how += ", then shared out by how much each angle's noise repeats itself"
-    source = Resolved(text, how)
+    source = Provenance(text, how)
     return replace(dataset, provenance={**dataset.provenance, "sigma": source})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from homodyne_cli.errors import OutputError
-from homodyne_cli.io.templates import template_text
+from homodyne_cli.io.config.templates import template_text
 from homodyne_cli.parameters import AnalysisMode
 from homodyne_cli.render.console import make_console, print_plain
 

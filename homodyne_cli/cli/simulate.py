@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from homodyne_cli.core.model_maps import fitted_maps
+from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError, UsageError
-from homodyne_cli.io.write_data import write_aps_legacy, write_aps_u
-from homodyne_cli.io.yaml_config import load_config
-from homodyne_cli.models import Config, Dataset, FloatArray
+from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
 from homodyne_cli.parameters import names_of
+from homodyne_cli.problem import Config
 from homodyne_cli.render.console import make_console, print_plain
 
 DEFAULT_CONTRAST = 0.3

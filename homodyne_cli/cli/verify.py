@@ -9,26 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
+from homodyne_cli.assessments import CheckResult, Run
 from homodyne_cli.cli.diagnose import configured_gap
-from homodyne_cli.core.checks import BaselineFit, CheckInputs, run_checks
+from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
+from homodyne_cli.core.checks.lag_profiles import LagProfiles, lag_profiles
 from homodyne_cli.core.diagnosis import diagnose, problem_of
-from homodyne_cli.core.lag_profile import LagProfiles, lag_profiles
-from homodyne_cli.core.model_maps import model_maps
-from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.projection import hold
-from homodyne_cli.core.setup import build_objective, dataset_sigma
+from homodyne_cli.core.model.model_maps import model_maps
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.projection import hold
+from homodyne_cli.dataset import Dataset
 from homodyne_cli.errors import OutputError
-from homodyne_cli.io.atomic import write_bytes_atomic
-from homodyne_cli.io.json_text import to_json
-from homodyne_cli.io.memory import Memory, budget_of
-from homodyne_cli.io.read_run import open_run
-from homodyne_cli.models import Dataset
+from homodyne_cli.io.files.atomic import write_bytes_atomic
+from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
+from homodyne_cli.io.run.read_run import open_run
 from homodyne_cli.parameters import names_of
 from homodyne_cli.render.bars import lag_profile
 from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain
 from homodyne_cli.render.report import report_page
 from homodyne_cli.render.tables_checks import checks_table
-from homodyne_cli.verdicts import CheckResult, Run
 
 FAILED = 1
 _PROFILE_HEIGHT = 14
@@ -57,7 +57,7 @@ def run_verify(request: VerifyRequest) -> int:
         raise OutputError(
             f"{request.report}: exists already", hint="choose another --report, or --force"
         )
-    gap, memory = configured_gap(request.config), Memory(budget_of(request.memory))
+    gap, memory = configured_gap(request.config), MemoryBudget(budget_of(request.memory))
     with ExitStack() as held:
         run = held.enter_context(open_run(request.run, gap, memory))
         older = None

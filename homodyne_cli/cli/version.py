@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
 
 def version_text() -> str:
     """Return versions and the device that a fit would use."""
-    from homodyne_cli.core.backend import describe_device
+    from homodyne_cli.core.numerics.backend import describe_device
 
     listed = ", ".join(f"{k} {v}" for k, v in versions().items() if k != "homodyne")
     return f"homodyne {VERSION} ({listed}; device {describe_device()})"

@@ -7,22 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.covariance import covariance, describe_direction
-from homodyne_cli.core.descent import EDM_CONVERGED
-from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import Bracket, edm_at
-from homodyne_cli.core.projection import hold
-from homodyne_cli.core.residual import AngleGrams
-from homodyne_cli.core.scaling import (
-    baseline_level,
-    condition_number,
-    effective_ratio,
-    gradient_x_scale,
-)
-from homodyne_cli.core.setup import build_objective, dataset_sigma
-from homodyne_cli.models import Bounds, FitProblem, FloatArray, InitialParameters, SolverOptions
+from homodyne_cli.assessments import Diagnosis, Measure, Run
+from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
+from homodyne_cli.core.minimise.minimise import EDM_CONVERGED
+from homodyne_cli.core.minimise.state import predicted_edm
+from homodyne_cli.core.minimise.x_scale import baseline_level, effective_ratio, gradient_x_scale
+from homodyne_cli.core.numerics.gram import condition_number
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.projection import hold
+from homodyne_cli.core.uncertainty.covariance import covariance, describe_direction
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import CONTRAST_BOUNDS, OFFSET_BOUNDS
-from homodyne_cli.verdicts import Diagnosis, Measure, Run
+from homodyne_cli.problem import Bounds, FitProblem, InitialParameters, SolverOptions
 
 #: Ratio above which gradients count as imbalanced (reference document).
 THRESHOLD = 10.0
@@ -114,7 +112,7 @@ def diagnose(
     x = np.array([run.values[n] for n in names])
     lower = np.array([run.bounds[n].lower for n in names])
     upper = np.array([run.bounds[n].upper for n in names])
-    bracket = Bracket(names, x, np.minimum(lower, x), np.maximum(upper, x))
+    bracket = FreeParameters(names, x, np.minimum(lower, x), np.maximum(upper, x))
     grams = objective.plain_grams(x)
     found = objective.derivatives(x) if objective.robust else objective.project(grams)
     hessian = found.reduced_hessian
@@ -131,7 +129,7 @@ def diagnose(
     scale = gradient_x_scale(source, baseline)
     ratio = effective_ratio(norms, np.array([run.x_scale.get(n, 1.0) for n in names]))
     level = baseline_level(table, baseline)
-    edm = edm_at(found, x, bracket)
+    edm = predicted_edm(found, x, bracket)
     spread = covariance(found, names, upper - lower)
     return Diagnosis(
         names=names,

@@ -6,27 +6,42 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.coordinates import coordinates, reference_time
-from homodyne_cli.core.covariance import Covariance, covariance, describe_direction
-from homodyne_cli.core.degeneracies import (
+from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise.global_search import Search, decimated_frames, search
+from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames
+from homodyne_cli.core.minimise.minimise import go_down, is_converged, polish
+from homodyne_cli.core.minimise.state import (
+    FLAT,
+    MinimiserState,
+    OnIteration,
+    Task,
+    continued,
+    predicted_edm,
+)
+from homodyne_cli.core.minimise.trust_region import stand
+from homodyne_cli.core.model.reference_time import reference_time
+from homodyne_cli.core.numerics.threads import serial_algebra
+from homodyne_cli.core.objective.build import (
+    build_objective,
+    dataset_sigma,
+    free_names,
+    free_parameters_of,
+)
+from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.uncertainty.angle_weights import Weighted, weigh_angles, with_noise
+from homodyne_cli.core.uncertainty.covariance import Covariance, covariance, describe_direction
+from homodyne_cli.core.uncertainty.degeneracies import (
     canonical,
     equivalents,
     find_combinations,
     shear_unseen,
 )
-from homodyne_cli.core.descent import go_down, polish, settled
-from homodyne_cli.core.gradient_check import check_gradient, sample_frames
-from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import FLAT, Bracket, Descent, OnIteration, Task, continued, edm_at
-from homodyne_cli.core.projection import Projection
-from homodyne_cli.core.reweighting import Weighted, share_out, with_noise
-from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma, free_names
-from homodyne_cli.core.solver import stand
-from homodyne_cli.core.starts import Search, decimated_frames, search
-from homodyne_cli.core.threads import serial_algebra
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError, FitError
-from homodyne_cli.models import Dataset, FitProblem, FloatArray
 from homodyne_cli.parameters import BY_NAME, names_of
+from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult, FittedParameter, NoiseReport
 
 _AT_BOUND = 1e-6
@@ -75,7 +90,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
             f"{objective.tiles.n_points} pairs cannot determine {n_unknown} unknowns",
             hint="use more frames or angles, or fix parameters",
         )
-    bracket = bracket_of(problem, objective)
+    bracket = free_parameters_of(problem, objective)
     transforms, t_ref = problem.solver.shear_transforms, reference_time(dataset.t)
     moves = coordinates(bracket.names, transforms, dict(problem.bounds), t_ref)
     task = Task(objective, problem.solver, bracket, moves, notify)
@@ -84,7 +99,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     _check(dataset, problem, sigma, bracket, begin.bracket.start, "at the start")
     reached = go_down(begin, near=False) if found is None else stand(begin)
     reached = canonical(reached, bracket, dataset, problem.convention)
-    shares = share_out(dataset, objective, reached)
+    shares = weigh_angles(dataset, objective, reached)
     descent = _go_on(task, shares.objective, reached)
     descent = canonical(descent, bracket, dataset, problem.convention)
     weighted = with_noise(dataset, shares, descent)
@@ -95,7 +110,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     return result if found is None else replace(result, search=found.report)
 
 
-def _go_on(task: Task, objective: Objective, reached: Descent) -> Descent:
+def _go_on(task: Task, objective: Objective, reached: MinimiserState) -> MinimiserState:
     """Go on to the minimum of an objective that differs from the task's in its sigma at most."""
     other = objective is not task.objective
     rest = replace(task, objective=objective)
@@ -132,7 +147,7 @@ def _check(
     dataset: Dataset,
     problem: FitProblem,
     sigma: FloatArray,
-    bracket: Bracket,
+    bracket: FreeParameters,
     x: FloatArray,
     where: str,
 ) -> None:
@@ -144,11 +159,11 @@ def _check(
 
 
 def _result(
-    dataset: Dataset, problem: FitProblem, bracket: Bracket, weighted: Weighted
+    dataset: Dataset, problem: FitProblem, bracket: FreeParameters, weighted: Weighted
 ) -> FitResult:
     objective, descent = weighted.objective, weighted.descent
     found = descent.at
-    edm = edm_at(found, descent.x, bracket)
+    edm = predicted_edm(found, descent.x, bracket)
     at_bound = _at_bound(descent.x, bracket)
     inside = tuple(n for n, stuck in zip(bracket.names, at_bound, strict=True) if not stuck)
     known = _uncertainty(bracket, weighted, at_bound)
@@ -165,7 +180,7 @@ def _result(
     freedom = n_points - len(bracket.names) - objective.scaling.size
     finished = descent.status > 0
     message = _MESSAGES[descent.status]
-    at_minimum = settled(descent.status, edm)
+    at_minimum = is_converged(descent.status, edm)
     if finished and not at_minimum:
         message += f", but one more step would still lower chi2 by {edm:.3g}: stopped early"
     return FitResult(
@@ -206,7 +221,7 @@ def _result(
     )
 
 
-def _at_bound(x: FloatArray, bracket: Bracket) -> np.ndarray:
+def _at_bound(x: FloatArray, bracket: FreeParameters) -> np.ndarray:
     margin = _AT_BOUND * (bracket.upper - bracket.lower)
     return np.asarray((x - bracket.lower <= margin) | (bracket.upper - x <= margin))
 
@@ -219,7 +234,7 @@ class _Uncertainty:
     hessian: Covariance
 
 
-def _uncertainty(bracket: Bracket, weighted: Weighted, at_bound: np.ndarray) -> _Uncertainty:
+def _uncertainty(bracket: FreeParameters, weighted: Weighted, at_bound: np.ndarray) -> _Uncertainty:
     """Return the covariance with parameters at a bound held there."""
     descent, noise = weighted.descent, weighted.noise
     found, p = descent.at, len(at_bound)
@@ -243,7 +258,7 @@ def _uncertainty(bracket: Bracket, weighted: Weighted, at_bound: np.ndarray) -> 
 def _fitted(
     problem: FitProblem,
     objective: Objective,
-    bracket: Bracket,
+    bracket: FreeParameters,
     x: FloatArray,
     sigmas: dict[str, tuple[float, float]],
     at_bound: np.ndarray,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.cells import cell_len
 
-from homodyne_cli.models import FloatArray
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.render.console import ascii_text
 from homodyne_cli.render.numbers import format_number
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
-from homodyne_cli.models import FloatArray, IndexArray, MapArray
+from homodyne_cli.dataset import FloatArray, IndexArray, MapArray
 
 _DPI = 100
 _PAGE = (13.0, 4.4)

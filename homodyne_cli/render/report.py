@@ -10,12 +10,12 @@ from io import BytesIO
 import numpy as np
 from matplotlib.figure import Figure
 
-from homodyne_cli.core.bands import FittedMaps, fitted_between
-from homodyne_cli.core.lag_profile import LagProfiles
+from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.core.checks.lag_profiles import LagProfiles
+from homodyne_cli.core.checks.row_bands import FittedMaps, fitted_between
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.heatmaps import drawn_frames, heatmap_pages
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
-from homodyne_cli.verdicts import CheckResult, Run
 
 _STYLE = """
 :root { color-scheme: light dark; }

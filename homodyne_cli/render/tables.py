@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.markup import escape
 from rich.table import Table
 
-from homodyne_cli.models import FloatArray, Resolved
+from homodyne_cli.dataset import FloatArray, Provenance
 from homodyne_cli.render.numbers import (
     MISSING,
     format_count,
@@ -94,7 +94,7 @@ def plain_table(
     return table
 
 
-def provenance_table(provenance: Mapping[str, Resolved]) -> Table:
+def provenance_table(provenance: Mapping[str, Provenance]) -> Table:
     """Show what was read and where each figure came from."""
     table = plain_table("Data", "", "value", "from", words=("value", "from"))
     for key, resolved in provenance.items():

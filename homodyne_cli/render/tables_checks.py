@@ -9,11 +9,11 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from homodyne_cli.assessments import CheckResult, CheckStatus, Diagnosis
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
 from homodyne_cli.render.tables import ByWidth, plain_table
 from homodyne_cli.results import IterationRecord
-from homodyne_cli.verdicts import CheckResult, CheckStatus, Diagnosis
 
 #: Columns from which the diagnosis fits into one table.
 _WIDE = 136

@@ -11,9 +11,9 @@ import pytest
 
 from homodyne_cli.cli.apply_scale import run_apply_scale
 from homodyne_cli.errors import ConfigError, OutputError
-from homodyne_cli.io.atomic import write_bytes_atomic
-from homodyne_cli.io.templates import template_text
-from homodyne_cli.io.yaml_config import load_config
+from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.config.templates import template_text
+from homodyne_cli.io.files.atomic import write_bytes_atomic
 
 FIX = "# by homodyne diagnose\noptimization:\n  nlsq:\n    x_scale_map:\n      D0: 1.195\n"
 BEFORE = b"\xef\xbb\xbfanalysis_mode: static\r\noptimization: # here\r\n   nlsq: {ftol: 1e-8}"

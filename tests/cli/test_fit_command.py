@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from homodyne_cli.io.yaml_config import load_config
+from homodyne_cli.io.config.load import load_config
 from tests.cli.conftest import homodyne
 
 FIT_KEYS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homodyne_cli.io.memory import Memory
+from homodyne_cli.io.maps.memory import MemoryBudget
 from tests.cli.conftest import homodyne
 
 #: One byte less than 3 angles x 59 frames of float32 need in memory.
@@ -16,7 +16,7 @@ SHAPE = (3, 59, 59)
 LIMIT = next(
     budget
     for budget in range(500_000_000, 501_000_000, 10_000)
-    if Memory(budget).holds(SHAPE, np.dtype(np.float32))
+    if MemoryBudget(budget).holds(SHAPE, np.dtype(np.float32))
 )
 TOO_LITTLE = str(LIMIT - 10_000)
 

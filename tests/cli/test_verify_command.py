@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from homodyne_cli.io.read_run import read_run
+from homodyne_cli.io.run.read_run import read_run
 from tests.cli.conftest import homodyne
 from tests.legacy_run import write_legacy_run
 

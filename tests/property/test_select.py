@@ -9,17 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from homodyne_cli.io.load_maps import load_maps
-from homodyne_cli.io.raw_source import RawSource
-from homodyne_cli.io.select import (
-    bad_positions,
-    frame_window,
-    mask_map,
-    phi_mask,
-    ring_ids,
-    upper_pairs,
-)
-from homodyne_cli.models import MapArray
+from homodyne_cli.dataset import MapArray
+from homodyne_cli.io.formats.halves import upper_pairs
+from homodyne_cli.io.formats.raw_source import RawSource
+from homodyne_cli.io.maps.load_maps import load_maps
+from homodyne_cli.io.maps.select import bad_positions, frame_window, mask_map, phi_mask, ring_ids
 
 # Multiples of 1/8 degree add and wrap without rounding.
 angles = st.integers(-8 * 720, 8 * 720).map(lambda k: k / 8)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.yaml_edit import edit_bytes, merge_x_scale_map
-from homodyne_cli.io.yaml_load import load_document
+from homodyne_cli.io.scale_fix.edit import edit_bytes, merge_x_scale_map
+from homodyne_cli.io.yaml_text.load import load_document
 from homodyne_cli.parameters import ALIASES, NAMES, canonical_name
 
 HERE = Path("config.yaml")

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.config_dump import dump_yaml
-from homodyne_cli.io.yaml_load import load_document
-from homodyne_cli.io.yaml_scalars import kind_of, show
+from homodyne_cli.io.config.dump import dump_yaml
+from homodyne_cli.io.yaml_text.load import load_document
+from homodyne_cli.io.yaml_text.scalars import kind_of, show
 
 # YAML has no way to write lone surrogates, and folds exotic line breaks inside plain text.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)

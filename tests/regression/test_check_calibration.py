@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.check_residuals import AMPLITUDE_LIMIT, check_residuals, find_patterns
-from homodyne_cli.core.checks import run_checks
-from homodyne_cli.core.lobe_scan import GAIN_LIMIT, scan_lobes
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.core.checks.checklist import run_checks
+from homodyne_cli.core.checks.lobe_scan import GAIN_LIMIT, scan_lobes
+from homodyne_cli.core.checks.residuals import AMPLITUDE_LIMIT, check_residuals, find_patterns
+from homodyne_cli.dataset import Dataset, FloatArray
 from tests.oracle import PUBLISHED, make_dataset
 from tests.problems import make_problem
 from tests.verified import fitted_inputs

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from homodyne_cli.core.coordinates import Coordinates
-from homodyne_cli.core.descent import minimise
-from homodyne_cli.core.objective import Objective
-from homodyne_cli.core.points import Bracket, Task
-from homodyne_cli.core.projection import Projection
-from homodyne_cli.models import FloatArray, SolverOptions
+from homodyne_cli.core.minimise.coordinates import Coordinates
+from homodyne_cli.core.minimise.minimise import minimise
+from homodyne_cli.core.minimise.state import Task
+from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.problem import SolverOptions
 from tests.nist import MODELS, Problem, load
 
 DIGITS = 6.0
@@ -50,7 +52,7 @@ class Regression:
 def ours(problem: Problem, start: FloatArray) -> float:
     p = len(start)
     names = tuple(f"b{k + 1}" for k in range(p))
-    bracket = Bracket(names, start, np.full(p, -np.inf), np.full(p, np.inf))
+    bracket = FreeParameters(names, start, np.full(p, -np.inf), np.full(p, np.inf))
     identity = Coordinates(np.zeros(p, dtype=bool), np.zeros(p))
     options = SolverOptions(
         max_iterations=ROUNDS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, x_scale="jac"

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import pytest
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.yaml_config import load_config
-from homodyne_cli.models import Config
+from homodyne_cli.io.config.load import load_config
+from homodyne_cli.problem import Config
 
 HEAD = """\
 analysis_mode: laminar_flow

@@ -7,27 +7,22 @@ import math
 
 import numpy as np
 
-from homodyne_cli.models import Bounds, Resolved
+from homodyne_cli.assessments import CheckResult, Diagnosis
+from homodyne_cli.dataset import Provenance
 from homodyne_cli.parameters import BY_NAME, NAMES
-from homodyne_cli.results import (
-    Combination,
-    FitResult,
-    FittedParameter,
-    IterationRecord,
-    Seconds,
-)
-from homodyne_cli.verdicts import CheckResult, Diagnosis
+from homodyne_cli.problem import Bounds
+from homodyne_cli.results import Combination, FitResult, FittedParameter, IterationRecord, Seconds
 
 NAN = math.nan
 TRUTH = dict(zip(NAMES, (68480.5, -1.32694, 1707.7, 1.99104e-3, -0.21, -6.1e-4, 2.0), strict=True))
 SECONDS = Seconds(load=1.234, compile=2.5, fit=12.25, save=4.0, total=19.984)
 PROVENANCE = {
-    "layout": Resolved("APS-U (upper half stored)", "data.h5: /xpcs/twotime/correlation_map"),
-    "q": Resolved("0.0054 1/Å", "nearest ring to wavevector_q 0.00532 [config.yaml]"),
-    "phi": Resolved("23 angles, -25.5 to 205.5 deg", "/xpcs/qmap/dynamic_v_list_dim1"),
-    "dt": Resolved("0.1 s", "frame_time 0.1 s × stride 1 × average 1"),
-    "frames": Resolved("1000 to 2000 (1000 fitted)", "analyzer_parameters"),
-    "sigma": Resolved("0.0597 to 0.0611", "estimated from neighbouring pairs at equal lag"),
+    "layout": Provenance("APS-U (upper half stored)", "data.h5: /xpcs/twotime/correlation_map"),
+    "q": Provenance("0.0054 1/Å", "nearest ring to wavevector_q 0.00532 [config.yaml]"),
+    "phi": Provenance("23 angles, -25.5 to 205.5 deg", "/xpcs/qmap/dynamic_v_list_dim1"),
+    "dt": Provenance("0.1 s", "frame_time 0.1 s × stride 1 × average 1"),
+    "frames": Provenance("1000 to 2000 (1000 fitted)", "analyzer_parameters"),
+    "sigma": Provenance("0.0597 to 0.0611", "estimated from neighbouring pairs at equal lag"),
 }
 
 

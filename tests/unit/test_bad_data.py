@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from homodyne_cli.errors import ConfigError, DataError, OutputError
-from homodyne_cli.io.read_data import file_outline, read_dataset
-from homodyne_cli.io.write_data import write_aps_legacy, write_aps_u
-from homodyne_cli.models import DataSelection
+from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
+from homodyne_cli.io.maps.read_data import file_outline, read_dataset
+from homodyne_cli.problem import DataSelection
 from tests.layout_writers import (
     Grid,
     Numbers,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.check_residuals import _accumulate, check_residuals, find_patterns
-from homodyne_cli.core.lag_profile import lag_profiles, lag_sums
-from homodyne_cli.models import FloatArray
+from homodyne_cli.core.checks.lag_profiles import lag_profiles, lag_sums
+from homodyne_cli.core.checks.residuals import _accumulate, check_residuals, find_patterns
+from homodyne_cli.dataset import FloatArray
 from tests.oracle import PUBLISHED, make_dataset, model_values
 
 DATA = make_dataset(200, 5, seed=11, spread=0.05, noise=0.02)

@@ -8,23 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.check_oscillations import VISIBLE, check_oscillations, find_lobes
-from homodyne_cli.core.check_parameters import (
-    check_convergence,
-    check_physical,
-    check_uncertainties,
-)
-from homodyne_cli.core.checks import (
+from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.core.checks.checklist import (
     BaselineFit,
     CheckInputs,
     check_chi_squared,
     check_gradient_balance,
     run_checks,
 )
-from homodyne_cli.core.lobe_scan import scan_lobes
-from homodyne_cli.core.model_maps import fitted_maps
-from homodyne_cli.models import Bounds, FitProblem, SolverOptions
-from homodyne_cli.verdicts import CheckResult, Run
+from homodyne_cli.core.checks.lobe_scan import scan_lobes
+from homodyne_cli.core.checks.oscillations import VISIBLE, check_oscillations, find_lobes
+from homodyne_cli.core.checks.parameters import (
+    check_convergence,
+    check_physical,
+    check_uncertainties,
+)
+from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.problem import Bounds, FitProblem, SolverOptions
 from tests.oracle import PUBLISHED, make_dataset
 from tests.problems import make_problem
 from tests.verified import evaluate_run, fitted_inputs

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from homodyne_cli.core.backend import compile_clock
 from homodyne_cli.core.fit import fit
+from homodyne_cli.core.numerics.backend import compile_clock
 from tests.oracle import make_dataset
 from tests.problems import make_problem
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.coordinates import Coordinates, coordinates, reference_time
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.points import Task
-from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
-from homodyne_cli.core.solver import descend
-from homodyne_cli.models import Bounds, FloatArray, ShearTransforms, SolverOptions
+from homodyne_cli.core.minimise.coordinates import Coordinates, coordinates
+from homodyne_cli.core.minimise.state import Task
+from homodyne_cli.core.minimise.trust_region import descend
+from homodyne_cli.core.model.reference_time import reference_time
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import NAMES, PARAMETERS
+from homodyne_cli.problem import Bounds, ShearTransforms, SolverOptions
 from tests.oracle import RESOLVED, make_dataset
 from tests.problems import make_problem
 
@@ -123,7 +125,7 @@ def test_a_given_scale_is_a_step_of_the_physical_parameter() -> None:
     )
     problem = make_problem(start=START)
     objective = build_objective(DATA, problem, dataset_sigma(DATA))
-    bracket = bracket_of(problem, objective)
+    bracket = free_parameters_of(problem, objective)
     for kind in KINDS:
         moves = made(kind)
         found = descend(Task(objective, options, bracket, moves))

@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.coordinates import coordinates
-from homodyne_cli.core.degeneracies import canonical, equivalents
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.points import Task
-from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
-from homodyne_cli.core.solver import descend
-from homodyne_cli.models import Bounds, Dataset, FloatArray, ShearTransforms, SolverOptions
+from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise.state import Task
+from homodyne_cli.core.minimise.trust_region import descend
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.core.uncertainty.degeneracies import canonical, equivalents
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES
+from homodyne_cli.problem import Bounds, ShearTransforms, SolverOptions
 from homodyne_cli.results import Combination, FitResult
 from tests.oracle import RESOLVED, make_dataset
 from tests.problems import make_problem
@@ -147,7 +148,7 @@ def test_equivalents_describe_the_data_equally_well_and_lie_inside_the_bounds(
     seen = data(RESOLVED, phi=np.array(phi))
     problem = make_problem(start=tuple(RESOLVED), bounds=WIDE)
     objective = build_objective(seen, problem, dataset_sigma(seen))
-    bracket = bracket_of(problem, objective)
+    bracket = free_parameters_of(problem, objective)
     chi2 = objective.cost(RESOLVED)[0]
     found = equivalents(RESOLVED, bracket, seen, "he2024")
     mirrored = len({round(v % 90.0, 3) for v in phi}) == 1
@@ -163,7 +164,7 @@ def test_equivalents_describe_the_data_equally_well_and_lie_inside_the_bounds(
 def test_floored_rates_have_no_other_sign() -> None:
     seen = data(RESOLVED)
     problem = make_problem(start=tuple(RESOLVED), bounds=WIDE)
-    bracket = bracket_of(problem, build_objective(seen, problem, dataset_sigma(seen)))
+    bracket = free_parameters_of(problem, build_objective(seen, problem, dataset_sigma(seen)))
     assert all("phi0" in e for e in equivalents(RESOLVED, bracket, seen, "homodyne-2"))
 
 
@@ -173,7 +174,7 @@ def test_derivatives_turn_round_with_the_sign_of_the_rate() -> None:
     start[[3, 5]] *= -1.0
     problem = make_problem(start=tuple(start), bounds=WIDE)
     objective = build_objective(seen, problem, dataset_sigma(seen))
-    bracket = bracket_of(problem, objective)
+    bracket = free_parameters_of(problem, objective)
     moves = coordinates(NAMES, ShearTransforms(), dict(problem.bounds))
     found = descend(Task(objective, SolverOptions(max_iterations=2), bracket, moves))
     turned = canonical(found, bracket, seen, "he2024")

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
-from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.diagnosis import diagnose, verdict
-from homodyne_cli.core.physics import plain_g1_squared
-from homodyne_cli.core.scaling import gradient_x_scale
+from homodyne_cli.core.minimise.x_scale import gradient_x_scale
+from homodyne_cli.core.model.curves import plain_g1_squared
+from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.gradient_diagnostics import (
     compute_gradient_norms,
     compute_optimal_x_scale,
     diagnose_gradient_imbalance,
     print_gradient_report,
 )
-from homodyne_cli.io.read_run import read_run
-from homodyne_cli.io.scale_fix import read_fix
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.io.run.read_run import read_run
+from homodyne_cli.io.scale_fix.scale_fix import read_fix
 from homodyne_cli.parameters import NAMES, AnalysisMode, Convention
 from tests.legacy_run import write_legacy_run
 from tests.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset, model_values

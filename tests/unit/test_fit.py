@@ -9,24 +9,18 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from homodyne_cli.core.coordinates import coordinates
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.points import Task
-from homodyne_cli.core.projection import project, scaling_model
-from homodyne_cli.core.residual import PassKind, evaluate
-from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
-from homodyne_cli.core.solver import descend
-from homodyne_cli.core.tiles import pack
+from homodyne_cli.core.gram_pass.device_tiles import pack
+from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise.state import Task
+from homodyne_cli.core.minimise.trust_region import descend
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.core.objective.projection import project, scaling_model
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError, DerivativeError, FitError
-from homodyne_cli.models import (
-    Bounds,
-    Dataset,
-    DiagnosticsOptions,
-    FloatArray,
-    ShearTransforms,
-    SolverOptions,
-)
 from homodyne_cli.parameters import NAMES, Loss, XScaleMode
+from homodyne_cli.problem import Bounds, DiagnosticsOptions, ShearTransforms, SolverOptions
 from homodyne_cli.results import FitResult
 from tests.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset, model_values
 from tests.problems import NEAR, make_problem
@@ -102,7 +96,7 @@ def test_compressed_descent_takes_scipys_own_steps() -> None:
         solver=solver,
     )
     objective = build_objective(data, problem, np.full(2, 0.06))
-    bracket = bracket_of(problem, objective)
+    bracket = free_parameters_of(problem, objective)
     moves = coordinates(bracket.names, ShearTransforms(), dict(problem.bounds))
     found = descend(Task(objective, solver, bracket, moves))
     i, j = np.triu_indices(40, 1)
@@ -148,7 +142,7 @@ def test_uncertainties_are_those_of_the_joint_inverse_hessian() -> None:
 
 @pytest.mark.parametrize("limits", [(0.0, 1.0), (0.31, 1.0), (0.0, 0.29)])
 def test_bounded_projection_matches_bounded_least_squares(limits: tuple[float, float]) -> None:
-    grams = evaluate(pack(DATA), PassKind("laminar_flow", "he2024"), PUBLISHED)
+    grams = evaluate(pack(DATA), PassSpec("laminar_flow", "he2024"), PUBLISHED)
     model = scaling_model(
         "individual",
         DATA.phi,
@@ -308,7 +302,7 @@ def test_gradient_check_passes_and_catches_a_wrong_gradient(
     options = SolverOptions(diagnostics=DiagnosticsOptions(enabled=True, sample_size=500))
     assert fit(DATA, make_problem(solver=options)).converged
 
-    from homodyne_cli.core import residual
+    from homodyne_cli.core.gram_pass import gram_pass as residual
 
     honest = residual._column_scale
 

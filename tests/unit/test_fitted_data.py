@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from homodyne_cli.io.fitted_data import write_fitted_data
-from homodyne_cli.models import MapArray
+from homodyne_cli.dataset import MapArray
+from homodyne_cli.io.run.fitted_data import write_fitted_data
 from tests.oracle import make_dataset
 from tests.unit.render_samples import fit_result
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.profile import profile
+from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.errors import UsageError
-from homodyne_cli.models import Bounds
+from homodyne_cli.problem import Bounds
 from tests.oracle import PUBLISHED, RESOLVED, make_dataset
 from tests.problems import make_problem
 

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from homodyne_cli.io.read_data import file_outline, read_dataset
-from homodyne_cli.io.write_data import write_aps_legacy, write_aps_u
-from homodyne_cli.models import DataSelection, Dataset
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
+from homodyne_cli.io.maps.read_data import file_outline, read_dataset
+from homodyne_cli.problem import DataSelection
 from tests.layout_writers import (
     Grid,
     Half,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.errors import DataError
-from homodyne_cli.io.read_run import read_run
+from homodyne_cli.io.run.read_run import read_run
 from tests.legacy_run import write_legacy_run
 from tests.oracle import PUBLISHED, make_dataset
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from homodyne_cli.models import FloatArray
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.render.bars import lag_profile, log_bar_chart
 

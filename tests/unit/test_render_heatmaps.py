@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from homodyne_cli.models import FloatArray
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.render.heatmaps import displayed, file_names, save_heatmaps
 
 

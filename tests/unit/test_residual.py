@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from homodyne_cli.core.losses import PairWeight, rho
-from homodyne_cli.core.residual import PassKind, evaluate
-from homodyne_cli.core.tiles import pack
-from homodyne_cli.models import Dataset, FloatArray
+from homodyne_cli.core.gram_pass.device_tiles import pack
+from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.gram_pass.losses import PairWeight, rho
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
 from tests.oracle import PUBLISHED, autodiff_columns, make_dataset
 
@@ -30,7 +30,7 @@ def worst_disagreement(dataset: Dataset, parameters: FloatArray, convention: Con
     mode: AnalysisMode = "laminar_flow" if len(parameters) == 7 else "static"
     columns = autodiff_columns(dataset, parameters, convention)
     tiles = pack(dataset)
-    result = evaluate(tiles, PassKind(mode, convention), parameters)
+    result = evaluate(tiles, PassSpec(mode, convention), parameters)
     fitted = np.isfinite(np.asarray(dataset.c2, dtype=float))
     upper = np.triu_indices(dataset.n_frames, 1)
     columns[:, -1] -= result.shift[:, None]
@@ -97,7 +97,7 @@ def test_static_gram_matches_autodiff(convention: Convention) -> None:
 def test_pass_is_the_same_with_float32_storage_of_the_same_values() -> None:
     single = make_dataset(60, 2, single=True)
     double = dataclasses.replace(single, c2=np.asarray(single.c2, dtype=np.float64))
-    kind = PassKind("laminar_flow", "he2024")
+    kind = PassSpec("laminar_flow", "he2024")
     a = evaluate(pack(single), kind, PUBLISHED).gram
     b = evaluate(pack(double), kind, PUBLISHED).gram
     np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
@@ -112,7 +112,7 @@ def test_noise_map_weights_pairs() -> None:
     weight = sigma[:, upper[0], upper[1]] ** -2.0
     weight /= weight.mean(axis=1, keepdims=True)
     result = evaluate(
-        pack(dataclasses.replace(data, sigma=sigma)), PassKind("laminar_flow", "he2024"), PUBLISHED
+        pack(dataclasses.replace(data, sigma=sigma)), PassSpec("laminar_flow", "he2024"), PUBLISHED
     )
     columns[:, -1] -= result.shift[:, None]
     plain = np.einsum("ap,akp,alp->akl", weight, columns, columns)
@@ -131,7 +131,7 @@ def test_robust_pass_matches_plain_weights(loss: str, role: str) -> None:
     z = ((columns[:, -1] - 0.28 * columns[:, -3] - 1.1) / 0.05) ** 2
     value, first, second = (np.asarray(v) for v in rho(loss, z))  # type: ignore[arg-type]
     weight = {"irls": first, "curvature": first + 2 * z * second, "score": first**2}[role]
-    kind = PassKind("laminar_flow", "he2024", weight=PairWeight(loss, role))  # type: ignore[arg-type]
+    kind = PassSpec("laminar_flow", "he2024", weight=PairWeight(loss, role))  # type: ignore[arg-type]
     result = evaluate(pack(data), kind, PUBLISHED, scaling)
     np.testing.assert_allclose(result.loss, (value * fitted).sum(axis=1), rtol=1e-12)
     columns[:, -1] -= result.shift[:, None]
@@ -144,8 +144,8 @@ def test_robust_pass_matches_plain_weights(loss: str, role: str) -> None:
 def test_cost_pass_agrees_with_full_pass() -> None:
     data = make_dataset(90, 3, masked=200)
     tiles = pack(data)
-    full = evaluate(tiles, PassKind("laminar_flow", "he2024"), PUBLISHED)
-    cost = evaluate(tiles, PassKind("laminar_flow", "he2024", derivatives=False), PUBLISHED)
+    full = evaluate(tiles, PassSpec("laminar_flow", "he2024"), PUBLISHED)
+    cost = evaluate(tiles, PassSpec("laminar_flow", "he2024", derivatives=False), PUBLISHED)
     np.testing.assert_allclose(cost.gram, full.gram[:, -3:, -3:], rtol=1e-12)
 
 
@@ -155,7 +155,7 @@ def test_decimated_frames_give_the_gram_of_those_pairs() -> None:
     columns = autodiff_columns(data, PUBLISHED, "homodyne-2")
     upper = np.triu_indices(90, 1)
     chosen = np.isin(upper[0], frames) & np.isin(upper[1], frames)
-    result = evaluate(pack(data, frames=frames), PassKind("laminar_flow", "homodyne-2"), PUBLISHED)
+    result = evaluate(pack(data, frames=frames), PassSpec("laminar_flow", "homodyne-2"), PUBLISHED)
     columns = columns[..., chosen]
     columns[:, -1] -= result.shift[:, None]
     plain = np.einsum("akp,alp->akl", columns, columns)

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 
 from homodyne_cli.errors import DataError
-from homodyne_cli.io.select import (
-    asymmetry,
+from homodyne_cli.io.formats.halves import asymmetry, stored_half, upper_pairs
+from homodyne_cli.io.formats.units import per_angstrom, to_degrees, to_seconds
+from homodyne_cli.io.maps.select import (
     bad_positions,
     choose_ring,
     frame_window,
     mask_map,
     phi_mask,
     ring_ids,
-    stored_half,
-    upper_pairs,
 )
-from homodyne_cli.io.units import per_angstrom, to_degrees, to_seconds
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from benchmarks.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
-from homodyne_cli.core import speckle_scores
-from homodyne_cli.core.backend import jnp
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.physics import SHEAR_FACTORS, running_integral
-from homodyne_cli.core.setup import bracket_of, build_objective
-from homodyne_cli.core.speckle import sample_pairs, score_variances
-from homodyne_cli.core.speckle_fields import AngleModel, psi_covariance, psi_variance
-from homodyne_cli.models import Dataset, FitProblem, FloatArray, SolverOptions
+from homodyne_cli.core.model.curves import SHEAR_FACTORS, running_integral
+from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.core.objective.build import build_objective, free_parameters_of
+from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
+from homodyne_cli.core.uncertainty.speckle_moments import AngleModel, psi_covariance, psi_variance
+from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
+from homodyne_cli.problem import FitProblem, SolverOptions
 from homodyne_cli.results import IterationRecord
 from tests.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset
 from tests.problems import make_problem
@@ -107,7 +108,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
     )
     problem = make_problem(mode, convention, start=tuple(values))
     objective = build_objective(data, problem, np.array([0.05, 0.08]))
-    at = objective.derivatives(bracket_of(problem, objective).start)
+    at = objective.derivatives(free_parameters_of(problem, objective).start)
     found = score_variances(data, objective, values, at)
 
     i, j = np.triu_indices(7, 1)
@@ -131,7 +132,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
 def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
     """Parameters' scatter that speckles alone would cause at the start of the problem."""
     objective = build_objective(data, problem, np.full(data.n_phi, 0.05))
-    x = bracket_of(problem, objective).start
+    x = free_parameters_of(problem, objective).start
     at = objective.derivatives(x)
     inverse = np.linalg.inv(at.hessian)
     score = score_variances(data, objective, x, at).sum(axis=0)

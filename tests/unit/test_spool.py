@@ -9,25 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homodyne_cli.core.checks import run_checks
+from homodyne_cli.core.checks.checklist import run_checks
+from homodyne_cli.core.checks.lag_profiles import lag_profiles
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.lag_profile import lag_profiles
-from homodyne_cli.core.model_maps import model_maps
-from homodyne_cli.core.noise import estimate_sigma
-from homodyne_cli.core.residual import PassKind, evaluate
-from homodyne_cli.core.tiles import pack
+from homodyne_cli.core.gram_pass.device_tiles import pack
+from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.model.model_maps import model_maps
+from homodyne_cli.dataset import Dataset, MapSource
 from homodyne_cli.errors import OutputError, StreamedError, UsageError
-from homodyne_cli.io.memory import Memory, parse_size
-from homodyne_cli.io.read_data import open_dataset, read_dataset
-from homodyne_cli.io.spool import open_spool
-from homodyne_cli.io.write_data import write_aps_u
-from homodyne_cli.models import DataSelection, Dataset, TiledMaps
+from homodyne_cli.io.formats.write_data import write_aps_u
+from homodyne_cli.io.maps.memory import MemoryBudget, parse_size
+from homodyne_cli.io.maps.read_data import open_dataset, read_dataset
+from homodyne_cli.io.maps.spool import open_spool
+from homodyne_cli.problem import DataSelection
 from tests.oracle import PUBLISHED, make_dataset
 from tests.problems import make_problem
 from tests.verified import fitted_inputs
 
 #: Takes no map of 130 frames into memory, and lets one through to disk.
-TIGHT = Memory(500_300_000)
+TIGHT = MemoryBudget(500_300_000)
 
 
 @pytest.fixture(params=[np.float32, np.float64])
@@ -43,7 +44,7 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Dataset, Dataset]]:
 
 def test_maps_and_pairs_come_back(both: tuple[Dataset, Dataset]) -> None:
     data, stored = both
-    assert isinstance(stored.c2, TiledMaps)
+    assert isinstance(stored.c2, MapSource)
     upper = np.triu_indices(130, 1)
     for angle in range(3):
         np.testing.assert_array_equal(stored.c2[angle][upper], data.c2[angle][upper])
@@ -55,7 +56,7 @@ def test_maps_and_pairs_come_back(both: tuple[Dataset, Dataset]) -> None:
 
 def test_a_pass_gives_the_same_sums(both: tuple[Dataset, Dataset]) -> None:
     data, stored = both
-    kind = PassKind("laminar_flow", "he2024")
+    kind = PassSpec("laminar_flow", "he2024")
     # Counted from different shifts, the sums of y differ; what is fitted does not.
     one, other = (evaluate(pack(d), kind, PUBLISHED) for d in (data, stored))
     np.testing.assert_allclose(other.gram[:, :-1, :-1], one.gram[:, :-1, :-1], rtol=1e-12)
@@ -103,12 +104,12 @@ def test_a_file_over_the_budget_stays_on_disk(tmp_path: Path) -> None:
     selection = DataSelection(path=path, gap=2e6, bad_frames=(7,))
     loaded = read_dataset(selection, "laminar_flow")
     with open_dataset(selection, "laminar_flow", None, replace(TIGHT, scratch=tmp_path)) as stored:
-        assert isinstance(stored.c2, TiledMaps)
+        assert isinstance(stored.c2, MapSource)
         assert list(tmp_path.iterdir()) == [path], "the temporary file has no name"
         assert stored.n_masked == loaded.n_masked
         upper = np.triu_indices(129, 1)
         np.testing.assert_array_equal(stored.c2[2][upper], loaded.c2[2][upper])
-    with open_dataset(selection, "laminar_flow", None, Memory(10**9)) as held:
+    with open_dataset(selection, "laminar_flow", None, MemoryBudget(10**9)) as held:
         assert isinstance(held.c2, np.ndarray)
 
 
@@ -119,10 +120,10 @@ def test_budgets_that_cannot_work_are_refused(tmp_path: Path) -> None:
     selection = DataSelection(path=path, gap=2e6)
     with (
         pytest.raises(UsageError, match="cannot hold one map of 129 x 129"),
-        open_dataset(selection, "laminar_flow", None, Memory(10**6)),
+        open_dataset(selection, "laminar_flow", None, MemoryBudget(10**6)),
     ):
         pass
-    missing = Memory(TIGHT.budget, tmp_path / "missing")
+    missing = MemoryBudget(TIGHT.budget, tmp_path / "missing")
     with (
         pytest.raises(OutputError, match="temporary space there cannot be had"),
         open_dataset(selection, "laminar_flow", None, missing),

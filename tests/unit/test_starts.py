@@ -7,14 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from homodyne_cli.core import descent
-from homodyne_cli.core import objective as objective_module
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.residual import AngleGrams, PassKind, evaluate
-from homodyne_cli.core.starts import decimated_frames
-from homodyne_cli.core.tiles import PairTiles, pack
+from homodyne_cli.core.gram_pass.device_tiles import PairTiles, pack
+from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
+from homodyne_cli.core.minimise import minimise as descent
+from homodyne_cli.core.minimise.global_search import decimated_frames
+from homodyne_cli.core.objective import objective as objective_module
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.models import SolverOptions
+from homodyne_cli.problem import SolverOptions
 from tests.oracle import PUBLISHED, make_dataset
 from tests.problems import make_problem
 
@@ -94,7 +94,7 @@ def test_a_fit_passes_over_all_data_no_more_often_than_documented(
     whole = angles * frames * (frames - 1) // 2
 
     def counted(
-        tiles: PairTiles, kind: PassKind, parameters: np.ndarray, scaling: None = None
+        tiles: PairTiles, kind: PassSpec, parameters: np.ndarray, scaling: None = None
     ) -> AngleGrams:
         if tiles.n_points == whole:
             calls[kind.derivatives] += 1
@@ -117,7 +117,7 @@ def test_decimated_pairs_in_the_shapes_of_the_whole_give_the_same_sums() -> None
     alone, like = pack(DATA, frames=frames), pack(DATA, frames=frames, like=pack(DATA))
     assert shape_of(like) == shape_of(pack(DATA))
     assert shape_of(alone) != shape_of(like)
-    kind = PassKind("laminar_flow", "he2024")
+    kind = PassSpec("laminar_flow", "he2024")
     one, other = (evaluate(tiles, kind, np.array(PUBLISHED)).gram for tiles in (alone, like))
     np.testing.assert_allclose(one, other, rtol=1e-12)
 

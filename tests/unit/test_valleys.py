@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from benchmarks.random_experiments import draw
-from homodyne_cli.core import descent
-from homodyne_cli.core.coordinates import coordinates
-from homodyne_cli.core.descent import settled
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.points import FLAT, MAX_ITERATIONS, Task
-from homodyne_cli.core.setup import bracket_of, build_objective, dataset_sigma
-from homodyne_cli.core.solver import Limits, _Trace
-from homodyne_cli.core.starts import switched_on
-from homodyne_cli.models import ShearTransforms, SolverOptions
+from homodyne_cli.core.minimise import minimise as descent
+from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise.global_search import switched_on
+from homodyne_cli.core.minimise.minimise import is_converged
+from homodyne_cli.core.minimise.state import FLAT, MAX_ITERATIONS, Task
+from homodyne_cli.core.minimise.trust_region import Limits, _Trace
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.problem import ShearTransforms, SolverOptions
 from homodyne_cli.results import IterationRecord
 from tests.oracle import RESOLVED, make_dataset
 from tests.problems import make_problem
@@ -51,7 +51,7 @@ def test_what_counts_as_a_valley(
 ) -> None:
     problem = make_problem(start=tuple(RESOLVED))
     objective = build_objective(VALLEY, problem, dataset_sigma(VALLEY))
-    bracket = bracket_of(problem, objective)
+    bracket = free_parameters_of(problem, objective)
     moves = coordinates(bracket.names, ShearTransforms(), dict(problem.bounds))
     trace = _Trace(Task(objective, options, bracket, moves), None)
     for k in range(12):
@@ -70,7 +70,7 @@ def test_what_counts_as_a_valley(
     ],
 )
 def test_what_counts_as_settled(status: int, edm: float, expected: bool) -> None:
-    assert settled(status, edm) is expected
+    assert is_converged(status, edm) is expected
 
 
 @pytest.mark.parametrize("seed", [27, 17])
@@ -89,7 +89,7 @@ def test_search_finds_the_minimum_where_a_power_law_seems_to_have_vanished(
 def test_vanished_power_laws_come_back_with_the_same_rate() -> None:
     data = make_dataset(60, 4, parameters=RESOLVED, noise=0.01, seed=5)
     problem = make_problem(start=tuple(RESOLVED))
-    bracket = bracket_of(problem, build_objective(data, problem, dataset_sigma(data)))
+    bracket = free_parameters_of(problem, build_objective(data, problem, dataset_sigma(data)))
     assert len(switched_on(data, bracket, RESOLVED)) == 0
     gone = RESOLVED.copy()
     gone[:3] = 1.0, -2.0, 5000.0
@@ -102,7 +102,7 @@ def test_vanished_power_laws_come_back_with_the_same_rate() -> None:
         assert np.all((start >= bracket.lower) & (start <= bracket.upper))
         np.testing.assert_array_equal(start[3:], gone[3:])
     held = make_problem(start=tuple(gone), fixed={"alpha": -2.0})
-    narrow = bracket_of(held, build_objective(data, held, dataset_sigma(data)))
+    narrow = free_parameters_of(held, build_objective(data, held, dataset_sigma(data)))
     assert len(switched_on(data, narrow, np.delete(gone, 1))) == 0
 
 

@@ -8,16 +8,16 @@ import pytest
 import yaml
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.yaml_config import (
+from homodyne_cli.io.config.load import (
     config_reference,
     dump_yaml,
     load_config,
     resolve_config,
     template_text,
 )
-from homodyne_cli.io.yaml_load import load_document
-from homodyne_cli.models import Bounds, Config, SolverOptions
+from homodyne_cli.io.yaml_text.load import load_document
 from homodyne_cli.parameters import NAMES, AnalysisMode
+from homodyne_cli.problem import Bounds, Config, SolverOptions
 from tests.unit.config_files import HEAD, NLSQ, STATIC, Load, loader, refusal
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.yaml_config import load_config
+from homodyne_cli.io.config.load import load_config
 from tests.unit.config_files import NLSQ, STATIC, Load, loader, refusal
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from homodyne_cli.io.yaml_config import config_reference
-from homodyne_cli.models import Bounds
+from homodyne_cli.io.config.load import config_reference
+from homodyne_cli.problem import Bounds
 from tests.unit.config_files import HEAD, Load, loader
 
 

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.scale_fix import number_text
-from homodyne_cli.io.templates import template_text
-from homodyne_cli.io.yaml_edit import edit_bytes, merge_x_scale_map, read_fix
-from homodyne_cli.io.yaml_load import load_document
+from homodyne_cli.io.config.templates import template_text
+from homodyne_cli.io.scale_fix.edit import edit_bytes, merge_x_scale_map, read_fix
+from homodyne_cli.io.scale_fix.scale_fix import number_text
+from homodyne_cli.io.yaml_text.load import load_document
 
 HERE = Path("config.yaml")
 SCALE = {"D0": 1.195, "gamma_dot_t0": 3.71e-6}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.yaml_load import (
+from homodyne_cli.io.yaml_text.load import (
     Document,
     load_document,
     load_mapping,

@@ -1,0 +1,1 @@
+"""The checklist of ``homodyne verify``, one module per question."""

@@ -1,0 +1,177 @@
+"""The seven checks of ``homodyne verify``: whether a fit is good.
+
+Every check answers by itself, from the run, its fitted map and what the caller evaluated at the
+run's parameters. ``n/a`` and ``warn`` are not failures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.core.checks.oscillations import check_oscillations
+from homodyne_cli.core.checks.parameters import (
+    check_convergence,
+    check_physical,
+    check_uncertainties,
+)
+from homodyne_cli.core.checks.remarks import Remark, worst_of
+from homodyne_cli.core.checks.residuals import check_residuals
+from homodyne_cli.core.checks.row_bands import FittedMaps
+from homodyne_cli.dataset import FloatArray
+
+#: Reduced chi2 that passes, and that does not fail. sigma is estimated from the data, to a few
+#: percent in small maps; noise correlated along the frames may double chi2 with a good model.
+CHI2_PASS = (0.7, 1.3)
+CHI2_LIMIT = (0.5, 2.0)
+#: Chi2 differences below this are less than the data can tell.
+CHI2_RESOLUTION = 0.1
+RATIO_LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class BaselineFit:
+    """An older run, evaluated on the pairs and sigma of the one that is verified.
+
+    Attributes
+    ----------
+    name
+        What to call it in messages.
+    chi2
+        None if the two cannot be compared.
+    reason
+        Why not; empty if they can.
+    """
+
+    name: str
+    chi2: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class CheckInputs:
+    """What the checks look at.
+
+    Attributes
+    ----------
+    run
+        The finished fit.
+    fitted
+        Fitted maps.
+    sigma
+        (n_phi,) noise used.
+    chi2, degrees_of_freedom, edm
+        Evaluated at the run's parameters with `sigma`.
+    effective_ratio
+        max/min of sensitivity times the run's x_scale; inf if a parameter has no sensitivity.
+    baseline
+        None if there is none.
+    """
+
+    run: Run
+    fitted: FittedMaps
+    sigma: FloatArray
+    chi2: float
+    degrees_of_freedom: int
+    edm: float
+    effective_ratio: float
+    baseline: BaselineFit | None = None
+
+
+def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
+    """Run the seven checks, in their fixed order.
+
+    Returns
+    -------
+    tuple
+        Results for ``oscillations, chi_squared, uncertainties, residuals, gradient_balance,
+        convergence, physical``.
+    """
+    run = inputs.run
+    return (
+        check_oscillations(run, inputs.fitted, inputs.sigma),
+        _mind_speckles(run, check_chi_squared(inputs)),
+        check_uncertainties(run),
+        _mind_speckles(run, check_residuals(run.dataset, inputs.fitted, inputs.sigma)),
+        check_gradient_balance(inputs.effective_ratio),
+        check_convergence(run, inputs.edm),
+        check_physical(run, inputs.fitted, inputs.sigma),
+    )
+
+
+def _mind_speckles(run: Run, found: CheckResult) -> CheckResult:
+    """Say with a finding that takes noise as white where the fit found that it is not.
+
+    The verdict stays: residuals of a wrong model grow with stride as speckle noise does, so that
+    the fit counts them as such.
+    """
+    if found.status not in ("warn", "fail") or not np.isfinite(run.n_speckles):
+        return found
+    known = (
+        f"the fit found noise like that of {run.n_speckles:.3g} speckles per angle: if there are "
+        "that few, this is their noise, which the check takes as white, and the stated "
+        "uncertainties include it"
+    )
+    return replace(found, advice=f"{found.advice}; {known}" if found.advice else known)
+
+
+def check_chi_squared(inputs: CheckInputs) -> CheckResult:
+    """Check chi2 against the baseline's, and reduced chi2 against 1."""
+    reduced = inputs.chi2 / inputs.degrees_of_freedom
+    said = f"reduced chi2 {reduced:.4g}"
+    remarks = []
+    if not CHI2_PASS[0] <= reduced <= CHI2_PASS[1]:
+        fails = not CHI2_LIMIT[0] <= reduced <= CHI2_LIMIT[1]
+        limits = CHI2_LIMIT if fails else CHI2_PASS
+        advice = (
+            "the model does not explain the data to their noise: see the residual maps"
+            if reduced > 1.0
+            else "sigma is too large: let it be estimated (remove noise.sigma)"
+        )
+        message = f"{said} is outside {limits[0]:g} to {limits[1]:g}"
+        remarks.append(Remark("fail" if fails else "warn", message, advice))
+    value, threshold = reduced, CHI2_LIMIT[1]
+    comparison = "no baseline to compare with"
+    base = inputs.baseline
+    if base is not None and base.chi2 is None:
+        message = f"comparison with {base.name} refused: {base.reason}"
+        remarks.append(Remark("warn", message, "give a baseline run on the same data"))
+    elif base is not None and base.chi2 is not None:
+        drop = base.chi2 - inputs.chi2
+        comparison = f"chi2 {_relative(drop, base.chi2)} {base.name}"
+        if not remarks:
+            value, threshold = inputs.chi2, base.chi2
+        if drop < -CHI2_RESOLUTION:
+            value, threshold = inputs.chi2, base.chi2
+            advice = f"keep {base.name}, or restart this fit from its values"
+            remarks.append(Remark("fail", comparison, advice))
+        elif drop < CHI2_RESOLUTION:
+            message = f"chi2 is the same as that of {base.name} ({inputs.chi2:.6g})"
+            remarks.append(Remark("warn", message, "nothing was gained over the baseline"))
+    found = worst_of(remarks, f"{said}; {comparison}")
+    return CheckResult("chi_squared", found.status, value, threshold, found.message, found.advice)
+
+
+def _relative(drop: float, base: float) -> str:
+    side = "lower" if drop > 0.0 else "higher"
+    percent = 100.0 * abs(drop) / base if base > 0.0 else float("inf")
+    return f"{abs(drop):.4g} ({percent:.2g}%) {side} than that of"
+
+
+def check_gradient_balance(effective_ratio: float) -> CheckResult:
+    """Check that the run's x_scale evened out the sensitivities."""
+    limited = np.isfinite(effective_ratio)
+    figure = f"{effective_ratio:.3g}" if limited else "infinite (a parameter has no effect)"
+    message = f"scaled sensitivities differ by a factor {figure}"
+    if effective_ratio < RATIO_LIMIT:
+        return CheckResult("gradient_balance", "pass", effective_ratio, RATIO_LIMIT, message)
+    return CheckResult(
+        "gradient_balance",
+        "fail",
+        effective_ratio if limited else None,
+        RATIO_LIMIT,
+        message,
+        "run homodyne diagnose -o fix.yaml and apply-scale, or fit with --x-scale auto",
+    )

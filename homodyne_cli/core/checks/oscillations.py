@@ -1,0 +1,305 @@
+r"""Whether side lobes of the shear factor are where they should be, in the fit and in the data.
+
+S = sinc(h)^power with h = scale kappa dG touches zero at h = pi, 2 pi, ... and rises to a lobe
+in between. Beyond the first zero S is a smooth mean plus an oscillation,
+
+    sinc^2 = [1 - cos 2h] / 2h^2        sinc^4 = [3 - 4 cos 2h + cos 4h] / 8h^4
+
+and a matched filter measures how much of the oscillation that the fit predicts is in a map:
+averaged in bins of h, the map is fitted by contrast E times the oscillation, beside a constant, E
+and E times the mean, which take up what is smooth. An amplitude near 1 means that the lobes are
+there, at the lags where they should be; near 0 that they are not. So does a pattern that this
+fit leaves over, if it is larger than the lobes themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.core.checks.lobe_scan import LobeScan, look_again, scan_lobes
+from homodyne_cli.core.checks.row_bands import Band, FittedMaps, bands, each_angle
+from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.model.curves import SHEAR_FACTORS, model_curves
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.parameters import names_of
+
+#: Lobes that the fit predicts are visible if their amplitude can be measured to 1 part in this.
+#: The limits below are then 4 standard deviations away from 1.
+VISIBLE = 8.0
+#: Share of the predicted lobes that the data and the fitted map must show.
+SHARE_LIMIT = 0.5
+_EXCESS_LIMIT = 2.0
+#: Factor within which the lags of the first zero in data and fit agree.
+_LAG_RATIO = 1.3
+#: Lobes beyond the fifth are below 1% of the first.
+_LAST_PHASE = 6.0 * np.pi
+_BIN = 0.25
+_MIN_BINS = 8
+_LEFT_SIGMAS = 5.0
+_ID = "oscillations"
+
+
+@dataclass(frozen=True)
+class Lobes:
+    """The lobes that a fit predicts, and how much of them is there.
+
+    Attributes
+    ----------
+    max_phase
+        Largest h over angles and pairs.
+    expected
+        Signal to noise with which the data can measure the lobes' amplitude.
+    in_data, in_fit
+        Amplitude relative to the prediction; NaN where no pair is beyond the first zero.
+    misplaced
+        Whether the data have a pattern there that is larger than the predicted lobes.
+    lag, phi
+        Lag of the first zero from the middle of the window (NaN if outside) at the angle with the
+        largest phase.
+    """
+
+    max_phase: float
+    expected: float
+    in_data: float
+    in_fit: float
+    misplaced: bool
+    lag: float
+    phi: float
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """(n,) transport and strain integrals, (n_phi,) phase rates scale * kappa, and limits."""
+
+    transport: FloatArray
+    strain: FloatArray
+    rate: FloatArray
+    widest: float
+
+
+def _curves(run: Run) -> _Curves:
+    data = run.dataset
+    gap = 0.0 if data.gap is None else data.gap
+    values = np.array([run.values[n] for n in names_of(run.mode)])
+    curves = model_curves(data.t, data.phi, data.q, gap, values, run.convention)
+    scale = SHEAR_FACTORS[run.convention].scale
+    return _Curves(
+        curves.transport,
+        curves.strain,
+        scale * np.abs(curves.kappa),
+        float(scale * data.q * gap * np.ptp(curves.strain)),
+    )
+
+
+def _oscillation(h: FloatArray, power: int) -> tuple[FloatArray, FloatArray]:
+    """Return mean and oscillating part of sinc(h)^power beyond its first zero."""
+    if power == 2:
+        mean = 0.5 / h**2
+        return mean, -mean * np.cos(2.0 * h)
+    mean = 0.125 / h**4
+    return 3.0 * mean, mean * (np.cos(4.0 * h) - 4.0 * np.cos(2.0 * h))
+
+
+def _angle_filter(columns: FloatArray, sides: FloatArray) -> tuple[float, FloatArray, float]:
+    """Regress (2, bins) data and fit on (k, bins) columns, of which the last is looked for.
+
+    Returns
+    -------
+    information, amount, left
+        The last column's sum of squares once the others are projected out, its products with
+        the sides (their ratio is the amplitude), and the sum of squares of the data that no
+        column explains.
+    """
+    norm = np.sqrt((columns**2).sum(axis=1, keepdims=True))
+    unit = columns / np.maximum(norm, 1e-300)
+    q, triangle = np.linalg.qr(unit[:-1].T)
+    q = q[:, np.abs(np.diag(triangle)) > 1e-8]
+    wanted = (unit[-1] - q @ (q.T @ unit[-1])) * float(norm[-1, 0])
+    information = float(wanted @ wanted)
+    amount = sides @ wanted
+    data = sides[0] - q @ (q.T @ sides[0])
+    left = float(data @ data - amount[0] ** 2 / max(information, 1e-300))
+    return information, np.asarray(amount), left
+
+
+def _binned(run: Run, curves: _Curves, a: int, fitted: FittedMaps, sigma: float) -> FloatArray:
+    """Average one angle over bins of h beyond the first zero.
+
+    Returns
+    -------
+    array
+        (6, bins): constant, E, E mean and contrast E wave, then data and fit less the offset;
+        all divided by the standard error of the bin.
+    """
+    sums = np.zeros((6, int((_LAST_PHASE - np.pi) / _BIN) + 1))
+    for band in bands(run.dataset, fitted, a):
+        sums += _band_sums(run, curves, a, band, sums.shape[1])
+    sums = sums[:, sums[0] > 0.0]
+    return np.asarray(sums / (sigma * np.sqrt(sums[0])))
+
+
+def _band_sums(run: Run, curves: _Curves, a: int, band: Band, bins: int) -> FloatArray:
+    """Return (6, bins) sums over the pairs of a band; see `_binned`."""
+    strain, transport = curves.strain[band.first :], curves.transport[band.first :]
+    h = curves.rate[a] * np.abs(strain - strain[: len(band.keep), None])
+    i, j = np.nonzero(band.keep & (h > np.pi) & (h < _LAST_PHASE))
+    h = h[i, j]
+    decay = np.exp(-(run.dataset.q**2) * np.abs(transport[j] - transport[i]))
+    mean, wave = _oscillation(h, SHEAR_FACTORS[run.convention].power)
+    c, o = run.contrast[a], run.offset[a]
+    rows = (decay, decay * mean, c * decay * wave, band.data[i, j] - o, band.fit[i, j] - o)
+    index = ((h - np.pi) / _BIN).astype(np.intp)
+    count = np.bincount(index, minlength=bins).astype(float)
+    return np.array([count, *(np.bincount(index, row, bins) for row in rows)])
+
+
+def find_lobes(run: Run, fitted: FittedMaps, sigma: FloatArray) -> Lobes:
+    """Measure the predicted lobes in the data and in the fitted map.
+
+    Parameters
+    ----------
+    run
+        A laminar-flow run.
+    fitted
+        Fitted maps.
+    sigma
+        (n_phi,) noise per c2 value.
+    """
+    curves = _curves(run)
+    data = run.dataset
+    reaching = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi).tolist()
+    seen_at = each_angle(data, lambda a: _binned(run, curves, a, fitted, float(sigma[a])), reaching)
+    information, amount, left, bins = 0.0, np.zeros(2), 0.0, 0
+    for binned in seen_at:
+        if binned.shape[1] < _MIN_BINS:
+            continue
+        found = _angle_filter(binned[:4], binned[4:])
+        information, amount, left = information + found[0], amount + found[1], left + found[2]
+        bins += binned.shape[1] - len(binned[:4])
+    seen = information > 0.0
+    in_data, in_fit = (amount / information) if seen else (np.nan, np.nan)
+    largest = int(curves.rate.argmax())
+    return Lobes(
+        max_phase=float(curves.rate.max() * np.ptp(curves.strain)),
+        expected=float(np.sqrt(information)),
+        in_data=float(in_data),
+        in_fit=float(in_fit),
+        misplaced=bool(left - bins - _LEFT_SIGMAS * np.sqrt(2.0 * bins) > information),
+        lag=_first_zero(data.t, curves.strain * curves.rate[largest]),
+        phi=float(data.phi[largest]),
+    )
+
+
+def _first_zero(t: FloatArray, phase: FloatArray) -> float:
+    """Return the lag after the middle frame at which the phase has grown by pi."""
+    middle = len(t) // 2
+    beyond = np.flatnonzero(np.abs(phase[middle:] - phase[middle]) >= np.pi)
+    return float(t[middle + beyond[0]] - t[middle]) if len(beyond) else float("nan")
+
+
+def check_oscillations(run: Run, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
+    """Check that the side lobes are present in the fitted map and in the data.
+
+    Parameters
+    ----------
+    run
+        What was fitted.
+    fitted
+        Fitted maps.
+    sigma
+        (n_phi,) noise per c2 value.
+    """
+    if run.mode == "static":
+        return CheckResult(_ID, "n/a", None, None, "static mode has no shear and so no lobes")
+    # Where noise is correlated sigma says what an angle counts, which may be less than its noise.
+    sigma = np.maximum(sigma, estimate_sigma(run.dataset))
+    lobes = find_lobes(run, fitted, sigma)
+    powers = tuple(sorted({2, SHEAR_FACTORS[run.convention].power}))
+    if lobes.expected < VISIBLE:
+        return _without_lobes(run, lobes, scan_lobes(run.dataset, sigma, powers), fitted, sigma)
+    share_fits = SHARE_LIMIT <= lobes.in_data <= _EXCESS_LIMIT and not lobes.misplaced
+    if share_fits and lobes.in_fit >= SHARE_LIMIT:
+        return CheckResult(
+            _ID,
+            "pass",
+            lobes.in_data,
+            SHARE_LIMIT,
+            f"side lobes in data and fit, phases up to {lobes.max_phase:.3g} rad: the data show "
+            f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f} of the predicted lobes"
+            + _zero_at(lobes.lag, lobes.phi),
+        )
+    return _wrong_lobes(lobes, scan_lobes(run.dataset, sigma, powers))
+
+
+def _zero_at(lag: float, phi: float) -> str:
+    """Say where the first zero is, after a comma; nothing if it is outside the window."""
+    return "" if np.isnan(lag) else f", first zero at a lag of {lag:.3g} s (phi = {phi:.4g} deg)"
+
+
+def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
+    share = f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f}"
+    if lobes.in_fit < SHARE_LIMIT:
+        message = (
+            f"the fitted map has {lobes.in_fit:.2f} of the lobes that its parameters predict: "
+            "map and parameters do not belong together"
+        )
+        advice = "refit: the run directory is inconsistent"
+    elif lobes.in_data > _EXCESS_LIMIT and not lobes.misplaced:
+        message = f"the lobes in the data are {share} times those of the fit"
+        advice = "check model.convention and the contrast: the form of the shear factor is wrong"
+    else:
+        message = f"of the lobes in the fit{_zero_at(lobes.lag, lobes.phi)}, the data show {share}"
+        if lobes.misplaced:
+            message += " and a larger pattern that is not theirs"
+        advice = "the shear is wrong: refit from another start (multi_start), or as static"
+        if scan.found:
+            message += f"; they have others{_zero_at(scan.lag, scan.phi)}"
+    return CheckResult(_ID, "fail", lobes.in_data, SHARE_LIMIT, message, advice)
+
+
+def _without_lobes(
+    run: Run, lobes: Lobes, scan: LobeScan, fitted: FittedMaps, sigma: FloatArray
+) -> CheckResult:
+    """Judge a fit whose own lobes are too weak for the matched filter."""
+    if not scan.found:
+        return _not_applicable(run, lobes)
+    in_fit = look_again(run.dataset, fitted, sigma, scan)
+    share = in_fit.gain / scan.gain
+    place = _zero_at(scan.lag, scan.phi)
+    agrees = abs(np.log(in_fit.lag / scan.lag)) < np.log(_LAG_RATIO) if share > 0.0 else False
+    if lobes.max_phase > np.pi and agrees and share >= SHARE_LIMIT:
+        message = f"side lobes in data and fit: they lower chi2 by {scan.gain:.3g}{place}"
+        return CheckResult(_ID, "pass", share, SHARE_LIMIT, message)
+    return CheckResult(
+        _ID,
+        "fail",
+        share,
+        SHARE_LIMIT,
+        f"the data have side lobes that the fit lacks: they lower chi2 by {scan.gain:.3g}{place}",
+        "the shear was not fitted: refit with a balanced x_scale or another start (multi_start), "
+        "and check model.convention",
+    )
+
+
+def _not_applicable(run: Run, lobes: Lobes) -> CheckResult:
+    curves = _curves(run)
+    if lobes.max_phase > np.pi:
+        reason = (
+            f"phases reach {lobes.max_phase:.3g} rad, but the lobes are below the noise "
+            f"(signal to noise {lobes.expected:.2g} of {VISIBLE:g})"
+        )
+    elif curves.widest > np.pi:
+        reason = (
+            f"angle set too narrow: phases reach {lobes.max_phase:.3g} rad at phi = "
+            f"{lobes.phi:.4g} deg, lobes begin at 3.14; along the flow it would be "
+            f"{curves.widest:.3g}"
+        )
+    else:
+        reason = (
+            f"shear too weak: phases reach {lobes.max_phase:.3g} rad in this window, "
+            "lobes begin at 3.14"
+        )
+    return CheckResult(_ID, "n/a", lobes.expected, VISIBLE, reason)

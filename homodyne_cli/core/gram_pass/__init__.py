@@ -1,0 +1,1 @@
+"""The one pass over all pairs: Gram matrices per angle."""

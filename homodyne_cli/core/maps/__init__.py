@@ -1,0 +1,1 @@
+"""Maps as arrays: how they are cut into tiles, and the noise of their pairs."""

@@ -1,0 +1,74 @@
+"""Noise of a two-time map, estimated from the map itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from homodyne_cli.core.numerics.threads import core_threads
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+
+#: Median absolute deviation to standard deviation of a Gaussian.
+_MAD_TO_SIGMA = 1.482602218505602
+#: Weights of a second difference have variance 1 + 4 + 1.
+_SECOND_DIFFERENCE = np.sqrt(6.0)
+#: Larger maps are looked at in stretches of so many frames, spread over the window; their pairs
+#: (73,000 second differences) give sigma to 0.4%.
+_STRETCH, _STRETCHES = 50, 8
+#: In units of sigma; beyond it a Gaussian has 1e-6 of its variance.
+_CLIP = 5.5
+#: Below this the data are noise-free to their own precision.
+_FLOOR = 1e-7
+
+
+def estimate_sigma(dataset: Dataset) -> FloatArray:
+    """Estimate the noise per c2 value from neighbouring pairs at equal lag, robustly.
+
+    Along a diagonal of the map (equal lag) the model changes slowly, so the second difference
+    c[i] - 2 c[i+1] + c[i+2] is noise; what lies beyond 5.5 sigma (from the median absolute
+    deviation) is an outlier. Maps too small for a second difference fall back to the spread of
+    all pairs.
+
+    Returns
+    -------
+    array
+        (n_phi,) sigma, at least 1e-7 of the mean level.
+    """
+    frames = _stretches(dataset.n_frames)
+    i, j = np.triu_indices(max(len(frames) - 2, 0), 1)
+    # The three pairs of a difference lie in one stretch of rows and one of columns.
+    whole = (frames[i + 2] - frames[i] == 2) & (frames[j + 2] - frames[j] == 2)
+    i, j = i[whole], j[whole]
+    with core_threads() as threads:
+        maps = dataset.selected(frames)
+        return np.array(list(threads.map(lambda c2: _map_sigma(c2, i, j), maps)))
+
+
+def _stretches(n: int) -> IndexArray:
+    """Return all frames, or stretches of neighbours spread over the window."""
+    if n <= _STRETCH * _STRETCHES:
+        return np.arange(n)
+    starts = np.linspace(0, n - _STRETCH, _STRETCHES).astype(np.intp)
+    return np.asarray((starts[:, None] + np.arange(_STRETCH)).ravel())
+
+
+def _map_sigma(c2: np.ndarray, i: IndexArray, j: IndexArray) -> float:
+    difference = (
+        c2[i, j].astype(float) - 2.0 * c2[i + 1, j + 1].astype(float) + c2[i + 2, j + 2]
+    ) / _SECOND_DIFFERENCE
+    difference = difference[np.isfinite(difference)]
+    if len(difference) < 3:
+        upper = c2[np.triu_indices(len(c2), 1)].astype(float)
+        return max(float(np.nanstd(upper)), _FLOOR * float(np.nanmean(np.abs(upper))))
+    level = float(np.nanmean(np.abs(c2[i, j])))
+    return max(float(np.sqrt(robust_variance(difference))), _FLOOR * level)
+
+
+def robust_variance(noise: np.ndarray) -> float:
+    """Return the mean square of what lies within 5.5 robust sigmas.
+
+    The median finds the scale whatever outliers do; the mean square of what lies within it is a
+    quarter less noisy.
+    """
+    spread = _MAD_TO_SIGMA * float(np.median(np.abs(noise - np.median(noise))))
+    inliers = noise[np.abs(noise) <= _CLIP * spread]
+    return float(np.mean(inliers**2)) if len(inliers) else spread**2

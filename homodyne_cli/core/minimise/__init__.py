@@ -1,0 +1,1 @@
+"""From a start, or from none, to the minimum of an objective."""

@@ -1,0 +1,1 @@
+"""The model of a two-time map, and nothing that knows of data."""

@@ -1,0 +1,1 @@
+"""What all of core computes with: JAX set up, threads, Gram-matrix algebra."""

@@ -1,0 +1,71 @@
+"""The one place that configures JAX: double precision, one CPU device per core.
+
+Import ``jax`` and ``jnp`` from here, so that nothing runs before the settings are made. XLA
+runs a small computation on one CPU device almost serially; giving each core a device of its
+own and sharding the tiles over them keeps all cores busy. An accelerator is used as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import jax
+import jax.numpy as jnp
+from jax import monitoring
+
+from homodyne_cli.core.numerics.threads import usable_cores
+
+jax.config.update("jax_enable_x64", True)
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    jax.config.update("jax_num_cpu_devices", usable_cores())
+
+__all__ = ["compile_clock", "describe_device", "jax", "jnp", "keep_compiled"]
+
+
+def keep_compiled(directory: str) -> None:
+    """Keep compiled code in a directory, for later processes to load instead of compiling.
+
+    Whoever can write there decides what later fits execute: the caller makes it private.
+    """
+    jax.config.update("jax_compilation_cache_dir", directory)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def describe_device() -> str:
+    """Return the devices JAX computes on, for ``--version`` and manifests."""
+    devices = jax.devices()
+    kind = devices[0].device_kind
+    return f"{devices[0].platform} ({kind} x {len(devices)})"
+
+
+@contextmanager
+def compile_clock() -> Iterator[Callable[[], float]]:
+    """Yield a function that tells the seconds in which JAX has compiled since the start.
+
+    Compilations that run side by side count once.
+    """
+    spans: list[tuple[float, float]] = []
+
+    def total() -> float:
+        seconds, reached = 0.0, -math.inf
+        for begin, end in sorted(spans):
+            seconds += max(end - max(begin, reached), 0.0)
+            reached = max(reached, end)
+        return seconds
+
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        del kwargs
+        if "compile" in event or "trace" in event or "lowering" in event:
+            now = time.perf_counter()
+            spans.append((now - duration_secs, now))
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield total
+    finally:
+        monitoring.unregister_event_duration_listener(listen)

@@ -1,0 +1,1 @@
+"""Chi2 of the free parameters, contrast and offset eliminated."""

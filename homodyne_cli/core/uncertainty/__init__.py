@@ -1,0 +1,1 @@
+"""What the minimum is worth: noise, covariance, degeneracies, profiles."""

@@ -1,0 +1,133 @@
+"""Uncertainties of the fitted parameters, and what the data cannot determine.
+
+The covariance is the inverse of the full Gauss-Newton Hessian over parameters, contrast and
+offset: its parameter block is the inverse of the Schur complement, not of the parameter block.
+For a robust loss it is H^-1 V H^-1 with H the curvature of the cost and V the variance of its
+gradient; correlated noise adds its own part to V (see `speckle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise
+from homodyne_cli.dataset import FloatArray
+
+#: Eigenvalues of the unit-diagonal Hessian below this are undetermined directions: the standard
+#: deviation along them is over 10^5 times that of the uncorrelated parameter.
+RANK_TOLERANCE = 1e-10
+#: Share of an undetermined direction above which a parameter counts as part of it.
+_PART_OF = 0.1
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariance of the free parameters, contrast and offset.
+
+    Attributes
+    ----------
+    parameters
+        (p, p); NaN rows for parameters in an undetermined direction.
+    contrast_uncertainty, offset_uncertainty
+        (n_phi,).
+    directions
+        Undetermined directions, each as {name: component} of unit-scaled parameters.
+    """
+
+    parameters: FloatArray
+    contrast_uncertainty: FloatArray
+    offset_uncertainty: FloatArray
+    directions: tuple[dict[str, float], ...]
+
+
+def _scaled_inverse(hessian: FloatArray, dead: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """Return the pseudo-inverse without `dead` rows and the null directions (k, m), unit scale."""
+    hessian = hessian.copy()
+    hessian[dead, :] = 0.0
+    hessian[:, dead] = 0.0
+    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    safe = np.where(norm > 0.0, norm, 1.0)
+    values, vectors = np.linalg.eigh(hessian / np.outer(safe, safe))
+    good = values > RANK_TOLERANCE
+    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
+    return inverse / np.outer(safe, safe), vectors[:, ~good]
+
+
+def _wider_than_bounds(block: FloatArray, widths: FloatArray) -> list[FloatArray]:
+    """Return the main direction of the covariance if it reaches beyond the bounds' width."""
+    known = np.flatnonzero(np.isfinite(np.diag(block)))
+    inner = block[np.ix_(known, known)]
+    if len(known) == 0 or not np.any(np.sqrt(np.diag(inner)) > widths[known]):
+        return []
+    sigma = np.sqrt(np.diag(inner))
+    _, vectors = np.linalg.eigh(inner / np.outer(sigma, sigma))
+    direction = np.zeros(len(widths))
+    direction[known] = vectors[:, -1]
+    return [direction]
+
+
+def covariance(
+    at: Projection,
+    names: Sequence[str],
+    widths: FloatArray,
+    sandwich: tuple[FloatArray, FloatArray] | None = None,
+    correlated: SpeckleNoise | None = None,
+) -> Covariance:
+    """Invert the Hessian at the fit.
+
+    Parameters
+    ----------
+    at
+        Derivatives at the solution, for the parameters in `names`.
+    widths
+        (p,) widths of the bounds: a parameter that the data could not tell from any other value
+        inside them, even with all others known, is not determined.
+    sandwich
+        Curvature and score variance (k, k) of a robust fit.
+    correlated
+        Speckle noise, whose score variance is added to that of the white part.
+    """
+    p = len(names)
+    curvature = at.hessian if sandwich is None else sandwich[0]
+    if len(curvature) == 0:
+        zero = np.zeros(len(at.contrast))
+        return Covariance(np.zeros((0, 0)), zero, zero, ())
+    dead = np.sqrt(np.maximum(np.diag(curvature)[:p], 0.0)) * widths < 1.0
+    inverse, null = _scaled_inverse(curvature, np.flatnonzero(dead))
+    full = inverse if sandwich is None else inverse @ sandwich[1] @ inverse
+    if correlated is not None:
+        full = correlated.white_scale * full + inverse @ correlated.score @ inverse
+    variance_c = np.einsum(
+        "ai,ij,aj->a", at.contrast_directions, full[p:, p:], at.contrast_directions
+    )
+    variance_o = np.einsum("ai,ij,aj->a", at.offset_directions, full[p:, p:], at.offset_directions)
+    block = full[:p, :p].copy()
+    undetermined = np.any(np.abs(null[:p]) > _PART_OF, axis=1)
+    block[undetermined, :] = np.nan
+    block[:, undetermined] = np.nan
+    columns = [*null[:p].T, *_wider_than_bounds(block, widths)]
+    directions = tuple(
+        {n: float(c) for n, c in zip(names, column, strict=True) if abs(c) > _PART_OF}
+        for column in columns
+    )
+    return Covariance(
+        block,
+        np.sqrt(np.maximum(variance_c, 0.0)),
+        np.sqrt(np.maximum(variance_o, 0.0)),
+        tuple(d for d in directions if d),
+    )
+
+
+def describe_direction(direction: dict[str, float]) -> str:
+    """Say in words which combination of parameters the data leave free."""
+    names = sorted(direction, key=lambda n: -abs(direction[n]))
+    if len(names) == 1:
+        return f"{names[0]} is not determined: the data do not depend on it"
+    listed = ", ".join(names[:-1]) + f" and {names[-1]}"
+    pair = [direction[n] for n in names[:2]]
+    kind = "sum" if len(names) == 2 and pair[0] * pair[1] < 0 else "combination"
+    return f"{listed} trade off: only their (scaled) {kind} is measured"

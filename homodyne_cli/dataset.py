@@ -1,0 +1,163 @@
+"""The data that a fit starts from: maps of one ring, frozen, that reach back to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homodyne_cli.errors import StreamedError
+
+FloatArray = NDArray[np.float64]
+
+IndexArray = NDArray[np.intp]
+
+#: Correlation maps keep the precision of their file: float32 or float64.
+MapArray = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A resolved quantity, as text, and where it came from."""
+
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Per-angle sums over fitted pairs, in double precision.
+
+    Attributes
+    ----------
+    count, y, yy
+        (n_phi,) sums of w, w*y, w*y^2, where y is counted from `shift` and w is the pair weight.
+    shift
+        (n_phi,) about the mean of the data; subtracting it keeps the sums of squares accurate.
+    n_points
+        (n_phi,) number of fitted pairs.
+    """
+
+    count: FloatArray
+    y: FloatArray
+    yy: FloatArray
+    shift: FloatArray
+    n_points: FloatArray
+
+
+@runtime_checkable
+class MapSource(Protocol):
+    """Maps too large for memory, kept on disk as tiles of the upper triangle.
+
+    Row by row, every tile for all angles together, NaN where a pair is not fitted.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(n_phi, n, n)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Of the values: float32 or float64."""
+        ...
+
+    @property
+    def moments(self) -> Moments:
+        """Sums over all pairs, each of weight 1."""
+        ...
+
+    def tiles(self, first: int, last: int) -> MapArray:
+        """Read tiles `first` to `last` - 1: (last - first, n_phi, side, side)."""
+        ...
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Read the pairs of some frames, valid for i < j: (n_phi, m, m)."""
+        ...
+
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Read scattered pairs of one angle, valid for i < j; shape of `i` and `j`."""
+        ...
+
+    def __getitem__(self, angle: int) -> MapArray:
+        """Read the whole map of one angle, valid for i < j: (n, n)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two-time correlation maps of one ring, ready to fit.
+
+    Attributes
+    ----------
+    c2
+        (n_phi, n, n) maps; only ``i < j`` is used, NaN marks a pair that is not fitted.
+        Frame k = 0 (t = 0) is not in it. Maps larger than the memory budget stay on disk.
+    phi
+        (n_phi,) detector angles in degrees.
+    t
+        (n,) times in seconds, ``k*dt`` for k = 1, 2, ...
+    q, gap, dt
+        1/Å, Å (None in static mode when not given), s.
+    sigma
+        Noise per c2 value: None (to be estimated), (n_phi,) or (n_phi, n, n).
+    provenance
+        Provenance q, phi, dt, frames, sigma, layout, each with its source, for display.
+    n_masked
+        Pairs i < j left out because of bad frames or non-finite values.
+    notes
+        Sentences the user should read (disagreements, what was assumed).
+    """
+
+    c2: MapArray | MapSource
+    phi: FloatArray
+    t: FloatArray
+    q: float
+    gap: float | None
+    dt: float
+    sigma: FloatArray | None
+    provenance: Mapping[str, Provenance]
+    n_masked: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def array(self) -> MapArray:
+        """The maps as one array.
+
+        Raises
+        ------
+        StreamedError
+            They are kept on disk.
+        """
+        if isinstance(self.c2, MapSource):
+            raise StreamedError(
+                "the maps are larger than the memory budget and this step needs them whole",
+                hint="give it more memory (--memory), or fewer frames (analyzer_parameters)",
+            )
+        return self.c2
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Return the pairs of some frames (ascending indices), valid for i < j: (n_phi, m, m)."""
+        if isinstance(self.c2, MapSource):
+            return self.c2.selected(frames)
+        return self.c2[:, frames[:, None], frames[None, :]]
+
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Return scattered pairs of one angle, valid for i < j; shape of `i` and `j`."""
+        if isinstance(self.c2, MapSource):
+            return self.c2.pairs(angle, i, j)
+        values: MapArray = self.c2[angle][i, j]
+        return values
+
+    @property
+    def n_phi(self) -> int:
+        """Number of angles."""
+        return int(self.c2.shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of fitted frames (k = 0 left out)."""
+        return int(self.c2.shape[1])

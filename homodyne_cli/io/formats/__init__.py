@@ -1,0 +1,1 @@
+"""One module per file layout; all answer with a `RawSource`."""

@@ -1,0 +1,256 @@
+"""Maps in one array: plain HDF5 or npz, and the cache of homodyne 2.x."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homodyne_cli.dataset import FloatArray, MapArray
+from homodyne_cli.errors import DataError
+from homodyne_cli.io.formats.aps import unit_of_q
+from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type
+from homodyne_cli.io.formats.npz_access import NpzFile, NpzStack
+from homodyne_cli.io.formats.raw_source import BlockReader, Interval, RawSource, SigmaSource
+from homodyne_cli.io.formats.units import to_degrees
+
+_CACHE_KEYS: Final = ("c2_exp", "wavevector_q_list", "phi_angles_list")
+_FRAMES_IN_NAME: Final = re.compile(r"frames_(\d+)_(-?\d+)")
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """A stack of maps and the numbers beside it, from either kind of file."""
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    read: BlockReader
+    numbers: Callable[[str], FloatArray | None]
+
+
+def read_plain_hdf5(file: Hdf5File) -> RawSource:
+    """Describe a plain HDF5 file: ``c2``, ``phi``, ``q``, ``dt`` and perhaps ``sigma``.
+
+    `c2` is (n_phi, n, n), or (n, n) for one map; `q` is one value or one per map; `phi`, `q`
+    and `dt` are datasets or attributes of the root.
+
+    Raises
+    ------
+    DataError
+        Shapes do not fit together.
+    """
+    shape = file.shape("/c2")
+    dtype = float_type(file.dtype("/c2"), file.path, "/c2")
+    arrays = _Arrays(
+        path=file.path,
+        name="/c2",
+        shape=shape,
+        dtype=dtype,
+        read=_hdf5_reader(file, "/c2", dtype),
+        numbers=lambda name: file.numbers(f"/{name}"),
+    )
+    sigma = None
+    if file.is_dataset("/sigma") and len(file.shape("/sigma")) >= 2:
+        float_type(file.dtype("/sigma"), file.path, "/sigma")
+        _check_sigma(arrays, file.shape("/sigma"))
+        reader = _hdf5_reader(file, "/sigma", np.dtype(np.float64))
+        sigma = SigmaSource("/sigma", read=reader)
+    q_factor = unit_of_q(file, file.attribute("/q", "units"), "/q")
+    phi_factor = to_degrees(file.attribute("/phi", "units"))
+    return _plain(arrays, sigma, "plain HDF5", q_factor, phi_factor)
+
+
+def read_npz(archive: NpzFile) -> RawSource:
+    """Describe an npz archive: plain, or a cache of homodyne 2.x.
+
+    Raises
+    ------
+    DataError
+        It holds neither, or shapes do not fit together.
+    """
+    if all(key in archive.names for key in _CACHE_KEYS):
+        return _cache(archive)
+    if "c2" not in archive.names:
+        raise DataError(
+            f"no known layout; arrays: {', '.join(archive.names) or 'none'}",
+            path=archive.path,
+            hint="accepted: c2, phi, q, dt, or a homodyne 2.x cache "
+            "(c2_exp, wavevector_q_list, phi_angles_list, t1, t2)",
+        )
+    arrays = _npz_arrays(archive, "c2")
+    sigma = None
+    if "sigma" in archive.names:
+        stack = archive.stack("sigma")
+        if len(stack.shape) >= 2:
+            _check_sigma(arrays, stack.shape)
+            float_type(stack.dtype, archive.path, "sigma")
+            sigma = SigmaSource("sigma", read=_npz_reader(stack, np.dtype(np.float64)))
+    return _plain(arrays, sigma, "plain npz", 1.0, 1.0)
+
+
+def _hdf5_reader(file: Hdf5File, name: str, dtype: np.dtype[np.generic]) -> BlockReader:
+    flat = len(file.shape(name)) == 2
+
+    def read(index: int, low: int, high: int) -> MapArray:
+        rows = slice(low, high)
+        return file.block(name, (rows, rows) if flat else (index, rows, rows), dtype)
+
+    return read
+
+
+def _npz_reader(stack: NpzStack, dtype: np.dtype[np.generic]) -> BlockReader:
+    def read(index: int, low: int, high: int) -> MapArray:
+        one: NDArray[np.generic] = stack.slice(index)
+        block: MapArray = np.asarray(one[low:high, low:high], dtype=dtype)
+        return block
+
+    return read
+
+
+def _npz_arrays(archive: NpzFile, name: str) -> _Arrays:
+    stack = archive.stack(name)
+    if len(stack.shape) == 2:
+        stack = stack.as_one()
+    dtype = float_type(stack.dtype, archive.path, name)
+    return _Arrays(
+        path=archive.path,
+        name=name,
+        shape=stack.shape,
+        dtype=dtype,
+        read=_npz_reader(stack, dtype),
+        numbers=archive.numbers,
+    )
+
+
+def _check_sigma(arrays: _Arrays, shape: tuple[int, ...]) -> None:
+    if shape != arrays.shape and (1, *shape) != arrays.shape:
+        raise DataError(
+            f"has shape {shape} where {arrays.name} has {arrays.shape}",
+            path=arrays.path,
+            dataset="sigma",
+            hint="give one value, one per map, or one per pair",
+        )
+
+
+def _n_maps(arrays: _Arrays) -> int:
+    if len(arrays.shape) not in (2, 3):
+        raise DataError(
+            f"has shape {arrays.shape}; (n_phi, n, n) is needed",
+            path=arrays.path,
+            dataset=arrays.name,
+        )
+    return 1 if len(arrays.shape) == 2 else arrays.shape[0]
+
+
+def _per_map(arrays: _Arrays, name: str, n_maps: int) -> FloatArray | None:
+    values = arrays.numbers(name)
+    if values is None:
+        return None
+    if len(values) == 1:
+        return np.repeat(values, n_maps)
+    if len(values) != n_maps:
+        raise DataError(
+            f"holds {len(values)} values for {n_maps} maps",
+            path=arrays.path,
+            dataset=name,
+            hint="give one value per map",
+        )
+    return values
+
+
+def _plain(
+    arrays: _Arrays, sigma: SigmaSource | None, layout: str, q_factor: float, phi_factor: float
+) -> RawSource:
+    n_maps = _n_maps(arrays)
+    q, phi = _per_map(arrays, "q", n_maps), arrays.numbers("phi")
+    if phi is not None and len(phi) != n_maps:
+        raise DataError(
+            f"holds {len(phi)} angles for {n_maps} maps", path=arrays.path, dataset="phi"
+        )
+    dt = arrays.numbers("dt")
+    usable = dt is not None and len(dt) == 1 and np.isfinite(dt[0]) and dt[0] > 0
+    notes = () if dt is None or usable else (f"dt in the file is {dt} and was not used",)
+    if sigma is None:
+        values = _per_map(arrays, "sigma", n_maps)
+        sigma = None if values is None else SigmaSource("sigma", values=values)
+    return RawSource(
+        path=arrays.path,
+        layout=layout,
+        maps=tuple(f"{arrays.name}[{k}]" for k in range(n_maps)),
+        shapes=(arrays.shape[-2:],) * n_maps,
+        dtype=arrays.dtype,
+        read=arrays.read,
+        q=None if q is None else q * q_factor,
+        q_source="q",
+        phi=None if phi is None else phi * phi_factor,
+        phi_source="phi",
+        interval=Interval(float(dt[0]), "dt") if dt is not None and usable else None,
+        sigma=sigma,
+        notes=notes,
+    )
+
+
+def _cache(archive: NpzFile) -> RawSource:
+    """Describe a homodyne 2.x cache: frames are cut already, several rings may be in it."""
+    arrays = _npz_arrays(archive, "c2_exp")
+    n_maps = _n_maps(arrays)
+    q = _per_map(arrays, "wavevector_q_list", n_maps)
+    phi = arrays.numbers("phi_angles_list")
+    if phi is None or len(phi) != n_maps:
+        raise DataError(
+            f"holds {0 if phi is None else len(phi)} angles for {n_maps} maps",
+            path=archive.path,
+            dataset="phi_angles_list",
+        )
+    n_frames = arrays.shape[-1]
+    notes = ["dt comes from t1 of a homodyne 2.x cache, which copied it from its own config"]
+    interval = _spacing(archive, n_frames)
+    numbered_from = _first_frame(archive.path, n_frames)
+    if numbered_from != 1:
+        notes.append(
+            f"the cache's name says that it begins at frame {numbered_from}: "
+            "frames are counted from there"
+        )
+    return RawSource(
+        path=archive.path,
+        layout="homodyne 2.x cache",
+        maps=tuple(f"c2_exp[{k}]" for k in range(n_maps)),
+        shapes=(arrays.shape[-2:],) * n_maps,
+        dtype=arrays.dtype,
+        read=arrays.read,
+        q=q,
+        q_source="wavevector_q_list",
+        phi=phi,
+        phi_source="phi_angles_list",
+        interval=interval,
+        numbered_from=numbered_from,
+        notes=tuple(notes[0 if interval else 1 :]),
+    )
+
+
+def _spacing(archive: NpzFile, n_frames: int) -> Interval | None:
+    if "t1" not in archive.names:
+        return None
+    times = np.asarray(archive.array("t1"), dtype=np.float64)
+    if times.ndim == 2:
+        # Older caches store the mesh; time runs along one of its axes.
+        times = times[:, 0] if times[-1, 0] != times[0, 0] else times[0]
+    if times.shape != (n_frames,) or n_frames < 2:
+        return None
+    step = float((times[-1] - times[0]) / (n_frames - 1))
+    return Interval(step, "spacing of t1") if np.isfinite(step) and step > 0 else None
+
+
+def _first_frame(path: Path, n_frames: int) -> int:
+    match = _FRAMES_IN_NAME.search(path.name)
+    if match is None:
+        return 1
+    first, last = int(match.group(1)), int(match.group(2))
+    return first if last < 0 or last - first + 1 == n_frames else 1

@@ -1,0 +1,150 @@
+"""Write simulated maps in the layouts of the facilities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from homodyne_cli.dataset import FloatArray, MapArray
+from homodyne_cli.errors import OutputError
+
+_COMPRESSION: Final = "lzf"
+
+
+def write_aps_u(
+    path: Path,
+    c2: MapArray,
+    phi: FloatArray,
+    q: float,
+    dt: float,
+    *,
+    frame_start: int = 1,
+    force: bool = False,
+) -> None:
+    """Write maps of one ring as APS-U two-time results.
+
+    Like the facility's files: float32, the half above the diagonal with the raw diagonal,
+    zeros below. The first frame given becomes frame `frame_start`; what lies before is NaN.
+    Read with ``start_frame=frame_start`` the file gives ``c2[:, 1:, 1:]``: the frame at t = 0
+    is in the file and is not fitted.
+
+    Parameters
+    ----------
+    path
+        File to make.
+    c2
+        (n_phi, n, n) maps for t = 0, dt, 2 dt, ...; only i <= j is written.
+    phi
+        (n_phi,) angles in degrees.
+    q, dt
+        1/Å and s.
+    frame_start
+        Number of the frame at t = 0, from 1.
+    force
+        Replace an existing file.
+
+    Raises
+    ------
+    OutputError
+        The file exists, or cannot be written.
+    ValueError
+        Shapes do not fit together.
+    """
+    _check(c2, phi, frame_start)
+
+    def fill(file: h5py.File) -> None:
+        maps = file.create_group("/xpcs/twotime/correlation_map")
+        for number, stored in enumerate(_stored_maps(c2, frame_start), start=1):
+            maps.create_dataset(f"c2_{number:05d}", data=stored, compression=_COMPRESSION)
+        bins = np.arange(1, len(phi) + 1)
+        file["/xpcs/twotime/processed_bins"] = bins
+        file["/xpcs/twotime/config/stride_frame"] = 1
+        file["/xpcs/twotime/config/avg_frame"] = 1
+        file["/xpcs/qmap/dynamic_v_list_dim0"] = np.array([q])
+        file["/xpcs/qmap/dynamic_v_list_dim1"] = np.asarray(phi, dtype=np.float64)
+        file["/xpcs/qmap/dynamic_num_pts"] = np.array([1, len(phi)])
+        file["/xpcs/qmap/dynamic_index_mapping"] = bins - 1
+        file["/xpcs/qmap/map_names"] = np.array([b"q", b"phi"])
+        file["/xpcs/qmap/map_units"] = np.array([b"1/A", b"degree"])
+        file["/entry/instrument/detector_1/frame_time"] = dt
+        file["/entry/instrument/detector_1/count_time"] = dt
+
+    _write(path, fill, force)
+
+
+def write_aps_legacy(
+    path: Path,
+    c2: MapArray,
+    phi: FloatArray,
+    q: float,
+    dt: float,
+    *,
+    frame_start: int = 1,
+    force: bool = False,
+) -> None:
+    """Write maps of one ring as APS 8-ID-I legacy two-time results; see `write_aps_u`."""
+    _check(c2, phi, frame_start)
+
+    def fill(file: h5py.File) -> None:
+        maps = file.create_group("/exchange/C2T_all")
+        for number, stored in enumerate(_stored_maps(c2, frame_start), start=1):
+            maps.create_dataset(f"g2_{number:05d}", data=stored, compression=_COMPRESSION)
+        one = np.ones((1, 1), dtype=np.uint64)
+        file["/xpcs/Version"] = b"1.0"
+        file["/xpcs/analysis_type"] = b"Twotime"
+        file["/xpcs/output_data"] = b"/exchange"
+        file["/xpcs/dqlist"] = np.full((1, len(phi)), q)
+        file["/xpcs/dphilist"] = np.asarray(phi, dtype=np.float64)[np.newaxis]
+        file["/xpcs/dnoq"] = np.ones((1, 1))
+        file["/xpcs/dnophi"] = np.full((1, 1), float(len(phi)))
+        file["/xpcs/qphi_bin_to_process"] = np.arange(1, len(phi) + 1)
+        file["/xpcs/stride_frames"] = one
+        file["/xpcs/avg_frames"] = one
+        file["/measurement/instrument/detector/exposure_period"] = np.full((1, 1), dt)
+        file["/measurement/instrument/detector/exposure_time"] = np.full((1, 1), dt)
+
+    _write(path, fill, force)
+
+
+def _check(c2: MapArray, phi: FloatArray, frame_start: int) -> None:
+    if c2.ndim != 3 or c2.shape[1] != c2.shape[2] or phi.shape != c2.shape[:1]:
+        raise ValueError(f"c2 {c2.shape} and phi {phi.shape} do not fit together")
+    if frame_start < 1:
+        raise ValueError(f"frame_start {frame_start} is below 1")
+
+
+def _stored_maps(c2: MapArray, frame_start: int) -> Iterator[NDArray[np.float32]]:
+    before = frame_start - 1
+    size = before + c2.shape[-1]
+    for one in c2:
+        stored = np.full((size, size), np.nan, dtype=np.float32)
+        stored[before:, before:] = one
+        yield np.triu(stored)
+
+
+def _write(path: Path, fill: Callable[[h5py.File], None], force: bool) -> None:
+    """Fill a temporary sibling and rename it, so that no half-written file is ever seen."""
+    if path.is_dir():
+        raise OutputError(f"{path}: a directory", hint="name a file in it")
+    if path.exists() and not force:
+        raise OutputError(f"{path}: exists already", hint="use --force to replace it")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        try:
+            with h5py.File(partial, "w") as file:
+                fill(file)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OutputError(
+            f"{path}: cannot be written: {reason}",
+            hint="choose a directory that exists and can be written to",
+        ) from error

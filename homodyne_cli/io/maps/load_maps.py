@@ -1,0 +1,138 @@
+"""Load the chosen maps one by one, bring them to the half above the diagonal and mask them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homodyne_cli.dataset import FloatArray, MapArray, MapSource
+from homodyne_cli.errors import DataError
+from homodyne_cli.io.formats.halves import asymmetry, stored_half, upper_pairs
+from homodyne_cli.io.formats.raw_source import BlockReader, RawSource
+from homodyne_cli.io.maps.select import FrameWindow, Masked, mask_map
+from homodyne_cli.io.maps.spool import Spool
+
+#: Called with the number of maps read and the number to read.
+Progress = Callable[[int, int], None]
+
+_NOT_SYMMETRIC: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Loaded maps.
+
+    Attributes
+    ----------
+    c2
+        (n_maps, n, n), valid for i < j; in the spool if one was given.
+    sigma
+        Likewise, where the file has noise per pair.
+    n_masked
+        Pairs i < j that are NaN in `c2`.
+    halves
+        Which halves the file has filled, for display.
+    notes
+        Sentences the user should read.
+    """
+
+    c2: MapArray | MapSource
+    sigma: FloatArray | None
+    n_masked: int
+    halves: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def load_maps(
+    raw: RawSource,
+    index: NDArray[np.intp],
+    window: FrameWindow,
+    bad: NDArray[np.intp],
+    progress: Progress | None = None,
+    spool: Spool | None = None,
+) -> Loaded:
+    """Load the window of the maps `index`, with the frames at `bad` masked.
+
+    Every map is read once, one at a time; of an HDF5 file only the window is read.
+
+    Raises
+    ------
+    DataError
+        A map has no finite pair, or the file is damaged.
+    """
+    size = window.size
+    upper = upper_pairs(size)
+    held = 0 if spool else len(index)
+    c2: MapArray = np.empty((held, size, size), dtype=raw.dtype)
+    read_noise = raw.sigma.read if raw.sigma is not None else None
+    sigma = None if read_noise is None else np.empty((len(index), size, size))
+    halves: dict[str, None] = {}
+    unsymmetric: list[str] = []
+    masked: list[Masked] = []
+    for place, k in enumerate(index.tolist()):
+        block = raw.read(k, window.low, window.high)
+        half = stored_half(block, upper)
+        halves[half] = None
+        if half == "full" and asymmetry(block) > _NOT_SYMMETRIC:
+            unsymmetric.append(raw.maps[k])
+        one = _writeable(block.T if half == "lower" else block)
+        if read_noise is not None and sigma is not None:
+            sigma[place] = _noise(read_noise, k, window, upper)
+            one[upper & ~(np.isfinite(sigma[place]) & (sigma[place] > 0))] = np.nan
+        masked.append(mask_map(one, bad, upper))
+        if masked[-1].pairs == size * (size - 1) // 2:
+            raise _nothing_left(raw, k, window)
+        if raw.shift != 0.0:
+            one += raw.shift
+        if spool is None:
+            c2[place] = one
+        else:
+            spool.put(place, one)
+        if progress is not None:
+            progress(place + 1, len(index))
+    return Loaded(
+        c2=c2 if spool is None else spool.maps(),
+        sigma=sigma,
+        n_masked=sum(one.pairs for one in masked),
+        halves=tuple(halves),
+        notes=_notes(masked, unsymmetric, window),
+    )
+
+
+def _writeable(block: MapArray) -> MapArray:
+    return block if block.flags.writeable else block.copy()
+
+
+def _noise(
+    read: BlockReader, index: int, window: FrameWindow, upper: NDArray[np.bool_]
+) -> MapArray:
+    block = read(index, window.low, window.high)
+    return block.T if stored_half(block, upper) == "lower" else block
+
+
+def _nothing_left(raw: RawSource, index: int, window: FrameWindow) -> DataError:
+    return DataError(
+        f"no finite value, or nothing but zeros, in frames {window.first + 1} to {window.last}",
+        path=raw.path,
+        dataset=raw.maps[index],
+        hint="leave this angle out with phi_filtering, or correlate again",
+    )
+
+
+def _notes(masked: list[Masked], unsymmetric: list[str], window: FrameWindow) -> tuple[str, ...]:
+    notes = []
+    empty = sorted({frame for one in masked for frame in one.empty_frames})
+    if empty:
+        shown = ", ".join(str(window.first + 1 + frame) for frame in empty[:20])
+        more = ", ..." if len(empty) > 20 else ""
+        notes.append(f"frames without counts (all zero in a map) were masked: {shown}{more}")
+    if unsymmetric:
+        notes.append(
+            f"{len(unsymmetric)} maps are not symmetric ({unsymmetric[0]} the first): "
+            "the half above the diagonal was used"
+        )
+    return tuple(notes)

@@ -1,0 +1,280 @@
+"""Writing a run directory: all of it or nothing.
+
+The directory is made beside its final place and renamed, so a killed run leaves no half directory.
+Names follow homodyne 2.x, so that its readers keep working.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.errors import OutputError
+from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.problem import Config, FitProblem
+from homodyne_cli.results import FitResult, Seconds
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run directory tells beside the numbers.
+
+    Attributes
+    ----------
+    command_line, versions, device
+        How the run was made.
+    config_text
+        The resolved configuration as YAML.
+    inputs
+        Files read; their SHA-256 goes into the manifest.
+    """
+
+    command_line: tuple[str, ...]
+    versions: Mapping[str, str]
+    device: str
+    config_text: str
+    inputs: tuple[Path, ...]
+
+
+def check_output(target: Path, *, force: bool) -> None:
+    """Refuse an output place that exists or cannot be written, before any work is done.
+
+    Raises
+    ------
+    OutputError
+        If `target` exists (and, with `force`, is not a run directory), or its parent is not
+        a writable directory.
+    """
+    if target.exists() or target.is_symlink():
+        if not force:
+            raise OutputError(
+                f"{target}: already exists", hint="choose another -o, or --force to replace it"
+            )
+        if not (target / MANIFEST).is_file():
+            raise OutputError(
+                f"{target}: --force replaces run directories only, and this is not one",
+                hint=f"a run directory holds {MANIFEST}; choose another -o",
+            )
+    parent = existing_parent(target)
+    try:
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".homodyne-probe-"):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{target}: cannot be written: {error.strerror or error}",
+            hint="choose a folder that you may write to with -o",
+        ) from error
+
+
+def existing_parent(target: Path) -> Path:
+    """Return the nearest folder above an output place that is there already."""
+    parent = target.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    return parent
+
+
+@contextmanager
+def staged_directory(target: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a directory beside `target` that becomes `target` when the block ends well.
+
+    Raises
+    ------
+    OutputError
+        As `check_output`, or if the file system refuses.
+    """
+    check_output(target, force=force)
+    final = target.absolute()
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
+    done = False
+    try:
+        yield staging
+        staging.chmod(0o755)
+        if final.exists():
+            old = staging.with_name(staging.name + "-old")
+            final.rename(old)
+            staging.rename(final)
+            shutil.rmtree(old)
+        else:
+            staging.rename(final)
+        done = True
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if not done:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_run(
+    directory: Path,
+    config: Config,
+    dataset: Dataset,
+    result: FitResult,
+    seconds: Seconds,
+    record: RunRecord,
+) -> None:
+    """Write every file of a run but maps and pictures into an existing (staging) directory."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    files = {
+        "parameters.json": _parameters(result, dataset, config.problem, now),
+        "analysis_results_nlsq.json": _analysis(result, dataset, seconds, now),
+        "convergence_metrics.json": _convergence(result, seconds, record),
+        MANIFEST: _manifest(config, result, record, now),
+    }
+    for name, content in files.items():
+        (directory / name).write_text(to_json(content) + "\n", encoding="utf-8")
+    (directory / "config.yaml").write_text(record.config_text, encoding="utf-8")
+    if config.path is not None:
+        shutil.copyfile(config.path, directory / "config_original.yaml")
+
+
+def _parameters(
+    result: FitResult, dataset: Dataset, problem: FitProblem, now: str
+) -> dict[str, object]:
+    return {
+        "timestamp": now,
+        "analysis_mode": result.mode,
+        "convention": result.convention,
+        "per_angle_mode": result.per_angle_mode,
+        "loss": result.loss,
+        "noise": result.noise,
+        "profiles": result.profiles,
+        "fourier_order": problem.fourier_order,
+        "chi_squared": result.chi2,
+        "reduced_chi_squared": result.reduced_chi2,
+        "parameters": {
+            p.name: {
+                "value": p.value,
+                "uncertainty": p.uncertainty,
+                "uncertainty_hessian": p.uncertainty_hessian,
+                "unit": p.unit,
+                "at_bound": p.at_bound,
+                "fixed": p.fixed,
+                "initial": p.initial,
+                "bounds": [p.bounds.lower, p.bounds.upper],
+                "moved": not p.unmoved,
+            }
+            for p in result.parameters
+        },
+        "scaling_bounds": {
+            "contrast": [problem.contrast_bounds.lower, problem.contrast_bounds.upper],
+            "offset": [problem.offset_bounds.lower, problem.offset_bounds.upper],
+        },
+        "scaling": [
+            {
+                "phi": phi,
+                "contrast": c,
+                "contrast_uncertainty": dc,
+                "offset": o,
+                "offset_uncertainty": do,
+                "sigma": s,
+            }
+            for phi, c, dc, o, do, s in zip(
+                dataset.phi,
+                result.contrast,
+                result.contrast_uncertainty,
+                result.offset,
+                result.offset_uncertainty,
+                result.sigma,
+                strict=True,
+            )
+        ],
+        "covariance": {"names": result.covariance_names, "matrix": result.covariance},
+        "undetermined": result.undetermined,
+        "combinations": result.combinations,
+        "equivalents": result.equivalents,
+    }
+
+
+def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds, now: str) -> dict[str, object]:
+    return {
+        "method": "nlsq",
+        "timestamp": now,
+        "analysis_mode": result.mode,
+        "convention": result.convention,
+        "fit_quality": {
+            "chi_squared": result.chi2,
+            "reduced_chi_squared": result.reduced_chi2,
+            "degrees_of_freedom": result.degrees_of_freedom,
+            "edm": result.edm,
+            "loss": result.loss,
+            "convergence_status": "converged" if result.converged else "not_converged",
+        },
+        "dataset_info": {
+            "n_angles": dataset.n_phi,
+            "n_time_points": dataset.n_frames,
+            "total_data_points": result.n_points,
+            "masked_pairs": dataset.n_masked,
+            "q_value": dataset.q,
+            "dt": dataset.dt,
+            "stator_rotor_gap": dataset.gap,
+            "phi_angles": dataset.phi,
+            "provenance": dataset.provenance,
+            "notes": dataset.notes,
+        },
+        "optimization_summary": {
+            "success": result.converged,
+            "status": result.status,
+            "message": result.message,
+            "iterations": result.iterations,
+            "evaluations": result.evaluations,
+            "execution_time": seconds.fit,
+        },
+    }
+
+
+def _convergence(result: FitResult, seconds: Seconds, record: RunRecord) -> dict[str, object]:
+    return {
+        "convergence": {
+            "status": "converged" if result.converged else "not_converged",
+            "message": result.message,
+            "iterations": result.iterations,
+            "evaluations": result.evaluations,
+            "execution_time": seconds.fit,
+            "final_chi_squared": result.chi2,
+            "edm": result.edm,
+        },
+        "x_scale": {
+            "mode": result.x_scale_mode,
+            "values": result.x_scale,
+            "condition_number": result.conditioning,
+        },
+        "search": result.search,
+        "history": result.history,
+        "seconds": seconds,
+        "device_info": {"device": record.device},
+    }
+
+
+def _manifest(config: Config, result: FitResult, record: RunRecord, now: str) -> dict[str, object]:
+    return {
+        "written_by": "homodyne",
+        "created": now,
+        "versions": record.versions,
+        "device": record.device,
+        "command_line": record.command_line,
+        "convention": result.convention,
+        "seed": config.problem.solver.seed,
+        "inputs": [
+            {"path": p, "bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in record.inputs
+        ],
+    }

@@ -1,0 +1,1 @@
+"""The fix file that ``diagnose`` writes and ``apply-scale`` merges."""

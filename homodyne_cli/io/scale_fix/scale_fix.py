@@ -1,0 +1,129 @@
+"""Read the file that ``homodyne diagnose -o`` writes: an x_scale_map and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from homodyne_cli.errors import ConfigError
+from homodyne_cli.io.config.source import dotted, nearest
+from homodyne_cli.io.yaml_text.load import DataPath, Document, load_mapping, read_document
+from homodyne_cli.io.yaml_text.scalars import kind_of, show
+from homodyne_cli.parameters import ALIASES, NAMES, canonical_name
+
+#: Where the map stands in a config.
+MAP_PATH: Final = ("optimization", "nlsq", "x_scale_map")
+_FORM: Final = "a fix file holds optimization.nlsq.x_scale_map with 'name: number' and nothing else"
+
+
+def read_fix(path: Path) -> dict[str, float]:
+    """Read a fix file.
+
+    Parameters
+    ----------
+    path
+        YAML with ``optimization.nlsq.x_scale_map``, or ``x_scale_map`` at the top.
+
+    Returns
+    -------
+    dict
+        Positive numbers by canonical parameter name, in the order of the file.
+
+    Raises
+    ------
+    ConfigError
+        With file, line and column, for anything else.
+    """
+    document = read_document(path)
+    scale, where = _find_map(document)
+    result: dict[str, float] = {}
+    first: dict[str, object] = {}
+    for written, value in scale.items():
+        place = (*where, written)
+        name = _name(document, written, place)
+        if name in result:
+            raise ConfigError(
+                f"{name} is given twice, as {first[name]} and as {written}",
+                location=document.locate(place, key=True),
+                hint="keep one of them",
+            )
+        first[name] = written
+        result[name] = _number(document, value, place)
+    return result
+
+
+def _find_map(document: Document) -> tuple[Mapping[str, object], DataPath]:
+    node: object = load_mapping(document)
+    steps = MAP_PATH[-1:] if isinstance(node, dict) and MAP_PATH[-1] in node else MAP_PATH
+    where: DataPath = ()
+    for step in steps:
+        if not isinstance(node, dict):
+            raise _not_a_mapping(document, node, where)
+        for key in node:
+            if key != step:
+                raise ConfigError(
+                    f"{dotted((*where, str(key)))} does not belong in a fix file",
+                    location=document.locate((*where, key), key=True),
+                    hint=_FORM,
+                )
+        if step not in node:
+            name = dotted(where) or "the file"
+            raise ConfigError(f"{name} is empty", location=document.locate(where), hint=_FORM)
+        node = node[step]
+        where = (*where, step)
+    if not isinstance(node, dict):
+        raise _not_a_mapping(document, node, where)
+    if not node:
+        raise ConfigError(f"{dotted(where)} is empty", location=document.locate(where), hint=_FORM)
+    return node, where
+
+
+def _not_a_mapping(document: Document, value: object, where: DataPath) -> ConfigError:
+    shown = kind_of(value) if value is None else f"{show(value)}, {kind_of(value)}"
+    message = f"{dotted(where)} is {shown}, not a mapping"
+    return ConfigError(message, location=document.locate(where), hint=_FORM)
+
+
+def _name(document: Document, written: object, place: DataPath) -> str:
+    name = canonical_name(written) if isinstance(written, str) else None
+    if name is not None:
+        return name
+    near = nearest(written, (*NAMES, *ALIASES)) if isinstance(written, str) else None
+    guess = f"did you mean {near}? " if near else ""
+    raise ConfigError(
+        f"{show(written)} is not a parameter",
+        location=document.locate(place, key=True),
+        hint=f"{guess}parameters are {', '.join(NAMES)}",
+    )
+
+
+def _number(document: Document, value: object, place: DataPath) -> float:
+    name = dotted(place)
+    where = document.locate(place)
+    hint = "it should be a number above 0, such as 3.71e-06"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        shown = kind_of(value) if value is None else f"{show(value)}, {kind_of(value)}"
+        hint += ", without quotes" * isinstance(value, str)
+        raise ConfigError(f"{name} is {shown}, not a number", location=where, hint=hint)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or number <= 0.0:
+        raise ConfigError(f"{name} is {show(value)}", location=where, hint=hint)
+    return number
+
+
+def number_text(value: float) -> str:
+    """Write a number with at most 4 significant digits, as YAML 1.1 and 1.2 both read floats.
+
+    YAML 1.1, which PyYAML follows, takes ``1e-08`` for text: it wants a point and a sign.
+    """
+    text = f"{value:.4g}"
+    if not math.isfinite(float(text)):
+        # The largest floats round up to infinity.
+        text = repr(value)
+    mantissa, e, exponent = text.partition("e")
+    return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"

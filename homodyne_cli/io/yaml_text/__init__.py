@@ -1,0 +1,1 @@
+"""YAML as text: read strictly, edited without touching another byte."""
