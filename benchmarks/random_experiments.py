@@ -41,7 +41,7 @@ from homodyne_cli.problem import (
     ShearTransforms,
     SolverOptions,
 )
-from tests.oracle import PUBLISHED, make_dataset
+from tests.support.oracle import PUBLISHED, make_dataset
 
 RESULT: Final = Path(__file__).parent / "results" / "random_experiments.json"
 N_FRAMES: Final = 100

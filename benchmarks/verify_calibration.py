@@ -17,9 +17,9 @@ import numpy as np
 from homodyne_cli.core.checks.checklist import run_checks
 from homodyne_cli.core.checks.lobe_scan import scan_lobes
 from homodyne_cli.core.checks.residuals import check_residuals
-from tests.oracle import PUBLISHED, make_dataset
-from tests.problems import make_problem
-from tests.verified import fitted_inputs
+from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.problems import make_problem
+from tests.support.verified import fitted_inputs
 
 #: Shear that leaves every phase below the first zero: nothing for the lobe scan to find.
 _SMOOTH = np.array([1.0, 1.0, 1.0, 0.01, 1.0, 0.01, 1.0])

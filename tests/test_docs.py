@@ -12,7 +12,7 @@ import pytest
 from docs.generate import ROOT, generated
 from homodyne_cli.assessments import CheckStatus
 from homodyne_cli.core.diagnosis import verdict
-from tests.unit.render_samples import diagnosis
+from tests.support.render_samples import diagnosis
 
 VERDICTS = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
 PAGES = generated("docs")

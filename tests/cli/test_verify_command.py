@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from homodyne_cli.io.run.read_run import read_run
 from tests.cli.conftest import homodyne
-from tests.legacy_run import write_legacy_run
+from tests.support.legacy_run import write_legacy_run
 
 IDS = [
     *("oscillations", "chi_squared", "uncertainties", "residuals"),

@@ -11,9 +11,9 @@ from homodyne_cli.core.checks.checklist import run_checks
 from homodyne_cli.core.checks.lobe_scan import GAIN_LIMIT, scan_lobes
 from homodyne_cli.core.checks.residuals import AMPLITUDE_LIMIT, check_residuals, find_patterns
 from homodyne_cli.dataset import Dataset, FloatArray
-from tests.oracle import PUBLISHED, make_dataset
-from tests.problems import make_problem
-from tests.verified import fitted_inputs
+from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.problems import make_problem
+from tests.support.verified import fitted_inputs
 
 
 def test_good_fits_pass() -> None:

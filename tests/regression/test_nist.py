@@ -18,7 +18,7 @@ from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import SolverOptions
-from tests.nist import MODELS, Problem, load
+from tests.support.nist import MODELS, Problem, load
 
 DIGITS = 6.0
 TIGHT = 1e-15

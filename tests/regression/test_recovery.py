@@ -7,9 +7,9 @@ import pytest
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.parameters import AnalysisMode, Convention
-from tests.oracle import RESOLVED, make_dataset
-from tests.problems import make_problem
-from tests.unit.test_fit import pulls
+from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.problems import make_problem
+from tests.unit.minimise.test_fit import pulls
 
 START = (5000.0, -0.2, 300.0, 0.7e-3, -0.1, 0.0, 0.0)
 #: Twice the 20 seeds that suffice for the four-sigma test, so that the spread is worth testing.

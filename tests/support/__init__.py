@@ -1,0 +1,1 @@
+"""What tests share: simulated data, oracles, problems, files as facilities write them."""

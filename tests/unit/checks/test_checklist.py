@@ -1,0 +1,318 @@
+"""Each planted failure is caught by its own check, and a good fit by none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.core.checks.checklist import (
+    BaselineFit,
+    CheckInputs,
+    check_chi_squared,
+    check_gradient_balance,
+    run_checks,
+)
+from homodyne_cli.core.checks.lobe_scan import scan_lobes
+from homodyne_cli.core.checks.oscillations import VISIBLE, check_oscillations, find_lobes
+from homodyne_cli.core.checks.parameters import (
+    check_convergence,
+    check_physical,
+    check_uncertainties,
+)
+from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.problem import Bounds, FitProblem, SolverOptions
+from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.problems import make_problem
+from tests.support.verified import evaluate_run, fitted_inputs
+
+IDS = (
+    "oscillations",
+    "chi_squared",
+    "uncertainties",
+    "residuals",
+    "gradient_balance",
+    "convergence",
+    "physical",
+)
+DATA = make_dataset(200, 5, seed=11, spread=0.05, noise=0.02)
+START = tuple(1.05 * PUBLISHED)
+PROBLEM = make_problem(start=START)
+
+
+@pytest.fixture(scope="module")
+def good() -> CheckInputs:
+    return fitted_inputs(DATA, PROBLEM)
+
+
+def failed(results: tuple[CheckResult, ...]) -> set[str]:
+    return {r.id for r in results if r.status == "fail"}
+
+
+def moved(run: Run, changes: Mapping[str, float], problem: FitProblem = PROBLEM) -> CheckInputs:
+    """Evaluate the run with some values changed."""
+    return evaluate_run(replace(run, values={**run.values, **changes}), problem)
+
+
+def test_good_fit_passes_every_check_in_order(good: CheckInputs) -> None:
+    results = run_checks(good)
+    assert tuple(r.id for r in results) == IDS
+    assert [r.status for r in results] == ["pass"] * 7, results
+    assert all(r.message and "\n" not in r.message for r in results)
+
+
+def test_smooth_fit_to_data_with_lobes_fails_oscillations() -> None:
+    shear = {"gamma_dot_t0": 1e-5, "beta": 0.0, "gamma_dot_t_offset": 0.0, "phi0": 2.0}
+    inputs = fitted_inputs(DATA, make_problem(start=START, fixed=shear))
+    results = run_checks(inputs)
+    assert "oscillations" in failed(results)
+    assert "side lobes that the fit lacks" in results[0].message
+    # What a wrong model leaves behind counts as correlated noise, so uncertainties may fail too.
+    assert not failed(results) & {"convergence", "physical", "gradient_balance"}
+
+
+def test_faint_lobes_are_seen_in_a_good_fit_and_missed_in_a_smooth_one() -> None:
+    """Too faint for the matched filter of a single fit, but not for the scan."""
+    data = make_dataset(200, 5, seed=0, noise=0.06)
+    good = fitted_inputs(data, PROBLEM)
+    assert find_lobes(good.run, good.fitted, good.sigma).expected < VISIBLE
+    result = check_oscillations(good.run, good.fitted, good.sigma)
+    assert (result.status, "side lobes in data and fit" in result.message) == ("pass", True)
+    for factor in (0.01, 0.5):
+        shear = ("gamma_dot_t0", "gamma_dot_t_offset")
+        wrong = moved(good.run, {n: factor * good.run.values[n] for n in shear})
+        assert check_oscillations(wrong.run, wrong.fitted, wrong.sigma).status == "fail"
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5, 3.0])
+def test_lobes_at_the_wrong_lags_fail_oscillations(good: CheckInputs, factor: float) -> None:
+    shear = {n: factor * good.run.values[n] for n in ("gamma_dot_t0", "gamma_dot_t_offset")}
+    inputs = moved(good.run, shear)
+    result = check_oscillations(inputs.run, inputs.fitted, inputs.sigma)
+    assert result.status == "fail"
+    assert "of the lobes in the fit" in result.message
+
+
+def test_lobes_that_the_data_lack_fail_oscillations(good: CheckInputs) -> None:
+    smooth = make_dataset(200, 5, seed=1, noise=0.02, parameters=PUBLISHED[:3])
+    run = replace(good.run, dataset=replace(smooth, sigma=good.sigma))
+    result = check_oscillations(run, good.fitted, good.sigma)
+    assert result.status == "fail"
+    assert "the data show" in result.message
+    assert "others" not in result.message
+
+
+def test_fitted_map_without_its_lobes_fails_oscillations(good: CheckInputs) -> None:
+    values = np.array([*list(good.run.values.values())[:3], 1e-6, 0.0, 0.0, 2.0])
+    smooth = fitted_maps(DATA, values, good.run.contrast, good.run.offset, "he2024")
+    result = check_oscillations(good.run, smooth, good.sigma)
+    assert result.status == "fail"
+    assert "do not belong together" in result.message
+
+
+def test_matched_filter_measures_amplitude_with_its_stated_error(good: CheckInputs) -> None:
+    amplitudes = []
+    truth = fitted_maps(DATA, PUBLISHED, good.run.contrast, good.run.offset, "he2024")
+    values = dict(zip(good.run.values, PUBLISHED.tolist(), strict=True))
+    for seed in range(25):
+        noise = 0.02 * np.random.default_rng(seed).standard_normal(truth.shape)
+        data = replace(DATA, c2=truth + noise, sigma=good.sigma)
+        lobes = find_lobes(replace(good.run, dataset=data, values=values), truth, good.sigma)
+        amplitudes.append(lobes.in_data)
+        assert lobes.in_fit == pytest.approx(1.0, abs=1e-6)
+    spread = float(np.std(amplitudes)) * lobes.expected
+    assert 0.7 < spread < 1.3
+    assert abs(float(np.mean(amplitudes)) - 1.0) < 4.0 / lobes.expected / 5.0
+
+
+def test_oscillations_do_not_apply_where_none_can_show(good: CheckInputs) -> None:
+    static = replace(good.run, mode="static")
+    assert check_oscillations(static, good.fitted, good.sigma).status == "n/a"
+
+    weak_truth = PUBLISHED * np.array([1, 1, 1, 0.01, 1, 0.01, 1])
+    weak = make_dataset(200, 5, seed=4, noise=0.02, parameters=weak_truth)
+    inputs = moved(
+        replace(good.run, dataset=replace(weak, sigma=good.sigma)),
+        dict(zip(good.run.values, weak_truth.tolist(), strict=True)),
+    )
+    result = check_oscillations(inputs.run, inputs.fitted, inputs.sigma)
+    assert (result.status, "shear too weak" in result.message) == ("n/a", True)
+
+    narrow = make_dataset(200, 5, seed=4, noise=0.02, phi=np.linspace(91.5, 92.5, 5))
+    inputs = moved(
+        replace(good.run, dataset=replace(narrow, sigma=good.sigma)),
+        dict(zip(good.run.values, PUBLISHED.tolist(), strict=True)),
+    )
+    result = check_oscillations(inputs.run, inputs.fitted, inputs.sigma)
+    assert (result.status, "too narrow" in result.message) == ("n/a", True)
+
+
+@pytest.mark.parametrize("power", [2, 4])
+def test_lobe_scan_finds_lobes_and_only_lobes(power: int) -> None:
+    """With sinc^2 lobes in the data; without shear, over decays of several shapes."""
+    sigma = np.full(5, 0.02)
+    if power == 2:
+        scan = scan_lobes(DATA, sigma, (power,))
+        assert scan.found
+        assert 1.0 < scan.lag < 3.0
+    for alpha in (-1.3, -0.5, 0.5):
+        smooth = np.array([68480.5 * 6.0 ** (-1.3 - alpha), alpha, 0.0])
+        data = make_dataset(200, 5, parameters=smooth, noise=0.02, seed=3)
+        assert not scan_lobes(data, sigma, (power,)).found
+
+
+def test_systematic_residual_fails_residuals() -> None:
+    """It counts as correlated noise too, so that uncertainties grow, perhaps beyond their limit."""
+    x = np.arange(200) / 200
+    pattern = 0.3 * 0.02 * np.sin(6 * np.pi * (x[:, None] + x))
+    inputs = fitted_inputs(replace(DATA, c2=DATA.array + pattern), PROBLEM)
+    results = run_checks(inputs)
+    assert "residuals" in failed(results)
+    assert failed(results) <= {"residuals", "uncertainties"}
+    value = results[3].value
+    assert value is not None
+    assert 0.15 < value < 0.25
+    assert f"noise like that of {inputs.run.n_speckles:.3g} speckles" in results[3].advice
+    white = replace(inputs, run=replace(inputs.run, n_speckles=np.inf))
+    assert "speckles" not in run_checks(white)[3].advice
+
+
+def uncertain(run: Run, **errors: float) -> CheckResult:
+    return check_uncertainties(replace(run, uncertainties={**run.uncertainties, **errors}))
+
+
+def test_ill_determined_parameter_fails_uncertainties_alone(good: CheckInputs) -> None:
+    run = good.run
+    errors = {**run.uncertainties, "gamma_dot_t0": 0.4 * run.values["gamma_dot_t0"]}
+    results = run_checks(replace(good, run=replace(run, uncertainties=errors)))
+    assert failed(results) == {"uncertainties"}
+    assert results[2].value == pytest.approx(0.4)
+    assert "gamma_dot_t0" in results[2].message
+
+
+def test_fit_to_noisy_data_fails_uncertainties() -> None:
+    data = make_dataset(200, 5, seed=1, noise=0.15)
+    results = run_checks(fitted_inputs(data, make_problem(start=START)))
+    assert failed(results) == {"uncertainties"}
+
+
+def test_parameter_that_may_be_zero_warns_with_its_interval(good: CheckInputs) -> None:
+    result = uncertain(good.run, beta=abs(good.run.values["beta"]))
+    assert result.status == "warn"
+    assert "beta is consistent with zero" in result.message
+    assert uncertain(good.run, beta=0.25 * abs(good.run.values["beta"])).status == "fail"
+    assert uncertain(good.run, D0=good.run.values["D0"]).status == "fail"
+
+
+def test_undetermined_fails_and_unrecorded_warns(good: CheckInputs) -> None:
+    result = uncertain(good.run, D0=float("nan"))
+    assert (result.status, result.value) == ("fail", None)
+    assert "not determined" in result.message
+    errors = {n: e for n, e in good.run.uncertainties.items() if n != "D0"}
+    assert check_uncertainties(replace(good.run, uncertainties=errors)).status == "warn"
+
+
+def test_early_stop_fails_convergence_alone(good: CheckInputs) -> None:
+    run = good.run
+    nudged = moved(run, {"D0": run.values["D0"] + 1.5 * run.uncertainties["D0"]})
+    assert nudged.edm > 1.0
+    assert failed(run_checks(nudged)) == {"convergence"}
+    problem = replace(PROBLEM, solver=SolverOptions(max_iterations=1))
+    stopped = fitted_inputs(DATA, problem)
+    result = check_convergence(stopped.run, stopped.edm)
+    assert result.status == "fail"
+    assert "max_iterations" in result.message
+
+
+def test_parameter_stuck_at_its_start_fails_convergence(good: CheckInputs) -> None:
+    run = good.run
+    stuck = replace(run, initial={**run.initial, "beta": run.values["beta"]})
+    result = check_convergence(stuck, good.edm)
+    assert (result.status, "beta did not move" in result.message) == ("fail", True)
+    # Undetermined, at a bound, fixed or unknown: other checks' business, or none.
+    for other in (
+        replace(stuck, uncertainties={**run.uncertainties, "beta": float("nan")}),
+        replace(stuck, bounds={**run.bounds, "beta": Bounds(run.values["beta"], 2.0)}),
+        replace(stuck, free=tuple(n for n in run.free if n != "beta")),
+        replace(stuck, initial={}),
+    ):
+        assert check_convergence(other, good.edm).status == "pass"
+    # A fit that starts at the minimum has no reason to move.
+    assert check_convergence(replace(run, initial=run.values), good.edm).status == "warn"
+
+
+def test_parameter_at_bound_fails_physical_alone(good: CheckInputs) -> None:
+    alpha, error = good.run.values["alpha"], good.run.uncertainties["alpha"]
+    problem = make_problem(start=START, bounds={"alpha": Bounds(-2.0, alpha - 0.3 * error)})
+    results = run_checks(fitted_inputs(DATA, problem))
+    assert failed(results) == {"physical"}
+    assert "alpha" in results[6].message
+    assert "at a bound" in results[6].message
+
+
+def test_negative_diffusion_fails_physical_alone() -> None:
+    truth = PUBLISHED.copy()
+    truth[2] = -2500.0
+    data = make_dataset(200, 5, seed=2, noise=0.02, parameters=truth)
+    results = run_checks(fitted_inputs(data, make_problem(start=tuple(1.02 * truth))))
+    assert failed(results) == {"physical"}
+    assert "D(t) falls to" in results[6].message
+
+
+def test_scaling_and_phi0_are_judged(good: CheckInputs) -> None:
+    run = good.run
+    full = replace(run, contrast=np.where(np.arange(5) == 2, 1.0, run.contrast))
+    result = check_physical(full, good.fitted, good.sigma)
+    assert (result.status, "contrast 1 at" in result.message) == ("fail", True)
+    low = replace(run, offset=np.where(np.arange(5) == 2, 0.4, run.offset))
+    assert "offset 0.4 at" in check_physical(low, good.fitted, good.sigma).message
+    flat = np.array(good.fitted)
+    flat[1] = run.offset[1]
+    assert "no significant contrast" in check_physical(run, flat, good.sigma).message
+    for error, words in ((7.0, "known to 7 deg"), (float("nan"), "not determined")):
+        loose = replace(run, uncertainties={**run.uncertainties, "phi0": error})
+        result = check_physical(loose, good.fitted, good.sigma)
+        assert (result.status, words in result.message) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    ("base", "status", "words"),
+    [
+        (1.2, "pass", "lower than that of old"),
+        (0.9, "fail", "higher than that of old"),
+        (1.0, "warn", "the same"),
+        (None, "warn", "refused: other angles"),
+    ],
+)
+def test_chi_squared_against_a_baseline(
+    good: CheckInputs, base: float | None, status: str, words: str
+) -> None:
+    chi2 = None if base is None else base * good.chi2
+    baseline = BaselineFit("old", chi2, "other angles" if base is None else "")
+    results = run_checks(replace(good, baseline=baseline))
+    assert results[1].status == status
+    assert words in results[1].message
+    assert failed(results) <= {"chi_squared"}
+
+
+@pytest.mark.parametrize(
+    ("reduced", "status"),
+    [(0.3, "fail"), (0.6, "warn"), (1.1, "pass"), (1.6, "warn"), (35, "fail")],
+)
+def test_reduced_chi_squared_range(good: CheckInputs, reduced: float, status: str) -> None:
+    inputs = replace(good, chi2=reduced * good.degrees_of_freedom)
+    result = check_chi_squared(inputs)
+    assert result.status == status
+    assert result.value == pytest.approx(reduced)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "status", "value"),
+    [(3.0, "pass", 3.0), (10.0, "fail", 10.0), (float("inf"), "fail", None)],
+)
+def test_gradient_balance(ratio: float, status: str, value: float | None) -> None:
+    result = check_gradient_balance(ratio)
+    assert (result.status, result.value) == (status, value)

@@ -1,0 +1,127 @@
+"""Patterns in residuals, found or rightly not found; and averages over ages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from homodyne_cli.core.checks.lag_profiles import lag_profiles, lag_sums
+from homodyne_cli.core.checks.residuals import _accumulate, check_residuals, find_patterns
+from homodyne_cli.dataset import FloatArray
+from tests.support.oracle import PUBLISHED, make_dataset, model_values
+
+DATA = make_dataset(200, 5, seed=11, spread=0.05, noise=0.02)
+
+
+def test_residual_at_one_angle_is_placed() -> None:
+    model = np.zeros_like(DATA.c2)
+    noise = np.random.default_rng(0).standard_normal(model.shape)
+    noise[3, 20:60, 120:180] += 0.6
+    result = check_residuals(replace(DATA, c2=noise), model, np.ones(5))
+    assert result.status == "fail"
+    assert f"phi = {DATA.phi[3]:.4g} deg" in result.message
+
+
+def test_residual_of_single_lags_is_seen() -> None:
+    """Lobes narrower than any block or lag bin."""
+    model = np.zeros_like(DATA.c2)
+    rng = np.random.default_rng(0)
+    lag = np.arange(200)[None, :] - np.arange(200)[:, None]
+    data = replace(DATA, c2=rng.standard_normal(model.shape) + 0.3 * np.cos(np.pi * lag / 2))
+    worst = min(find_patterns(data, model, np.ones(5))[:-1], key=lambda p: p.p_value)
+    assert worst.kind == "means of single lags"
+    assert check_residuals(data, model, np.ones(5)).status == "fail"
+
+
+def test_weak_pattern_and_correlated_noise_only_warn() -> None:
+    rng = np.random.default_rng(2)
+    data = make_dataset(400, 5)
+    nothing = np.zeros_like(data.c2)
+    white = rng.standard_normal(nothing.shape)
+    x = np.arange(400) / 400
+    weak = replace(data, c2=white + 0.04 * np.sin(6 * np.pi * x)[:, None])
+    result = check_residuals(weak, nothing, np.ones(5))
+    assert (result.status, "pattern of" in result.message) == ("warn", True)
+    mixed = white.copy()
+    mixed[:, 1:] += 0.1 * white[:, :-1]
+    result = check_residuals(replace(data, c2=mixed), nothing, np.ones(5))
+    assert (result.status, "correlated" in result.message) == ("warn", True)
+
+
+def test_wrong_sigma_is_no_pattern() -> None:
+    noise = 3.0 * np.random.default_rng(5).standard_normal(DATA.c2.shape)
+    result = check_residuals(replace(DATA, c2=noise), np.zeros_like(noise), np.ones(5))
+    assert result.status == "pass"
+
+
+def test_masked_pairs_do_not_count() -> None:
+    noise = np.random.default_rng(5).standard_normal(DATA.c2.shape)
+    noise[:, 50:60] = 1e3
+    noise[:, :, 50:60] = 1e3
+    masked: FloatArray = np.where(noise == 1e3, np.nan, noise)
+    result = check_residuals(replace(DATA, c2=masked), np.zeros_like(noise), np.ones(5))
+    assert result.status == "pass"
+
+
+def test_too_few_frames_for_a_pattern_is_not_applicable() -> None:
+    small = make_dataset(8, 2)
+    assert check_residuals(small, np.zeros_like(small.c2), np.ones(2)).status == "n/a"
+
+
+def test_lag_sums_are_sums_over_diagonals() -> None:
+    upper = np.triu(np.random.default_rng(0).standard_normal((7, 7)), 1)
+    expected = [np.diagonal(upper, k).sum() for k in range(7)]
+    np.testing.assert_allclose(lag_sums(upper), expected, atol=1e-14)
+    band = [np.diagonal(upper[:3], k).sum() for k in range(7)]
+    np.testing.assert_allclose(lag_sums(upper[:3]), band, atol=1e-14)
+
+
+def test_sums_over_bands_are_sums_over_pairs() -> None:
+    """Pair by pair: blocks, lags, squares and products of neighbours, with masked pairs."""
+    n, side = 26, 8
+    rng = np.random.default_rng(5)
+    c2, model = rng.standard_normal((2, 2, n, n))
+    c2[:, rng.integers(0, n, 60), rng.integers(0, n, 60)] = np.nan
+    sigma = np.array([0.5, 2.0])
+    found = _accumulate(replace(make_dataset(n, 2), c2=c2), model, sigma)
+    edges = np.linspace(0, n, side, endpoint=False).astype(int)
+    place = np.searchsorted(edges, np.arange(n), side="right") - 1
+    grid, grid_count = np.zeros((2, 2, side, side))
+    lag, lag_count = np.zeros((2, 2, n))
+    products = count = 0.0
+    for a in range(2):
+        z = np.where(np.triu(np.isfinite(c2[a]), 1), (c2[a] - model[a]) / sigma[a], np.nan)
+        for i, j in zip(*np.triu_indices(n, 1), strict=True):
+            if np.isfinite(z[i, j]):
+                grid[a, place[i], place[j]] += z[i, j]
+                grid_count[a, place[i], place[j]] += 1
+                lag[a, j - i] += z[i, j]
+                lag_count[a, j - i] += 1
+        side_by_side = [z[:, 1:] * z[:, :-1], z[1:] * z[:-1]]
+        products += sum(np.nansum(p) for p in side_by_side) / np.nanmean(z**2)
+        count += sum(np.isfinite(p).sum() for p in side_by_side)
+        assert found.square[a] == pytest.approx(np.nansum(z**2))
+    np.testing.assert_allclose(found.grid, grid, atol=1e-12)
+    np.testing.assert_array_equal(found.grid_count, grid_count)
+    np.testing.assert_allclose(found.lag, lag, atol=1e-12)
+    np.testing.assert_array_equal(found.lag_count, lag_count)
+    assert found.products == pytest.approx(products)
+    assert found.product_count == count
+
+
+def test_lag_profiles_average_fitted_pairs_only() -> None:
+    model: FloatArray = model_values(PUBLISHED, DATA.t, DATA.phi, 0.0054, 2e6, "he2024")
+    c2: FloatArray = np.array(DATA.c2, dtype=float)
+    c2[0, 3, 5] = np.nan
+    c2[1, np.arange(199), np.arange(1, 200)] = np.nan
+    found = lag_profiles(replace(DATA, c2=c2), model, np.full(5, 0.02))
+    assert found.data.shape == (5, 199)
+    np.testing.assert_allclose(found.lag[:2], [0.1, 0.2])
+    keep = np.isfinite(np.diagonal(c2[0], 2))
+    assert found.data[0, 1] == pytest.approx(np.diagonal(c2[0], 2)[keep].mean())
+    assert found.fit[0, 1] == pytest.approx(np.diagonal(model[0], 2)[keep].mean())
+    assert found.count[0, 1] == 197
+    assert found.error[2, 1] == pytest.approx(0.02 / np.sqrt(198))
+    assert np.isnan(found.data[1, 0])

@@ -1,0 +1,21 @@
+"""Data of one size class share compiled code: in a batch the second fit compiles nothing."""
+
+from __future__ import annotations
+
+from homodyne_cli.core.fit import fit
+from homodyne_cli.core.numerics.backend import compile_clock
+from tests.support.oracle import make_dataset
+from tests.support.problems import make_problem
+
+
+def test_the_second_fit_of_a_size_class_compiles_nothing() -> None:
+    """198 and 250 frames: other tiles, other sets of frames, the same shapes."""
+    problem = make_problem(start=None)
+    shapes = ((198, 3), (250, 3), (198, 4))
+    first, same, other = (make_dataset(frames, angles, seed=1) for frames, angles in shapes)
+    fit(first, problem)
+    with compile_clock() as compiled:
+        assert fit(same, problem).converged
+        assert compiled() == 0.0
+        fit(other, problem)
+        assert compiled() > 0.0, "the clock sees what has to be compiled"

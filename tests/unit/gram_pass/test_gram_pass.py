@@ -1,0 +1,163 @@
+"""The fused pass against autodiff of the plain model, pair by pair."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from homodyne_cli.core.gram_pass.device_tiles import pack
+from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.gram_pass.losses import PairWeight, rho
+from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.parameters import AnalysisMode, Convention
+from tests.support.oracle import PUBLISHED, autodiff_columns, make_dataset
+
+CONVENTIONS: tuple[Convention, ...] = ("he2024", "homodyne-2")
+
+
+def changed(**values: float) -> FloatArray:
+    names = ["D0", "alpha", "D_offset", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"]
+    out = PUBLISHED.copy()
+    for name, value in values.items():
+        out[names.index(name)] = value
+    return out
+
+
+def worst_disagreement(dataset: Dataset, parameters: FloatArray, convention: Convention) -> float:
+    """Largest |fused - plain| over the Gram matrix, relative to sqrt(G_kk G_ll)."""
+    mode: AnalysisMode = "laminar_flow" if len(parameters) == 7 else "static"
+    columns = autodiff_columns(dataset, parameters, convention)
+    tiles = pack(dataset)
+    result = evaluate(tiles, PassSpec(mode, convention), parameters)
+    fitted = np.isfinite(np.asarray(dataset.c2, dtype=float))
+    upper = np.triu_indices(dataset.n_frames, 1)
+    columns[:, -1] -= result.shift[:, None]
+    columns *= fitted[:, upper[0], upper[1]][:, None]
+    plain = np.einsum("akp,alp->akl", columns, columns)
+    norm = np.sqrt(np.einsum("akk->ak", plain))
+    scale = norm[:, :, None] * norm[:, None, :]
+    difference = np.abs(result.gram - plain)
+    assert np.all(difference[scale == 0.0] == 0.0)
+    return float(np.max(difference / np.where(scale == 0.0, 1.0, scale)))
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("n", [3, 49, 50, 51, 103])
+def test_gram_matches_autodiff_at_odd_sizes(convention: Convention, n: int) -> None:
+    assert worst_disagreement(make_dataset(n, 3), PUBLISHED, convention) < 1e-9
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_gram_matches_autodiff_with_masked_pairs(convention: Convention) -> None:
+    data = make_dataset(77, 4, masked=5000, spread=0.1)
+    assert worst_disagreement(data, PUBLISHED, convention) < 1e-9
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"alpha": -1.0, "beta": -1.0},
+        {"alpha": -1.0 + 1e-9, "beta": -1.0 - 1e-9},
+        {"alpha": -0.9, "beta": -1.1},
+        {"alpha": 0.0, "beta": 0.0},
+        {"alpha": -2.0, "beta": -2.0},
+        {"alpha": 2.0, "beta": 2.0, "D0": 1.0, "gamma_dot_t0": 1e-6},
+        {"gamma_dot_t0": 1e-6, "gamma_dot_t_offset": 0.0},
+        {"gamma_dot_t0": 0.5, "gamma_dot_t_offset": 0.1},
+        {"D0": 1.0, "D_offset": 0.0},
+        {"D_offset": -4000.0},
+        {"phi0": -88.0},
+    ],
+    ids=str,
+)
+def test_gram_matches_autodiff_over_parameter_space(
+    convention: Convention, values: dict[str, float]
+) -> None:
+    assert worst_disagreement(make_dataset(64, 3), changed(**values), convention) < 1e-9
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_gram_matches_autodiff_without_any_shear_phase(convention: Convention) -> None:
+    # phi0 - phi = 90 degrees makes kappa vanish (to rounding); a gap of 0 makes it exactly 0.
+    perpendicular = make_dataset(60, 2, phi=np.array([PUBLISHED[-1] - 90.0, 10.0]))
+    assert worst_disagreement(perpendicular, PUBLISHED, convention) < 1e-9
+    flat = dataclasses.replace(make_dataset(60, 2), gap=0.0)
+    assert worst_disagreement(flat, PUBLISHED, convention) < 1e-9
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_static_gram_matches_autodiff(convention: Convention) -> None:
+    data = make_dataset(71, 2, masked=300)
+    assert worst_disagreement(data, PUBLISHED[:3], convention) < 1e-9
+
+
+def test_pass_is_the_same_with_float32_storage_of_the_same_values() -> None:
+    single = make_dataset(60, 2, single=True)
+    double = dataclasses.replace(single, c2=np.asarray(single.c2, dtype=np.float64))
+    kind = PassSpec("laminar_flow", "he2024")
+    a = evaluate(pack(single), kind, PUBLISHED).gram
+    b = evaluate(pack(double), kind, PUBLISHED).gram
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
+
+
+def test_noise_map_weights_pairs() -> None:
+    rng = np.random.default_rng(3)
+    data = make_dataset(40, 2)
+    sigma = rng.uniform(0.03, 0.12, data.c2.shape)
+    columns = autodiff_columns(data, PUBLISHED, "he2024")
+    upper = np.triu_indices(40, 1)
+    weight = sigma[:, upper[0], upper[1]] ** -2.0
+    weight /= weight.mean(axis=1, keepdims=True)
+    result = evaluate(
+        pack(dataclasses.replace(data, sigma=sigma)), PassSpec("laminar_flow", "he2024"), PUBLISHED
+    )
+    columns[:, -1] -= result.shift[:, None]
+    plain = np.einsum("ap,akp,alp->akl", weight, columns, columns)
+    norm = np.sqrt(np.einsum("akk->ak", plain))
+    assert np.max(np.abs(result.gram - plain) / (norm[:, :, None] * norm[:, None, :])) < 1e-9
+
+
+@pytest.mark.parametrize("loss", ["soft_l1", "huber", "cauchy", "arctan"])
+@pytest.mark.parametrize("role", ["irls", "curvature", "score"])
+def test_robust_pass_matches_plain_weights(loss: str, role: str) -> None:
+    data = make_dataset(40, 2, masked=100)
+    scaling = (np.full(2, 0.28), np.full(2, 1.1), np.full(2, 0.05))
+    columns = autodiff_columns(data, PUBLISHED, "he2024")
+    upper = np.triu_indices(40, 1)
+    fitted = np.isfinite(data.array[:, upper[0], upper[1]])
+    z = ((columns[:, -1] - 0.28 * columns[:, -3] - 1.1) / 0.05) ** 2
+    value, first, second = (np.asarray(v) for v in rho(loss, z))  # type: ignore[arg-type]
+    weight = {"irls": first, "curvature": first + 2 * z * second, "score": first**2}[role]
+    kind = PassSpec("laminar_flow", "he2024", weight=PairWeight(loss, role))  # type: ignore[arg-type]
+    result = evaluate(pack(data), kind, PUBLISHED, scaling)
+    np.testing.assert_allclose(result.loss, (value * fitted).sum(axis=1), rtol=1e-12)
+    columns[:, -1] -= result.shift[:, None]
+    columns *= fitted[:, None]
+    plain = np.einsum("ap,akp,alp->akl", weight, columns, columns)
+    absolute = np.einsum("ap,akp,akp->ak", np.abs(weight), columns, columns) ** 0.5
+    assert np.max(np.abs(result.gram - plain) / (absolute[:, :, None] * absolute[:, None])) < 1e-9
+
+
+def test_cost_pass_agrees_with_full_pass() -> None:
+    data = make_dataset(90, 3, masked=200)
+    tiles = pack(data)
+    full = evaluate(tiles, PassSpec("laminar_flow", "he2024"), PUBLISHED)
+    cost = evaluate(tiles, PassSpec("laminar_flow", "he2024", derivatives=False), PUBLISHED)
+    np.testing.assert_allclose(cost.gram, full.gram[:, -3:, -3:], rtol=1e-12)
+
+
+def test_decimated_frames_give_the_gram_of_those_pairs() -> None:
+    data = make_dataset(90, 2)
+    frames = np.array([0, 3, 4, 11, 30, 55, 56, 89])
+    columns = autodiff_columns(data, PUBLISHED, "homodyne-2")
+    upper = np.triu_indices(90, 1)
+    chosen = np.isin(upper[0], frames) & np.isin(upper[1], frames)
+    result = evaluate(pack(data, frames=frames), PassSpec("laminar_flow", "homodyne-2"), PUBLISHED)
+    columns = columns[..., chosen]
+    columns[:, -1] -= result.shift[:, None]
+    plain = np.einsum("akp,alp->akl", columns, columns)
+    norm = np.sqrt(np.einsum("akk->ak", plain))
+    assert np.max(np.abs(result.gram - plain) / (norm[:, :, None] * norm[:, None, :])) < 1e-9

@@ -1,0 +1,159 @@
+"""Descents in flat valleys end, those with a poor scale do not pass for them, and others start."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.random_experiments import draw
+from homodyne_cli.core.fit import fit
+from homodyne_cli.core.minimise import minimise as descent
+from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise.global_search import switched_on
+from homodyne_cli.core.minimise.minimise import is_converged
+from homodyne_cli.core.minimise.state import FLAT, MAX_ITERATIONS, Task
+from homodyne_cli.core.minimise.trust_region import Limits, _Trace
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.problem import ShearTransforms, SolverOptions
+from homodyne_cli.results import IterationRecord
+from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.problems import make_problem
+
+CONSTANT = np.array([8000.0, 0.0, 600.0, *RESOLVED[3:]])
+VALLEY = make_dataset(100, 5, parameters=CONSTANT, noise=0.01, seed=1)
+
+
+def test_a_descent_along_a_valley_ends_with_nothing_left_that_noise_would_notice() -> None:
+    result = fit(VALLEY, make_problem(start=None))
+    assert result.converged
+    assert result.status == FLAT
+    assert "valley" in result.message
+    assert result.iterations < 60
+    patient = SolverOptions(ftol=1e-12, max_iterations=400)
+    longer = fit(VALLEY, make_problem(start=None, solver=patient))
+    assert longer.iterations > result.iterations
+    # Hundreds of steps more are worth a tenth of one standard deviation.
+    assert 0.0 <= result.chi2 - longer.chi2 < 0.01
+
+
+@pytest.mark.parametrize(
+    ("gain", "edm", "options", "expected"),
+    [
+        (1e-4, 0.3, SolverOptions(), FLAT),
+        (1e-4, 30.0, SolverOptions(), MAX_ITERATIONS),
+        (1e-2, 0.3, SolverOptions(), MAX_ITERATIONS),
+        (1e-4, 0.3, SolverOptions(ftol=1e-12), MAX_ITERATIONS),
+    ],
+    ids=["valley", "short steps of a poor scale", "still falling", "asked for the last digit"],
+)
+def test_what_counts_as_a_valley(
+    gain: float, edm: float, options: SolverOptions, expected: int
+) -> None:
+    problem = make_problem(start=tuple(RESOLVED))
+    objective = build_objective(VALLEY, problem, dataset_sigma(VALLEY))
+    bracket = free_parameters_of(problem, objective)
+    moves = coordinates(bracket.names, ShearTransforms(), dict(problem.bounds))
+    trace = _Trace(Task(objective, options, bracket, moves), None)
+    for k in range(12):
+        trace.history.append(IterationRecord(k, 100.0 - k * gain, edm, 1.0, 0.0))
+    assert trace.why_stopped(Limits()) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "edm", "expected"),
+    [
+        (2, 0.09, True),
+        (2, 0.11, False),
+        (FLAT, 0.5, True),
+        (FLAT, 1.5, False),
+        (MAX_ITERATIONS, 1e-9, False),
+    ],
+)
+def test_what_counts_as_settled(status: int, edm: float, expected: bool) -> None:
+    assert is_converged(status, edm) is expected
+
+
+@pytest.mark.parametrize("seed", [27, 17])
+def test_search_finds_the_minimum_where_a_power_law_seems_to_have_vanished(
+    seed: int,
+) -> None:
+    """The best of the eight descents ends with D0 at its lower bound, and two more are made."""
+    experiment = draw(seed)
+    result = fit(experiment.data, make_problem(start=None))
+    truth = fit(experiment.data, make_problem(start=tuple(experiment.truth)))
+    assert result.chi2 < truth.chi2 + 0.1
+    assert result.search is not None
+    assert result.search.refined == 10
+
+
+def test_vanished_power_laws_come_back_with_the_same_rate() -> None:
+    data = make_dataset(60, 4, parameters=RESOLVED, noise=0.01, seed=5)
+    problem = make_problem(start=tuple(RESOLVED))
+    bracket = free_parameters_of(problem, build_objective(data, problem, dataset_sigma(data)))
+    assert len(switched_on(data, bracket, RESOLVED)) == 0
+    gone = RESOLVED.copy()
+    gone[:3] = 1.0, -2.0, 5000.0
+    starts = switched_on(data, bracket, gone)
+    assert starts.shape == (2, 7)
+    middle = np.sqrt(data.t[0] * data.t[-1])
+    for start in starts:
+        rate = start[0] * middle ** start[1] + start[2]
+        assert rate == pytest.approx(1.0 * middle**-2.0 + 5000.0)
+        assert np.all((start >= bracket.lower) & (start <= bracket.upper))
+        np.testing.assert_array_equal(start[3:], gone[3:])
+    held = make_problem(start=tuple(gone), fixed={"alpha": -2.0})
+    narrow = free_parameters_of(held, build_objective(data, held, dataset_sigma(data)))
+    assert len(switched_on(data, narrow, np.delete(gone, 1))) == 0
+
+
+@pytest.mark.parametrize("adaptive", [None, True, False])
+def test_adaptive_is_the_default_of_auto_alone(adaptive: bool | None) -> None:
+    auto = SolverOptions(adaptive_x_scale=adaptive)
+    given = SolverOptions(adaptive_x_scale=adaptive, x_scale="config", x_scale_map={"D0": 1.0})
+    assert auto.adaptive is (adaptive is not False)
+    assert given.adaptive is (adaptive is True)
+
+
+def test_a_given_map_is_kept_to_the_end_however_unbalanced() -> None:
+    table = {"D0": 1e-3, "gamma_dot_t0": 1e2}
+    solver = SolverOptions(
+        x_scale="config",
+        x_scale_map=table,
+        shear_transforms=ShearTransforms(decorrelate=True),
+        max_iterations=30,
+    )
+    result = fit(VALLEY, make_problem(start=tuple(RESOLVED), solver=solver))
+    assert result.history[-1].effective_ratio > 10.0
+    assert result.x_scale["D0"] == 1e-3
+    assert result.x_scale["gamma_dot_t0"] == 1e2
+    assert result.x_scale["beta"] == 1.0
+
+
+def test_a_scale_that_never_balances_does_not_stop_the_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Renewals are limited; the last descent goes on without."""
+    monkeypatch.setattr(descent, "BALANCED", 1.0 + 1e-9)
+    data = make_dataset(60, 4, parameters=RESOLVED, noise=0.01, seed=5)
+    start = tuple(RESOLVED * [1.3, 0.8, 1.2, 0.8, 1.2, 1.5, 0.8])
+    restless = fit(data, make_problem(start=start))
+    plain = fit(data, make_problem(start=start, solver=SolverOptions(adaptive_x_scale=False)))
+    assert restless.converged
+    assert restless.iterations > descent._ROUNDS
+    assert restless.chi2 == pytest.approx(plain.chi2, abs=0.02)
+
+
+def test_steps_of_a_fit_that_goes_on_with_a_fresh_scale_are_told_once() -> None:
+    experiment = draw(0)
+    told: list[IterationRecord] = []
+    problem = make_problem(start=tuple(experiment.start))
+    result = fit(experiment.data, problem, told.append)
+    assert tuple(told) == result.history
+    assert [step.iteration for step in told] == list(range(len(told)))
+
+
+def test_contrasts_may_reach_their_bounds_between_search_and_minimum() -> None:
+    """Where the search ends two contrasts are at their bounds; at the minimum none is."""
+    result = fit(draw(83).data, make_problem(start=None))
+    assert result.converged
+    assert np.all(np.isfinite(result.contrast_uncertainty))

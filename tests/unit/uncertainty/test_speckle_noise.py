@@ -1,0 +1,207 @@
+"""Speckle noise: closed forms against permutations and drawing, blocks against frames, M."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from benchmarks.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
+from homodyne_cli.core.fit import fit
+from homodyne_cli.core.model.curves import SHEAR_FACTORS, running_integral
+from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.core.objective.build import build_objective, free_parameters_of
+from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
+from homodyne_cli.core.uncertainty.speckle_moments import AngleModel, psi_covariance, psi_variance
+from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
+from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.parameters import AnalysisMode, Convention
+from homodyne_cli.problem import FitProblem, SolverOptions
+from homodyne_cli.results import IterationRecord
+from tests.support.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset
+from tests.support.problems import make_problem
+
+
+def moment(g: FloatArray, frames: tuple[int, ...]) -> float:
+    """Mean product of I - 1 over frames: permutations without fixed points, one by one."""
+    total = 0.0
+    for order in permutations(range(len(frames))):
+        if all(place != k for k, place in enumerate(order)):
+            total += float(np.prod([g[frames[k], frames[place]] for k, place in enumerate(order)]))
+    return total
+
+
+def slow_covariance(
+    g: FloatArray, root: float, first: tuple[int, int], second: tuple[int, int]
+) -> float:
+    """Covariance of x_i x_j - b (x_i + x_j) at two pairs, term by term."""
+    terms = []
+    for i, j in (first, second):
+        b = root * g[i, j] ** 2
+        terms.append([(1.0, (i, j)), (-b, (i,)), (-b, (j,))])
+    means = [sum(c * moment(g, at) for c, at in part) for part in terms]
+    product = sum(c * d * moment(g, at + to) for c, at in terms[0] for d, to in terms[1])
+    return float(product - means[0] * means[1])
+
+
+def smooth_model(power: int) -> AngleModel:
+    rng = np.random.default_rng(0)
+    return AngleModel(
+        np.cumsum(rng.uniform(0.1, 0.4, 6)), np.cumsum(rng.uniform(0.5, 1.5, 6)), power, 0.5
+    )
+
+
+@pytest.mark.parametrize("power", [0, 2, 4])
+def test_covariance_of_psi_is_the_sum_over_permutations(power: int) -> None:
+    model = smooth_model(power)
+    every = np.arange(6)
+    g = model.g1(every[:, None], every[None, :])
+    i, j = np.triu_indices(6, 1)
+    first, second = (part.ravel() for part in np.indices((len(i), len(i))))
+    found = psi_covariance(model, 0.6, (i[first], j[first]), (i[second], j[second]))
+    pairs = list(zip(i.tolist(), j.tolist(), strict=True))
+    slow = [slow_covariance(g, 0.6, a, b) for a in pairs for b in pairs]
+    np.testing.assert_allclose(found, slow, rtol=1e-12, atol=1e-14)
+    variance = psi_variance(g[i, j] ** 2, 0.6 * g[i, j] ** 2)
+    np.testing.assert_allclose(variance, np.diag(found.reshape(15, 15)), rtol=1e-12)
+
+
+def test_permutations_give_the_moments_of_drawn_intensities() -> None:
+    """Two frames, f = 0.49, contrast 0.3: to 2%, 400,000 draws."""
+    g = np.array([[1.0, -0.7], [-0.7, 1.0]])
+    real, imaginary = np.random.default_rng(1).standard_normal((2, 2, 400_000)) / np.sqrt(2.0)
+    root = np.linalg.cholesky(g)
+    x = (root @ real) ** 2 + (root @ imaginary) ** 2 - 1.0
+    b = np.sqrt(0.3) * 0.49
+    psi = x[0] * x[1] - b * (x[0] + x[1])
+    assert psi.mean() == pytest.approx(0.49, abs=0.02)
+    assert psi.var() == pytest.approx(slow_covariance(g, np.sqrt(0.3), (0, 1), (0, 1)), rel=0.02)
+
+
+def full_g1(data: Dataset, values: FloatArray, convention: Convention, angle: int) -> FloatArray:
+    """Field correlation with its sign, from the integrals."""
+    t, rates = jnp.asarray(data.t), jnp.asarray(values)
+    transport = np.asarray(running_integral(t, rates[:3], convention).value)
+    g = np.exp(-0.5 * data.q**2 * np.abs(transport[None, :] - transport[:, None]))
+    if len(values) == 3:
+        return np.asarray(g)
+    strain = np.asarray(running_integral(t, rates[3:6], convention).value)
+    kappa = data.q * 2e6 * np.cos(np.deg2rad(values[6] - data.phi[angle]))
+    form = SHEAR_FACTORS[convention]
+    h = form.scale * kappa * (strain[None, :] - strain[:, None])
+    return np.asarray(g * np.sinc(h / np.pi) ** (form.power // 2))
+
+
+@pytest.mark.parametrize(
+    ("mode", "convention"),
+    [("laminar_flow", "he2024"), ("laminar_flow", "homodyne-2"), ("static", "he2024")],
+)
+def test_score_covariance_is_the_sum_over_pairs_of_pairs(
+    mode: AnalysisMode, convention: Convention
+) -> None:
+    """Columns from autodiff of the plain model; five pairs are missing."""
+    values = RESOLVED[: 7 if mode == "laminar_flow" else 3]
+    data = make_dataset(
+        7, 2, parameters=values, convention=convention, seed=4, noise=0.01, masked=5
+    )
+    problem = make_problem(mode, convention, start=tuple(values))
+    objective = build_objective(data, problem, np.array([0.05, 0.08]))
+    at = objective.derivatives(free_parameters_of(problem, objective).start)
+    found = score_variances(data, objective, values, at)
+
+    i, j = np.triu_indices(7, 1)
+    # (n_phi, columns, pairs): parameters, then f, 1 and y, zero where masked.
+    columns = autodiff_columns(data, values, convention)
+    for a, sigma in enumerate(objective.sigma):
+        c = float(at.contrast[a])
+        f = columns[a, -3]
+        scaling = np.outer(at.contrast_directions[a], f)
+        scaling += np.outer(at.offset_directions[a], columns[a, -2])
+        jacobian = np.concatenate([c * columns[a, : len(values)], scaling]) * c / sigma**2
+        g = full_g1(data, values, convention, a)
+        pairs = list(zip(i.tolist(), j.tolist(), strict=True))
+        cov = np.array([[slow_covariance(g, np.sqrt(c), p, q) for q in pairs] for p in pairs])
+        slow = jacobian @ cov @ jacobian.T
+        scale = np.sqrt(np.where(np.diag(slow) > 0.0, np.diag(slow), 1.0))
+        unit = np.outer(scale, scale)
+        np.testing.assert_allclose(found[a] / unit, slow / unit, atol=1e-9)
+
+
+def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
+    """Parameters' scatter that speckles alone would cause at the start of the problem."""
+    objective = build_objective(data, problem, np.full(data.n_phi, 0.05))
+    x = free_parameters_of(problem, objective).start
+    at = objective.derivatives(x)
+    inverse = np.linalg.inv(at.hessian)
+    score = score_variances(data, objective, x, at).sum(axis=0)
+    return np.asarray(np.sqrt(np.diag(inverse @ score @ inverse))[: len(x)])
+
+
+def test_blocks_of_frames_give_the_uncertainty_of_all_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks of 4 frames and larger ones for T: 1.5% measured, correlated over about 10 frames."""
+    data, problem = particle_dataset(THREE_ANGLES, seed=0), particle_problem(THREE_ANGLES)
+    exact = scatter_of(data, problem)
+    monkeypatch.setattr(speckle_scores, "_LEAST", 15)
+    monkeypatch.setattr(speckle_scores, "_BUDGET", 1.0)
+    np.testing.assert_allclose(scatter_of(data, problem), exact, rtol=0.05)
+
+
+def test_missing_pairs_and_a_sigma_map_are_part_of_the_weights() -> None:
+    """A map that all but removes a frame acts as that frame masked: to 1e-3."""
+    data, problem = particle_dataset(THREE_ANGLES, seed=0), particle_problem(THREE_ANGLES)
+    masked = data.array.copy()
+    masked[:, 20], masked[:, :, 20] = np.nan, np.nan
+    sigma = np.full(data.c2.shape, 0.05)
+    sigma[:, 20], sigma[:, :, 20] = 5.0, 5.0
+    without = scatter_of(replace(data, c2=masked), problem)
+    np.testing.assert_allclose(scatter_of(replace(data, sigma=sigma), problem), without, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "stride", "count"), [(50, 0, 300), (50, 4, 200), (900, 8, 20_000)])
+def test_sampled_pairs_are_distinct_and_leave_room(n: int, stride: int, count: int) -> None:
+    i, j = sample_pairs(n, stride, count)
+    assert len(set(zip(i.tolist(), j.tolist(), strict=True))) == count
+    assert i.min() >= 0
+    assert np.all(i < j)
+    assert j.max() + 2 * stride < n
+    # Spread over the list of pairs, so lags keep their shares.
+    assert (j - i).mean() == pytest.approx((n - 2 * stride + 1) / 3.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("frames", "angles", "seed"), [(60, 4, 5), (120, 3, 6), (200, 5, 7)])
+def test_white_noise_leaves_the_inverse_hessian_as_it_is(
+    frames: int, angles: int, seed: int
+) -> None:
+    data = make_dataset(frames, angles, seed=seed)
+    result = fit(data, make_problem(start=tuple(PUBLISHED)))
+    assert result.noise.white_share == 1.0
+    assert np.isinf(result.noise.n_speckles)
+    for p in result.parameters:
+        assert p.uncertainty == p.uncertainty_hessian
+
+
+def test_particle_data_give_their_number_of_speckles_and_wide_uncertainties() -> None:
+    """Of one realisation M is known to 13% (docs/uncertainties.md)."""
+    data = particle_dataset(THREE_ANGLES, seed=1)
+    solver = SolverOptions(global_search=False)
+    result = fit(data, particle_problem(THREE_ANGLES, solver=solver))
+    assert 350.0 < result.noise.n_speckles < 1000.0
+    assert result.noise.white_share < 0.2
+    factors = [p.uncertainty / p.uncertainty_hessian for p in result.parameters if p.name in FREE]
+    assert min(factors) > 5.0
+
+
+@pytest.mark.parametrize("search", [True, False])
+def test_steps_are_told_once_and_numbered_through(search: bool) -> None:
+    """Both descents of a fit with shared-out sigma, and last steps."""
+    told: list[IterationRecord] = []
+    problem = particle_problem(THREE_ANGLES, solver=SolverOptions(global_search=search))
+    result = fit(particle_dataset(THREE_ANGLES, seed=1), problem, told.append)
+    assert result.noise.shared_out
+    assert tuple(told) == result.history
+    assert [step.iteration for step in told] == list(range(len(told)))
+    assert [step.seconds for step in told] == sorted(step.seconds for step in told)
