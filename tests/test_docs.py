@@ -20,6 +20,7 @@ CHECKS = (
     *("oscillations", "chi_squared", "uncertainties", "residuals"),
     *("gradient_balance", "convergence", "physical"),
 )
+DECISIONS = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^)#:]+)\)|`(docs/[\w./-]+)`")
 
 
@@ -54,3 +55,19 @@ def test_links_lead_somewhere(page: Path) -> None:
     for relative, named in LINK.findall(page.read_text(encoding="utf-8")):
         target = ROOT / named if named else page.parent / relative
         assert target.exists(), f"{page.name}: {relative or named}"
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    labels = re.findall(r"^- \*\*([A-Z])(\d+)\. ", DECISIONS, re.MULTILINE)
+    assert len(labels) == DECISIONS.count("\n- ")
+    for group in {letter for letter, _ in labels}:
+        numbers = [int(number) for letter, number in labels if letter == group]
+        assert numbers == list(range(1, len(numbers) + 1)), group
+
+
+def test_cited_decisions_exist() -> None:
+    labels = set(re.findall(r"^- \*\*([A-Z]\d+)\. ", DECISIONS, re.MULTILINE))
+    for path in sorted((ROOT / "homodyne_cli").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        cited = set(re.findall(r"\bdecisions? ([A-Z]\d+)\b", text))
+        assert cited <= labels, f"{path.name}: {cited - labels}"
