@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from homodyne_cli.cli.requests import ApplyScaleRequest
 from homodyne_cli.errors import ConfigError, Location, OutputError
 
 if TYPE_CHECKING:
@@ -18,25 +19,10 @@ _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _NO_FINAL_BREAK = "\\ No newline at end of file\n"
 
 
-def run_apply_scale(
-    config: Path, fix: Path, *, output: Path | None, dry_run: bool, backup: bool, force: bool
-) -> int:
-    """Merge the map of `fix` into `config`, show the difference, return the exit code.
+def run_apply_scale(request: ApplyScaleRequest) -> int:
+    """Merge the map of a fix into a config, show the difference, return the exit code.
 
-    Parameters
-    ----------
-    config
-        The config; a symbolic link stays one and its target is edited.
-    fix
-        What ``homodyne diagnose -o`` wrote.
-    output
-        File to write instead of `config`.
-    dry_run
-        Write nothing.
-    backup
-        Keep the old config beside it under a name that is still free.
-    force
-        Replace `output` if it exists.
+    A config that is a symbolic link stays one, and its target is edited.
 
     Raises
     ------
@@ -48,13 +34,14 @@ def run_apply_scale(
     from homodyne_cli.io.files.atomic import write_bytes_atomic
     from homodyne_cli.io.scale_fix.edit import edit_bytes, read_fix
 
-    scale = read_fix(fix)
+    config, output = request.config, request.output
+    scale = read_fix(request.fix)
     edit = edit_bytes(_read(config), scale, path=config)
-    if output is not None and not force and (output.exists() or output.is_symlink()):
+    if output is not None and not request.force and (output.exists() or output.is_symlink()):
         raise OutputError(f"{output}: already exists", hint="choose another -o, or --force")
     target = output or config
     _show_diff(edit, config, target)
-    if dry_run:
+    if request.dry_run:
         done = "nothing written (--dry-run)"
     elif output is not None:
         write_bytes_atomic(output, edit.after)
@@ -62,7 +49,7 @@ def run_apply_scale(
     elif edit.before == edit.after:
         done = "nothing to change"
     else:
-        done = _write_in_place(config, edit, backup=backup)
+        done = _write_in_place(config, edit, backup=not request.no_backup)
     _report(edit, config, done)
     return 0
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from homodyne_cli.assessments import Diagnosis, Measure, Run
+from homodyne_cli.assessments import Diagnosis, Run
+from homodyne_cli.cli.requests import DiagnoseRequest
 from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.minimise.x_scale import BASELINE
 from homodyne_cli.errors import OutputError, UsageError
@@ -28,22 +28,6 @@ from homodyne_cli.render.tables_checks import diagnosis_table, history_table
 
 IMBALANCE = 1
 _CHART_HEIGHT = 18
-
-
-@dataclass(frozen=True)
-class DiagnoseRequest:
-    """What the command line asks for."""
-
-    run: Path
-    output: Path | None
-    threshold: float
-    baseline: str | None
-    measure: Measure
-    config: Path | None
-    force: bool
-    quiet: bool
-    as_json: bool
-    memory: str | None = None
 
 
 def run_diagnose(request: DiagnoseRequest) -> int:

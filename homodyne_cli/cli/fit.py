@@ -8,11 +8,12 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from homodyne_cli.cli.requests import FitRequest
 from homodyne_cli.cli.version import versions
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model.model_maps import ModelMaps, model_maps
@@ -32,7 +33,6 @@ from homodyne_cli.io.run.write_run import (
     staged_directory,
     write_run,
 )
-from homodyne_cli.parameters import XScaleMode
 from homodyne_cli.problem import Config
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.progress import FitProgress
@@ -48,27 +48,6 @@ from homodyne_cli.results import FitResult, Seconds
 
 DEFAULT_OUTPUT = "homodyne_results"
 NOT_CONVERGED = 1
-
-
-@dataclass(frozen=True)
-class FitRequest:
-    """What the command line asks for."""
-
-    config: Path
-    output: Path | None
-    overrides: tuple[str, ...]
-    data: Path | None
-    x_scale: XScaleMode | None
-    truth: Path | None
-    as_json: bool
-    plots: bool
-    force: bool
-    quiet: bool
-    verbose: bool
-    global_search: bool | None = None
-    compile_cache: Path | None = None
-    profile: tuple[str, ...] = ()
-    memory: str | None = None
 
 
 def run_fit(request: FitRequest) -> int:
@@ -95,7 +74,7 @@ def run_fit(request: FitRequest) -> int:
         compile_seconds = compiled()
         dataset = _with_sigma(dataset, result)
         with staged_directory(target, force=request.force) as staging:
-            _save_maps(staging, dataset, result, plots=request.plots)
+            _save_maps(staging, dataset, result, plots=not request.no_plots)
             saved = time.perf_counter()
             seconds = Seconds(
                 load=loaded - started,
@@ -109,7 +88,7 @@ def run_fit(request: FitRequest) -> int:
     if request.as_json:
         sys.stdout.write(to_json(_summary(target, dataset, result, seconds)) + "\n")
     else:
-        _show(target, dataset, result, seconds, truth, plots=request.plots)
+        _show(target, dataset, result, seconds, truth, plots=not request.no_plots)
     return 0 if result.converged else NOT_CONVERGED
 
 
@@ -121,8 +100,8 @@ def _fit(request: FitRequest, config: Config, dataset: Dataset, progress: FitPro
     result = fit(dataset, config.problem, progress.on_iteration)
     if not request.profile:
         return result
-    profiles = profile(dataset, config.problem, result, request.profile)
-    return replace(result, profiles=profiles)
+    names = tuple(name.strip() for name in request.profile.split(","))
+    return replace(result, profiles=profile(dataset, config.problem, result, names))
 
 
 def _save_maps(staging: Path, dataset: Dataset, result: FitResult, *, plots: bool) -> None:
@@ -188,7 +167,7 @@ def _private_folder(path: Path) -> Path:
 
 def _overrides(request: FitRequest) -> tuple[str, ...]:
     """Return the config keys that options set; they win over ``--set``."""
-    overrides = request.overrides
+    overrides = tuple(request.override or ())
     if request.data is not None:
         # A JSON string is YAML whatever characters the path has.
         place = json.dumps(str(request.data.absolute()))

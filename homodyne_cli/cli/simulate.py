@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
-
 import numpy as np
 
+from homodyne_cli.cli.requests import SimulateRequest
 from homodyne_cli.core.model.model_maps import fitted_maps
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError, UsageError
@@ -21,19 +19,9 @@ DEFAULT_OFFSET = 1.1
 DEFAULT_FRAMES = 200
 
 
-def run_simulate(
-    config_path: Path,
-    output: Path,
-    *,
-    noise: float,
-    seed: int,
-    layout: Literal["aps-u", "aps-legacy"],
-    phi: str,
-    frames: int | None,
-    force: bool,
-) -> None:
+def run_simulate(request: SimulateRequest) -> int:
     """Write maps of the config's initial values with white noise."""
-    config = load_config(config_path)
+    config = load_config(request.config)
     selection = config.selection
     if selection.start_frame != 1:
         raise ConfigError(
@@ -41,16 +29,18 @@ def run_simulate(
             f"{selection.start_frame}",
             hint="set analyzer_parameters.start_frame to 1",
         )
+    frames = request.frames
     if frames is None:
         frames = selection.end_frame if selection.end_frame > 0 else DEFAULT_FRAMES
-    dataset = simulate_dataset(config, _angles(phi), frames, noise, seed)
-    write = write_aps_u if layout == "aps-u" else write_aps_legacy
-    write(output, dataset.array, dataset.phi, dataset.q, dataset.dt, force=force)
+    dataset = simulate_dataset(config, _angles(request.phi), frames, request.noise, request.seed)
+    write = write_aps_u if request.layout == "aps-u" else write_aps_legacy
+    write(request.output, dataset.array, dataset.phi, dataset.q, dataset.dt, force=request.force)
     print_plain(
         make_console(stderr=True),
-        f"Wrote {output}: {dataset.n_phi} angles x {frames} frames, q {dataset.q:g} 1/Å, "
-        f"dt {dataset.dt:g} s, noise {noise:g}, seed {seed}",
+        f"Wrote {request.output}: {dataset.n_phi} angles x {frames} frames, q {dataset.q:g} 1/Å, "
+        f"dt {dataset.dt:g} s, noise {request.noise:g}, seed {request.seed}",
     )
+    return 0
 
 
 def _angles(text: str) -> FloatArray:

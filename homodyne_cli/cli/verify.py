@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, Run
 from homodyne_cli.cli.diagnose import configured_gap
+from homodyne_cli.cli.requests import VerifyRequest
 from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.checks.lag_profiles import LagProfiles, lag_profiles
 from homodyne_cli.core.diagnosis import diagnose, problem_of
@@ -34,21 +33,6 @@ FAILED = 1
 _PROFILE_HEIGHT = 14
 _COMPARED_ROWS = 256
 _PROFILES_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class VerifyRequest:
-    """What the command line asks for."""
-
-    run: Path
-    baseline: Path | None
-    report: Path | None
-    config: Path | None
-    force: bool
-    strict: bool
-    quiet: bool
-    as_json: bool
-    memory: str | None = None
 
 
 def run_verify(request: VerifyRequest) -> int:

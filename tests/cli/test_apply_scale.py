@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from homodyne_cli.cli.apply_scale import run_apply_scale
+from homodyne_cli.cli.requests import ApplyScaleRequest
 from homodyne_cli.errors import ConfigError, OutputError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.config.templates import template_text
@@ -40,12 +41,9 @@ class Case:
         force: bool = False,
     ) -> int:
         return run_apply_scale(
-            config or self.config,
-            self.fix,
-            output=output,
-            dry_run=dry_run,
-            backup=backup,
-            force=force,
+            ApplyScaleRequest(
+                config or self.config, self.fix, output, dry_run, no_backup=not backup, force=force
+            )
         )
 
     def names(self) -> list[str]:
@@ -235,8 +233,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from homodyne_cli.cli.apply_scale import run_apply_scale
+from homodyne_cli.cli.requests import ApplyScaleRequest
 config, fix = map(Path, sys.argv[1:])
-run_apply_scale(config, fix, output=None, dry_run=True, backup=True, force=False)
+run_apply_scale(ApplyScaleRequest(config, fix, dry_run=True))
 """
 
 

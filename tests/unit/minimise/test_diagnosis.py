@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
+from homodyne_cli.cli.diagnose import run_diagnose
+from homodyne_cli.cli.requests import DiagnoseRequest
 from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale
 from homodyne_cli.core.model.curves import plain_g1_squared
@@ -130,7 +131,7 @@ def test_oracle_scales_through_the_command(
     dataset, values = data_with_gradients(target)
     run = write_legacy_run(tmp_path / "old", dataset, values, *SCALING)
     fix = tmp_path / "fix.yaml"
-    request = DiagnoseRequest(run, fix, 10.0, baseline, "gradient", None, False, False, True)
+    request = DiagnoseRequest(run, fix, baseline=baseline, as_json=True)
     assert run_diagnose(request) == 1
     answer = json.loads(capsys.readouterr().out)
     np.testing.assert_allclose(list(answer["gradients"].values()), target, rtol=1e-5)

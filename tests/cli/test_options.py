@@ -1,0 +1,90 @@
+"""Options: each acts or is refused with a reason; one definition makes help, parser, request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from homodyne_cli.cli.command import add_command
+from homodyne_cli.cli.options import Force
+from tests.cli.conftest import homodyne
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--output-dir x", "--output-dir: no config and no command"),
+        ("--method nlsq", "--method: no config and no command"),
+        ("--config config.yaml init", "--config: has no effect on the command 'init'"),
+        ("--method nlsq --output-dir x init", "--method, --output-dir: has no effect"),
+        ("--config a.yaml --config config.yaml", "--config: given more than once"),
+        ("fit config.yaml --data a --data b", "--data: given more than once"),
+        ("fit config.yaml -o a --output=b", "-o or --output: given more than once"),
+        ("fit config.yaml --global --no-global", "--global or --no-global: given more than once"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    done = homodyne(*line.split(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {said}")
+    assert "hint: " in done.stderr
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["fti"], ["fit", "config.yaml", "--dta", "x"], ["diagnose", "--quite"]]
+)
+def test_a_mistyped_word_is_told_the_nearest_one(tmp_path: Path, words: list[str]) -> None:
+    done = homodyne(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    nearest = {"fti": "fit", "--dta": "--data", "--quite": "--quiet"}
+    assert any(f"{nearest[word]}" in done.stderr for word in words if word in nearest)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Count what is asked for."""
+
+    path: Annotated[Path, typer.Argument(help="Where.")]
+    times: Annotated[int, typer.Option("-n", "--times", min=1, help="How often.")] = 2
+    word: Annotated[list[str] | None, typer.Option(help="What.")] = None
+    force: Force = False
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["here"], Asked(Path("here"))),
+        (["here", "-n", "3", "--force", "--force"], Asked(Path("here"), 3, force=True)),
+        (["--word", "a", "here", "--word", "b"], Asked(Path("here"), word=["a", "b"])),
+    ],
+)
+def test_a_request_is_what_its_command_was_given(words: list[str], asked: Asked) -> None:
+    requests: list[Asked] = []
+
+    def run(request: Asked) -> int:
+        requests.append(request)
+        return 7
+
+    app = typer.Typer(callback=lambda: None)
+    add_command(app, "count", Asked, run, example="here")
+    with pytest.raises(SystemExit) as stop:
+        app(["count", *words])
+    assert stop.value.code == 7
+    assert requests == [asked]
+
+
+def test_help_comes_from_the_request(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer(callback=lambda: None, rich_markup_mode=None)
+    add_command(app, "count", Asked, lambda _: 0, example="here -n 3")
+    with pytest.raises(SystemExit):
+        app(["count", "--help"])
+    shown = capsys.readouterr().out
+    for text in ("Count what is asked for.", "Where.", "-n, --times", "How often.", "[default: 2;",
+                 "Example: homodyne count here -n 3"):  # fmt: skip
+        assert text in shown
