@@ -33,7 +33,7 @@ from benchmarks.particles import (
 )
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model.curves import running_integral
-from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES, Convention

@@ -30,7 +30,7 @@ import numpy as np
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale
-from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES, PARAMETERS

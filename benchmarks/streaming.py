@@ -23,7 +23,7 @@ from benchmarks.plain_numpy import best_of
 from benchmarks.realistic import CONFIG, run_command, whole_command
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
-from homodyne_cli.core.model.model_maps import model_maps
+from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.numerics.backend import describe_device
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.maps.memory import MemoryBudget

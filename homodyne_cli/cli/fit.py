@@ -16,7 +16,7 @@ from rich.console import Console
 from homodyne_cli.cli.requests import FitRequest
 from homodyne_cli.cli.version import versions
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model.model_maps import ModelMaps, model_maps
+from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
 from homodyne_cli.core.numerics.backend import compile_clock, describe_device, keep_compiled
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance

@@ -45,7 +45,22 @@ class SimulateRequest:
 
     config: ConfigFile
     output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")]
-    noise: Annotated[float, typer.Option(min=0.0, help="White noise per pair.")] = 0.06
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="White noise per pair; default 0.06, none with --speckles.",
+            show_default=False,
+        ),
+    ] = None
+    speckles: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw this many speckles per angle: noise as it is measured."),
+    ] = None
+    counts: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="Photons per speckle and frame; none: no photon noise."),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0
     layout: Annotated[Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")] = "aps-u"
     phi: Annotated[str, typer.Option(help="Detector angles in degrees, separated by commas.")] = (

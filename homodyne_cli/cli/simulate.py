@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from homodyne_cli.cli.requests import SimulateRequest
-from homodyne_cli.core.model.model_maps import fitted_maps
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.core.simulation import Experiment, Noise, simulate
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import ConfigError, UsageError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
@@ -17,28 +19,24 @@ from homodyne_cli.render.console import make_console, print_plain
 DEFAULT_CONTRAST = 0.3
 DEFAULT_OFFSET = 1.1
 DEFAULT_FRAMES = 200
+DEFAULT_NOISE = 0.06
 
 
 def run_simulate(request: SimulateRequest) -> int:
-    """Write maps of the config's initial values with white noise."""
+    """Write maps of the config's initial values."""
     config = load_config(request.config)
-    selection = config.selection
-    if selection.start_frame != 1:
-        raise ConfigError(
-            f"simulate writes an experiment from its first frame, the config starts at frame "
-            f"{selection.start_frame}",
-            hint="set analyzer_parameters.start_frame to 1",
-        )
-    frames = request.frames
-    if frames is None:
-        frames = selection.end_frame if selection.end_frame > 0 else DEFAULT_FRAMES
-    dataset = simulate_dataset(config, _angles(request.phi), frames, request.noise, request.seed)
-    write = write_aps_u if request.layout == "aps-u" else write_aps_legacy
+    experiment = experiment_of(config, _angles(request.phi), request.frames)
+    noise = _noise(request)
+    dataset = simulate(experiment, noise, request.seed).dataset
+    pixels = request.speckles
+    write = (
+        write_aps_legacy if request.layout == "aps-legacy" else partial(write_aps_u, pixels=pixels)
+    )
     write(request.output, dataset.array, dataset.phi, dataset.q, dataset.dt, force=request.force)
     print_plain(
         make_console(stderr=True),
-        f"Wrote {request.output}: {dataset.n_phi} angles x {frames} frames, q {dataset.q:g} 1/Å, "
-        f"dt {dataset.dt:g} s, noise {request.noise:g}, seed {request.seed}",
+        f"Wrote {request.output}: {dataset.n_phi} angles x {dataset.n_frames} frames, "
+        f"q {dataset.q:g} 1/Å, dt {dataset.dt:g} s, {_told(noise)}, seed {request.seed}",
     )
     return 0
 
@@ -52,11 +50,39 @@ def _angles(text: str) -> FloatArray:
         ) from error
 
 
-def simulate_dataset(
-    config: Config, phi: FloatArray, frames: int, noise: float, seed: int
-) -> Dataset:
-    """Return full maps (frame k = 0 included) of the model at the config's initial values."""
+def _noise(request: SimulateRequest) -> Noise:
+    if request.speckles is not None:
+        counts = float("inf") if request.counts is None else request.counts
+        return Noise(request.noise or 0.0, request.speckles, counts)
+    if request.counts is not None:
+        raise UsageError("--counts are photons per speckle", hint="give --speckles as well")
+    return Noise(DEFAULT_NOISE if request.noise is None else request.noise)
+
+
+def _told(noise: Noise) -> str:
+    parts = [f"noise {noise.white:g}"] if noise.white or noise.speckles is None else []
+    if noise.speckles is not None:
+        parts.append(f"{noise.speckles} speckles per angle")
+    if np.isfinite(noise.counts):
+        parts.append(f"{noise.counts:g} photons per speckle and frame")
+    return ", ".join(parts)
+
+
+def experiment_of(config: Config, phi: FloatArray, frames: int | None) -> Experiment:
+    """Return the experiment whose truth are the config's initial values, frame k = 0 included.
+
+    Parameters
+    ----------
+    frames
+        Frames in the file; None for the config's.
+    """
     selection, initial = config.selection, config.problem.initial
+    if selection.start_frame != 1:
+        raise ConfigError(
+            f"simulate writes an experiment from its first frame, the config starts at frame "
+            f"{selection.start_frame}",
+            hint="set analyzer_parameters.start_frame to 1",
+        )
     if initial.values is None:
         raise ConfigError(
             "simulate takes the truth from initial_parameters.values, which is empty",
@@ -66,20 +92,18 @@ def simulate_dataset(
         raise ConfigError(
             "simulate needs analyzer_parameters.dt and analyzer_parameters.scattering.wavevector_q"
         )
-    contrast = np.broadcast_to(np.asarray(initial.contrast or (DEFAULT_CONTRAST,)), phi.shape)
-    offset = np.broadcast_to(np.asarray(initial.offset or (DEFAULT_OFFSET,)), phi.shape)
-    # The model is singular at t = 0: frame 0 is written as a copy of frame 1 and never fitted.
-    t = np.asarray(selection.dt * np.arange(1, frames), dtype=np.float64)
-    blank = np.zeros((len(phi), frames - 1, frames - 1))
-    grid = Dataset(blank, phi, t, selection.q, selection.gap, selection.dt, None, {})
+    if frames is None:
+        frames = selection.end_frame if selection.end_frame > 0 else DEFAULT_FRAMES
     truth = {**initial.values, **initial.fixed}
-    values = np.array([truth[name] for name in names_of(config.problem.mode)])
-    inner = fitted_maps(grid, values, contrast, offset, config.problem.convention)
-    index = np.maximum(np.arange(frames) - 1, 0)
-    maps = inner[:, index[:, None], index[None, :]]
-    half = noise * np.random.default_rng(seed).standard_normal(maps.shape)
-    upper = np.triu(half) + np.triu(half, 1).swapaxes(1, 2)
-    return Dataset(
-        maps + upper, phi, np.concatenate([[0.0], t]), selection.q, selection.gap,
-        selection.dt, None, {},
-    )  # fmt: skip
+    return Experiment(
+        parameters=np.array([truth[name] for name in names_of(config.problem.mode)]),
+        phi=phi,
+        n_frames=frames - 1,
+        q=selection.q,
+        gap=selection.gap,
+        dt=selection.dt,
+        contrast=np.asarray(initial.contrast or (DEFAULT_CONTRAST,)),
+        offset=np.asarray(initial.offset or (DEFAULT_OFFSET,)),
+        convention=config.problem.convention,
+        from_zero=True,
+    )

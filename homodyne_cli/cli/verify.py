@@ -13,7 +13,7 @@ from homodyne_cli.cli.requests import VerifyRequest
 from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.checks.lag_profiles import LagProfiles, lag_profiles
 from homodyne_cli.core.diagnosis import diagnose, problem_of
-from homodyne_cli.core.model.model_maps import model_maps
+from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.core.objective.projection import hold

@@ -12,7 +12,7 @@ from homodyne_cli.core.checks.checklist import CheckInputs
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.state import predicted_edm
 from homodyne_cli.core.minimise.x_scale import effective_ratio
-from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.core.objective.build import build_objective, free_parameters_of
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import names_of

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from homodyne_cli.core.model.model_maps import ModelMaps
+from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray, MapSource
 

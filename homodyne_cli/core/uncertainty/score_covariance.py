@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.core.model.curves import ModelCurves
-from homodyne_cli.core.uncertainty.speckle_moments import AngleModel
+from homodyne_cli.core.model.pair_model import PairModel
 from homodyne_cli.dataset import FloatArray
 
 #: Rows of blocks worked on at once, in pairs of frames: keeps the arrays in the cache.
@@ -71,7 +71,7 @@ def _block_sums(values: FloatArray, size: int) -> FloatArray:
 
 
 def sum_blocks(
-    model: AngleModel,
+    model: PairModel,
     curves: ModelCurves,
     angle: int,
     size: int,
@@ -108,7 +108,7 @@ def sum_blocks(
         weight = weigh(i, j, f).astype(g.dtype)
         along = weight * f
         fields = [along * np.sign(model.decay[j] - model.decay[i])]
-        if model.power:
+        if model.form is not None:
             fields.append(weight * v)
         for out, by in ((plain, None), (dressed, g), (ends, (root * f).astype(g.dtype))):
             *held, f_column, ones = (u if by is None else u * by for u in (*fields, along, weight))
@@ -126,9 +126,9 @@ def sum_blocks(
     return BlockSums(factors * weights, factors * contracted, *means)
 
 
-def _slopes(model: AngleModel, curves: ModelCurves) -> list[FloatArray]:
+def _slopes(model: PairModel, curves: ModelCurves) -> list[FloatArray]:
     """Return the curves whose differences make the columns, by the field that they multiply."""
-    if not model.power:
+    if model.form is None:
         return [curves.transport_slopes]
     return [curves.transport_slopes, np.concatenate([curves.strain_slopes, curves.strain[None]])]
 

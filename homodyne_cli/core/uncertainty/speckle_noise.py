@@ -37,6 +37,7 @@ from homodyne_cli.core.gram_pass.device_tiles import rms_sigma
 from homodyne_cli.core.gram_pass.losses import AngleScaling, loss_terms
 from homodyne_cli.core.maps.pair_noise import robust_variance
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
+from homodyne_cli.core.model.pair_model import PairModel, pair_model
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.objective import Objective
@@ -47,12 +48,7 @@ from homodyne_cli.core.uncertainty.score_covariance import (
     score_covariance,
     sum_blocks,
 )
-from homodyne_cli.core.uncertainty.speckle_moments import (
-    AngleModel,
-    angle_model,
-    psi_covariance,
-    psi_variance,
-)
+from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 
 #: Pairs per angle whose residuals are looked at, and at which differences of psi are.
@@ -210,8 +206,9 @@ class _Angle:
     def root(self) -> float:
         return float(np.sqrt(min(self.contrast, 1.0)))
 
-    def model(self) -> AngleModel:
-        return angle_model(self.dataset, self.objective, self.curves, self.angle, np.float64)
+    def model(self, dtype: type = np.float64) -> PairModel:
+        convention = self.objective.kind.convention
+        return pair_model(self.curves, self.angle, self.dataset.q, convention, dtype)
 
     def residual(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
         """Return residual / sigma where the model is f, NaN where there are no data."""
@@ -239,7 +236,7 @@ class _Angle:
 
     def sample(self, i: IndexArray, j: IndexArray) -> _Sample:
         """Look at residuals and the variance of psi on a sample of pairs."""
-        f = self.model().g1(i, j) ** 2
+        f = self.model().f(i, j)
         weight = self.weights(i, j, f)
         square = np.where(weight > 0.0, self.residual(i, j, f), 0.0) ** 2
         total = max(float(weight.sum()), 1e-300)
@@ -257,7 +254,7 @@ class _Angle:
         """Return the variance of second differences of the residual along diagonals from (i, j)."""
         model = self.model()
         along = [(i + k * stride, j + k * stride) for k in range(3)]
-        r = [self.residual(*pairs, model.g1(*pairs) ** 2) for pairs in along]
+        r = [self.residual(*pairs, model.f(*pairs)) for pairs in along]
         difference = (r[0] - 2.0 * r[1] + r[2]) / np.sqrt(6.0)
         difference = difference[np.isfinite(difference)]
         return robust_variance(difference) if len(difference) > 2 else 0.0
@@ -281,9 +278,8 @@ class _Angle:
         dataset, columns = self.dataset, len(self.objective.full) + 2
         size = block_size(dataset.n_frames, dataset.n_phi, columns)
         dtype = np.float64 if size == 1 else np.float32
-        model = angle_model(dataset, self.objective, self.curves, self.angle, dtype)
         return sum_blocks(
-            model, self.curves, self.angle, size, self.weights, self.contrast, dataset.q
+            self.model(dtype), self.curves, self.angle, size, self.weights, self.contrast, dataset.q
         )
 
     def score_variance(self) -> FloatArray:

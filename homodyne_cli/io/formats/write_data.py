@@ -25,6 +25,7 @@ def write_aps_u(
     dt: float,
     *,
     frame_start: int = 1,
+    pixels: int | None = None,
     force: bool = False,
 ) -> None:
     """Write maps of one ring as APS-U two-time results.
@@ -46,6 +47,9 @@ def write_aps_u(
         1/Å and s.
     frame_start
         Number of the frame at t = 0, from 1.
+    pixels
+        Detector pixels of every bin, told by a map of the detector in which each bin is a row;
+        None for no such map.
     force
         Replace an existing file.
 
@@ -70,6 +74,9 @@ def write_aps_u(
         file["/xpcs/qmap/dynamic_v_list_dim1"] = np.asarray(phi, dtype=np.float64)
         file["/xpcs/qmap/dynamic_num_pts"] = np.array([1, len(phi)])
         file["/xpcs/qmap/dynamic_index_mapping"] = bins - 1
+        if pixels is not None:
+            roi = np.repeat(bins.astype(np.uint32)[:, None], pixels, axis=1)
+            file.create_dataset("/xpcs/qmap/dynamic_roi_map", data=roi, compression=_COMPRESSION)
         file["/xpcs/qmap/map_names"] = np.array([b"q", b"phi"])
         file["/xpcs/qmap/map_units"] = np.array([b"1/A", b"degree"])
         file["/entry/instrument/detector_1/frame_time"] = dt

@@ -23,7 +23,7 @@ from homodyne_cli.core.checks.parameters import (
     check_physical,
     check_uncertainties,
 )
-from homodyne_cli.core.model.model_maps import fitted_maps
+from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.problem import Bounds, FitProblem, SolverOptions
 from tests.support.oracle import PUBLISHED, make_dataset
 from tests.support.problems import make_problem

@@ -15,7 +15,7 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
-from homodyne_cli.core.model.model_maps import model_maps
+from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.dataset import Dataset, MapSource
 from homodyne_cli.errors import OutputError, StreamedError, UsageError
 from homodyne_cli.io.formats.write_data import write_aps_u

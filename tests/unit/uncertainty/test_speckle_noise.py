@@ -10,11 +10,12 @@ import pytest
 
 from benchmarks.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model.curves import SHEAR_FACTORS, running_integral
+from homodyne_cli.core.model.curves import SHEAR_FACTORS, ShearFactor, running_integral
+from homodyne_cli.core.model.pair_model import PairModel
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.core.objective.build import build_objective, free_parameters_of
 from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
-from homodyne_cli.core.uncertainty.speckle_moments import AngleModel, psi_covariance, psi_variance
+from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
 from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
@@ -46,11 +47,10 @@ def slow_covariance(
     return float(product - means[0] * means[1])
 
 
-def smooth_model(power: int) -> AngleModel:
+def smooth_model(power: int) -> PairModel:
     rng = np.random.default_rng(0)
-    return AngleModel(
-        np.cumsum(rng.uniform(0.1, 0.4, 6)), np.cumsum(rng.uniform(0.5, 1.5, 6)), power, 0.5
-    )
+    form = ShearFactor(0.5, power) if power else None
+    return PairModel(np.cumsum(rng.uniform(0.1, 0.4, 6)), np.cumsum(rng.uniform(0.5, 1.5, 6)), form)
 
 
 @pytest.mark.parametrize("power", [0, 2, 4])

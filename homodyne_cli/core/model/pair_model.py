@@ -1,0 +1,177 @@
+"""The model at pairs of frames: signed field correlation g1, f = g1^2, and fitted maps.
+
+With q^2 A / 2 the `decay` of a frame and scale * kappa * G its `phase`, a pair has
+
+    g1_ij = exp(-|decay_j - decay_i|) * sinc(phase_j - phase_i)**(power / 2)
+    f_ij = g1_ij^2 = exp(-q^2 |A_j - A_i|) * S(kappa (G_j - G_i))
+
+This is the model's one home beside the fused pass, which takes it apart for speed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.model.curves import SHEAR_FACTORS, ModelCurves, ShearFactor, model_curves
+from homodyne_cli.core.numerics.threads import core_threads
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
+from homodyne_cli.parameters import Convention
+
+#: |h| below which the slope of sinc comes from its series; the next term is 1e-9 of it there.
+_SERIES_RADIUS = 0.25
+
+
+@dataclass(frozen=True)
+class PairModel:
+    """g1 and f of one angle as functions of pairs of frames, in the precision of its vectors.
+
+    Attributes
+    ----------
+    decay
+        (n,) q^2 A / 2.
+    phase
+        (n,) argument of the sinc is its difference.
+    form
+        The shear factor; None without shear.
+    """
+
+    decay: FloatArray
+    phase: FloatArray
+    form: ShearFactor | None
+
+    def g1(self, i: IndexArray, j: IndexArray) -> FloatArray:
+        """Return the signed field correlation at pairs (i, j), which broadcast."""
+        g1 = self._amplitude(i, j)
+        if self.form is not None:
+            h = self.phase[j] - self.phase[i]
+            g1 *= _sinc(h, np.sin(h)) ** (self.form.power // 2)
+        return g1
+
+    def f(self, i: IndexArray, j: IndexArray) -> FloatArray:
+        """Return |g1|^2 at pairs (i, j), which broadcast."""
+        g1 = self.g1(i, j)
+        return np.square(g1, out=g1)
+
+    def with_slope(self, i: IndexArray, j: IndexArray) -> tuple[FloatArray, FloatArray]:
+        """Return g1 and df by kappa times strain at pairs (i, j), which broadcast."""
+        amplitude = self._amplitude(i, j)
+        if self.form is None:
+            return amplitude, np.zeros_like(amplitude)
+        h = self.phase[j] - self.phase[i]
+        sinc = _sinc(h, np.sin(h))
+        inner = sinc ** (self.form.power // 2 - 1)
+        g1 = amplitude * sinc * inner
+        factor = self.form.power * self.form.scale
+        return g1, factor * amplitude * g1 * inner * _sinc_slope(h, sinc)
+
+    def _amplitude(self, i: IndexArray, j: IndexArray) -> FloatArray:
+        elapsed = np.abs(self.decay[j] - self.decay[i])
+        return np.exp(np.negative(elapsed, out=elapsed), out=elapsed)
+
+
+def _sinc(h: FloatArray, sine: FloatArray) -> FloatArray:
+    return np.divide(sine, h, out=np.ones_like(h), where=h != 0.0)
+
+
+def _sinc_slope(h: FloatArray, sinc: FloatArray) -> FloatArray:
+    square = h * h
+    near = square < _SERIES_RADIUS**2
+    series = (-h / 3.0) * (1.0 - square / 10.0 * (1.0 - square / 28.0 * (1.0 - square / 54.0)))
+    return np.divide(np.cos(h) - sinc, h, out=series, where=~near)
+
+
+def pair_model(
+    curves: ModelCurves, angle: int, q: float, convention: Convention, dtype: type = np.float64
+) -> PairModel:
+    """Return the model of one angle, evaluated in the given precision."""
+    form = SHEAR_FACTORS[convention]
+    return PairModel(
+        (0.5 * q**2 * curves.transport).astype(dtype),
+        (form.scale * curves.kappa[angle] * curves.strain).astype(dtype),
+        form if len(curves.strain_slopes) else None,
+    )
+
+
+@dataclass(frozen=True)
+class ModelMaps:
+    """Fitted maps contrast * f + offset, evaluated where they are looked at.
+
+    Attributes
+    ----------
+    angles
+        The model of each angle.
+    contrast, offset
+        (n_phi,).
+    dtype
+        Of the blocks: that of the data.
+    """
+
+    angles: tuple[PairModel, ...]
+    contrast: FloatArray
+    offset: FloatArray
+    dtype: np.dtype[np.generic]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(n_phi, n, n)."""
+        n = len(self.angles[0].decay)
+        return (len(self.angles), n, n)
+
+    def pairs(self, angle: int, i: IndexArray, j: IndexArray) -> MapArray:
+        """Return pairs of one angle, above the diagonal or below; `i` and `j` broadcast."""
+        values = self.contrast[angle] * self.angles[angle].f(i, j) + self.offset[angle]
+        part: MapArray = np.asarray(values, dtype=self.dtype)
+        return part
+
+    def block(self, angle: int, rows: slice, columns: slice) -> MapArray:
+        """Return rows and columns of the map of one angle."""
+        frames = np.arange(self.shape[-1])
+        return self.pairs(angle, frames[rows, None], frames[columns])
+
+    def selected(self, frames: IndexArray) -> MapArray:
+        """Return the pairs of some frames: (n_phi, m, m)."""
+        n_phi = len(self.angles)
+        out: MapArray = np.empty((n_phi, len(frames), len(frames)), dtype=self.dtype)
+
+        def fill(angle: int) -> None:
+            out[angle] = self.pairs(angle, frames[:, None], frames)
+
+        with core_threads() as threads:
+            list(threads.map(fill, range(n_phi)))
+        return out
+
+
+def model_maps(
+    dataset: Dataset,
+    parameters: FloatArray,
+    contrast: FloatArray,
+    offset: FloatArray,
+    convention: Convention,
+) -> ModelMaps:
+    """Prepare the maps of a fit.
+
+    Parameters
+    ----------
+    parameters
+        (7,) or (3,) in table order.
+    contrast, offset
+        (n_phi,).
+    """
+    q = dataset.q
+    curves = model_curves(dataset.t, dataset.phi, q, dataset.gap, parameters, convention)
+    angles = tuple(pair_model(curves, a, q, convention) for a in range(dataset.n_phi))
+    return ModelMaps(angles, contrast, offset, dataset.c2.dtype)
+
+
+def fitted_maps(
+    dataset: Dataset,
+    parameters: FloatArray,
+    contrast: FloatArray,
+    offset: FloatArray,
+    convention: Convention,
+) -> MapArray:
+    """Return contrast * f + offset, (n_phi, n, n) in the precision of the data."""
+    model = model_maps(dataset, parameters, contrast, offset, convention)
+    return model.selected(np.arange(dataset.n_frames))
