@@ -32,7 +32,8 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
         If the result cannot be written; the config is then untouched.
     """
     from homodyne_cli.io.files.atomic import write_bytes_atomic
-    from homodyne_cli.io.scale_fix.edit import edit_bytes, read_fix
+    from homodyne_cli.io.scale_fix.edit import edit_bytes
+    from homodyne_cli.io.scale_fix.scale_fix import read_fix
 
     config, output = request.config, request.output
     scale = read_fix(request.fix)

@@ -19,8 +19,7 @@ from homodyne_cli.errors import OutputError, UsageError
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
 from homodyne_cli.io.run.read_run import open_run
-from homodyne_cli.io.scale_fix.place import block_lines
-from homodyne_cli.io.scale_fix.scale_fix import MAP_PATH
+from homodyne_cli.io.scale_fix.scale_fix import MAP_PATH, block_lines
 from homodyne_cli.parameters import canonical_name
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain

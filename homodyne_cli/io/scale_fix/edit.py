@@ -1,9 +1,7 @@
 """Enter an ``x_scale_map`` into a user's config and leave every other byte as it was.
 
-The text is never dumped anew. PyYAML's marks say where the map stands, or where it belongs; the
-characters of the new entries are put there, in the style (block or flow, indentation, line
-breaks) of what surrounds them. The result is then read again and refused unless the map is the
-only difference.
+The text is never dumped anew: the numbers are put in where they belong, and the result is read
+again and refused unless the map is the only difference.
 """
 
 from __future__ import annotations
@@ -16,22 +14,24 @@ from typing import Final
 
 from homodyne_cli.errors import ConfigError, Location
 from homodyne_cli.io.config.forms import MODES
-from homodyne_cli.io.scale_fix.place import flow_text, plan_edits
-from homodyne_cli.io.scale_fix.scale_fix import MAP_PATH, number_text, read_fix
+from homodyne_cli.io.scale_fix.insertion import flow_text, insert_entries
+from homodyne_cli.io.scale_fix.scale_fix import (
+    MAP_PATH,
+    number_text,
+    value_at,
+)
 from homodyne_cli.io.yaml_text.load import Document, load_document
-from homodyne_cli.io.yaml_text.marks import MarkedText, apply_edits
 from homodyne_cli.parameters import canonical_name, names_of
-
-__all__ = ["ScaleEdit", "edit_bytes", "merge_x_scale_map", "read_fix"]
 
 _X_SCALE: Final = (*MAP_PATH[:-1], "x_scale")
 #: Values of x_scale with which a map has no effect.
 _WITHOUT_MAP: Final = ("auto", "jac", "unit")
-_BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+_BOMS: Final = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+    b"": "utf-8",
+}
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,20 @@ def edit_bytes(raw: bytes, scale: Mapping[str, float], *, path: Path) -> ScaleEd
     """
     document = load_document(raw, path)
     _check_mode(document, scale)
-    bom, codec = next((pair for pair in _BOMS if raw.startswith(pair[0])), (b"", "utf-8"))
-    text = raw[len(bom) :].decode(codec)
-    merged = merge_x_scale_map(text, scale, path=path)
-    old = _old_map(document.data)
-    known = {canonical_name(str(name)) for name in old}
-    values = _merged(old, scale)
-    differing = {canonical_name(str(name)) for name in values if old.get(name) != values[name]}
-    x_scale = _value_at(document.data, _X_SCALE)
+    bom = next(filter(raw.startswith, _BOMS))
+    text = raw[len(bom) :].decode(_BOMS[bom])
+    merged = _merge(document, text, scale)
+    old = _map_of(document.data)
+    changes = _changes(old, scale)
+    x_scale = value_at(document.data, _X_SCALE)
     idle = x_scale if isinstance(x_scale, str) and x_scale in _WITHOUT_MAP else None
     return ScaleEdit(
         before=raw,
-        after=bom + merged.encode(codec),
+        after=bom + merged.encode(_BOMS[bom]),
         before_text=text,
         after_text=merged,
-        added=tuple(name for name in scale if name not in known),
-        changed=tuple(name for name in scale if name in known and name in differing),
+        added=tuple(key for key in changes if key not in old),
+        changed=tuple(canonical_name(key) or key for key in changes if key in old),
         x_scale=idle,
         x_scale_at=None if idle is None else document.locate(_X_SCALE),
     )
@@ -119,17 +117,30 @@ def merge_x_scale_map(text: str, scale: Mapping[str, float], *, path: Path) -> s
         anchor, alias or merge key stands where the edit would, or if the edit would change
         anything but the map.
     """
-    document = load_document(text, path)
-    edits = plan_edits(MarkedText.read(text, path), scale)
-    if not edits:
+    return _merge(load_document(text, path), text, scale)
+
+
+def _merge(document: Document, text: str, scale: Mapping[str, float]) -> str:
+    changes = _changes(_map_of(document.data), scale)
+    if not changes:
         return text
-    result = apply_edits(text, edits)
-    _check(document, result, scale, path)
-    return result
+    result = insert_entries(document, text, changes)
+    problem = "it would change other values"
+    try:
+        wanted = _with_map(document.data, MAP_PATH, changes)
+        if _spelt(load_document(result).data) == _spelt(wanted):
+            return result
+    except ConfigError as error:
+        problem = error.message
+    raise ConfigError(
+        f"the x_scale_map cannot be entered here: {problem}",
+        location=document.locate(MAP_PATH, key=True),
+        hint=f"enter it by hand: {flow_text(MAP_PATH, scale)[1:-1]}",
+    )
 
 
 def _check_mode(document: Document, scale: Mapping[str, float]) -> None:
-    mode = _value_at(document.data, ("analysis_mode",))
+    mode = value_at(document.data, ("analysis_mode",))
     if not isinstance(mode, str) or mode not in MODES:
         return
     foreign = [name for name in scale if name not in names_of(MODES[mode])]
@@ -141,61 +152,32 @@ def _check_mode(document: Document, scale: Mapping[str, float]) -> None:
         )
 
 
-def _check(document: Document, result: str, scale: Mapping[str, float], path: Path) -> None:
-    wanted = _with_map(document.data, MAP_PATH, scale)
-    problem = "it would change other values"
-    try:
-        if _same(load_document(result, path).data, wanted):
-            return
-    except ConfigError as error:
-        problem = error.message
-    raise ConfigError(
-        f"the x_scale_map cannot be entered here: {problem}",
-        location=document.locate(MAP_PATH, key=True),
-        hint=f"enter it by hand: {flow_text(MAP_PATH, scale)[1:-1]}",
-    )
+# The data before and after
 
 
-def _value_at(data: object, where: tuple[str, ...]) -> object:
-    for step in where:
-        data = data.get(step) if isinstance(data, dict) else None
-    return data
-
-
-def _old_map(data: object) -> dict[object, object]:
-    old = _value_at(data, MAP_PATH)
+def _map_of(data: object) -> dict[object, object]:
+    old = value_at(data, MAP_PATH)
     return old if isinstance(old, dict) else {}
 
 
-def _merged(old: Mapping[object, object], scale: Mapping[str, float]) -> dict[object, object]:
+def _changes(old: Mapping[object, object], scale: Mapping[str, float]) -> dict[str, float]:
+    """Return the entries to write, under the names that the map has for them."""
     spelling = {canonical_name(key): key for key in old if isinstance(key, str)}
-    result = dict(old)
-    for name, value in scale.items():
-        key = spelling.get(name, name)
-        rounded = float(number_text(value))
-        present = result.get(key)
-        if isinstance(present, bool) or present != rounded:
-            result[key] = rounded
-    return result
+    rounded = {spelling.get(n, n): float(number_text(value)) for n, value in scale.items()}
+    return {k: v for k, v in rounded.items() if isinstance(old.get(k), bool) or old.get(k) != v}
 
 
-def _with_map(data: object, where: tuple[str, ...], scale: Mapping[str, float]) -> object:
-    here = dict(data) if isinstance(data, dict) else {}
+def _with_map(data: object, where: tuple[str, ...], changes: Mapping[str, float]) -> object:
+    here = data if isinstance(data, dict) else {}
     if not where:
-        return _merged(here, scale)
-    here[where[0]] = _with_map(here.get(where[0]), where[1:], scale)
-    return here
+        return {**here, **changes}
+    return {**here, where[0]: _with_map(here.get(where[0]), where[1:], changes)}
 
 
-def _same(one: object, other: object) -> bool:
-    """Compare data strictly: 1, 1.0 and true differ, NaN equals itself."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = {(type(key), key) for key in one}
-        return keys == {(type(key), key) for key in other} and all(
-            _same(value, other[key]) for key, value in one.items()
-        )
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return one == other or (one != one and other != other)
+def _spelt(data: object) -> str:
+    """Spell data so that 1, 1.0 and true differ and the order of keys does not matter."""
+    if isinstance(data, dict):
+        return f"{{{', '.join(sorted(f'{key!r}: {_spelt(data[key])}' for key in data))}}}"
+    if isinstance(data, list):
+        return f"[{', '.join(map(_spelt, data))}]"
+    return repr(data)

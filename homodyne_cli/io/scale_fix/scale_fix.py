@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,7 @@ def _find_map(document: Document) -> tuple[Mapping[str, object], DataPath]:
     where: DataPath = ()
     for step in steps:
         if not isinstance(node, dict):
-            raise _not_a_mapping(document, node, where)
+            raise not_a_mapping(document, node, where)
         for key in node:
             if key != step:
                 raise ConfigError(
@@ -74,16 +74,29 @@ def _find_map(document: Document) -> tuple[Mapping[str, object], DataPath]:
         node = node[step]
         where = (*where, step)
     if not isinstance(node, dict):
-        raise _not_a_mapping(document, node, where)
+        raise not_a_mapping(document, node, where)
     if not node:
         raise ConfigError(f"{dotted(where)} is empty", location=document.locate(where), hint=_FORM)
     return node, where
 
 
-def _not_a_mapping(document: Document, value: object, where: DataPath) -> ConfigError:
-    shown = kind_of(value) if value is None else f"{show(value)}, {kind_of(value)}"
-    message = f"{dotted(where)} is {shown}, not a mapping"
-    return ConfigError(message, location=document.locate(where), hint=_FORM)
+def value_at(data: object, where: tuple[str, ...]) -> object:
+    """Return what nested data hold at a place, None for nothing."""
+    for step in where:
+        data = data.get(step) if isinstance(data, dict) else None
+    return data
+
+
+def not_a_mapping(
+    document: Document, value: object, where: DataPath, hint: str = _FORM
+) -> ConfigError:
+    """Return the error to raise for a value that should be a mapping."""
+    message = f"{dotted(where) or 'the top level'} is {_described(value)}, not a mapping"
+    return ConfigError(message, location=document.locate(where), hint=hint)
+
+
+def _described(value: object) -> str:
+    return kind_of(value) if value is None else f"{show(value)}, {kind_of(value)}"
 
 
 def _name(document: Document, written: object, place: DataPath) -> str:
@@ -104,9 +117,8 @@ def _number(document: Document, value: object, place: DataPath) -> float:
     where = document.locate(place)
     hint = "it should be a number above 0, such as 3.71e-06"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        shown = kind_of(value) if value is None else f"{show(value)}, {kind_of(value)}"
         hint += ", without quotes" * isinstance(value, str)
-        raise ConfigError(f"{name} is {shown}, not a number", location=where, hint=hint)
+        raise ConfigError(f"{name} is {_described(value)}, not a number", location=where, hint=hint)
     try:
         number = float(value)
     except OverflowError:
@@ -127,3 +139,12 @@ def number_text(value: float) -> str:
         text = repr(value)
     mantissa, e, exponent = text.partition("e")
     return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"
+
+
+def block_lines(
+    keys: Sequence[str], entries: Mapping[str, float], column: int, step: int
+) -> list[str]:
+    """Return the lines of a block mapping that starts at a column."""
+    lines = [f"{' ' * (column + i * step)}{key}:" for i, key in enumerate(keys)]
+    indent = " " * (column + len(keys) * step)
+    return lines + [f"{indent}{name}: {number_text(value)}" for name, value in entries.items()]

@@ -7,8 +7,8 @@ import yaml
 
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.io.config.templates import template_text
-from homodyne_cli.io.scale_fix.edit import edit_bytes, merge_x_scale_map, read_fix
-from homodyne_cli.io.scale_fix.scale_fix import number_text
+from homodyne_cli.io.scale_fix.edit import edit_bytes, merge_x_scale_map
+from homodyne_cli.io.scale_fix.scale_fix import number_text, read_fix
 from homodyne_cli.io.yaml_text.load import load_document
 
 HERE = Path("config.yaml")
@@ -144,6 +144,23 @@ CASES = {
         "base: &b {x: 1}\noptimization:\n  nlsq:\n    diagnostics: *b\nz: {<<: *b}\n",
         "base: &b {x: 1}\noptimization:\n  nlsq:\n    diagnostics: *b\n    x_scale_map:\n"
         "      D0: 1.195\n      gamma_dot_t0: 3.71e-06\nz: {<<: *b}\n",
+    ),
+    "top level empty braces": (
+        "# c\n{ } # d\n", "# c\n{optimization: {nlsq: {x_scale_map: {D0: 1.195, "
+                         "gamma_dot_t0: 3.71e-06}}} } # d\n",
+    ),
+    "top level null": (
+        "~", "{optimization: {nlsq: {x_scale_map: {D0: 1.195, gamma_dot_t0: 3.71e-06}}}}",
+    ),
+    "braces over lines, the last entry not on its own": (
+        "optimization: {nlsq: {\n  a: 1, b: 2,\n}}\n",
+        "optimization: {nlsq: {\n  a: 1, b: 2, x_scale_map: {D0: 1.195, gamma_dot_t0: 3.71e-06},"
+        "\n}}\n",
+    ),
+    "explicit key without a value, last": (
+        "a:\n    ? b\noptimization:\n    ? c # k\nz: 1\n",
+        "a:\n    ? b\noptimization:\n    ? c # k\n    nlsq:\n        x_scale_map:\n"
+        "            D0: 1.195\n            gamma_dot_t0: 3.71e-06\nz: 1\n",
     ),
     "spaces behind": (
         "optimization:\n  nlsq:\n    x_scale_map: null   \n",
