@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homodyne_cli.cli.requests import ApplyScaleRequest
-from homodyne_cli.errors import ConfigError, Location, OutputError
+from homodyne_cli.errors import OutputError
 
 if TYPE_CHECKING:
     from homodyne_cli.io.scale_fix.edit import ScaleEdit
@@ -34,10 +34,11 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
     from homodyne_cli.io.files.atomic import write_bytes_atomic
     from homodyne_cli.io.scale_fix.edit import edit_bytes
     from homodyne_cli.io.scale_fix.scale_fix import read_fix
+    from homodyne_cli.io.yaml_text.load import read_bytes
 
     config, output = request.config, request.output
     scale = read_fix(request.fix)
-    edit = edit_bytes(_read(config), scale, path=config)
+    edit = edit_bytes(read_bytes(config), scale, path=config)
     if output is not None and not request.force and (output.exists() or output.is_symlink()):
         raise OutputError(f"{output}: already exists", hint="choose another -o, or --force")
     target = output or config
@@ -53,16 +54,6 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
         done = _write_in_place(config, edit, backup=not request.no_backup)
     _report(edit, config, done)
     return 0
-
-
-def _read(config: Path) -> bytes:
-    try:
-        return config.read_bytes()
-    except FileNotFoundError as error:
-        raise ConfigError("no such file", location=Location(config)) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"cannot read it: {reason}", location=Location(config)) from error
 
 
 def _write_in_place(config: Path, edit: ScaleEdit, *, backup: bool) -> str:

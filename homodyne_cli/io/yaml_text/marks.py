@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import yaml
 
-from homodyne_cli.io.yaml_text.load import StrictLoader
+from homodyne_cli.io.yaml_text.strict import StrictLoader
 
 #: What PyYAML takes for a line break.
 BREAK: Final = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")

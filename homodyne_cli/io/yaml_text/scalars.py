@@ -11,6 +11,11 @@ ImplicitResolvers: TypeAlias = dict[str, list[tuple[str, re.Pattern[str]]]]
 
 TAG: Final = "tag:yaml.org,2002:"
 
+#: JSON writes a character beyond U+FFFF as two escapes, which are one character.
+_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+#: Halves of a pair, but for those by which Python stands for bytes of a file name.
+_NO_TEXT: Final = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+_MOST_DIGITS: Final = 1000
 _TRUE: Final = frozenset({"true", "True", "TRUE"})
 _PATTERNS: Final = {
     "bool": re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
@@ -59,7 +64,7 @@ def read_scalar(tag: str, text: str) -> Scalar:
         If the text does not spell a value of that type.
     """
     if tag in {"str", "merge"}:
-        return text
+        return _joined(text)
     if not _PATTERNS[tag].match(text):
         raise ValueError(f"{show(text)} is not !!{tag}")
     if tag == "null":
@@ -69,13 +74,21 @@ def read_scalar(tag: str, text: str) -> Scalar:
     return _integer(text) if tag == "int" else _real(text)
 
 
+def _joined(text: str) -> str:
+    joined = _PAIR.sub(
+        lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text
+    )
+    character = _NO_TEXT.search(joined)
+    if character:
+        raise ValueError(f"text with the character U+{ord(character[0]):04X}")
+    return joined
+
+
 def _integer(text: str) -> int:
-    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-    try:
-        return int(text, base)
-    except ValueError as error:
-        # Python refuses to convert decimal numbers of thousands of digits.
-        raise ValueError(f"a number of {len(text)} digits") from error
+    # Python refuses to convert or to show decimal numbers of thousands of digits.
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
 def _real(text: str) -> float:
@@ -100,5 +113,9 @@ def show(value: object, limit: int = 60) -> str:
         return special[value]
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else (".inf" if value > 0 else "-.inf")
-    text = repr(value)
+    return cut(repr(value), limit)
+
+
+def cut(text: str, limit: int = 200) -> str:
+    """Cut a text to a length, marking that it was."""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import math
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.io.yaml_text.load import (
+    MAX_BYTES,
     Document,
     load_document,
     load_mapping,
@@ -108,6 +112,12 @@ def test_same_key_in_different_mappings_is_fine() -> None:
         ("a: b: c", "c.yaml:1:5: not valid YAML: mapping values are not allowed here"),
         ("a:\n  <<: 3", "c.yaml:2:7: '<<' merges mappings only"),
         ("a: " + "[" * 5000, "c.yaml: nested too deeply"),
+        ("a: 0x" + "f" * 5000, "c.yaml:1:4: a number of 5002 digits"),
+        ('a: "\\0"', "c.yaml:1:4: text with the character U+0000"),
+        ('a: "\\ud83d"', "c.yaml:1:4: text with the character U+D83D"),
+        ('a: "\\UFFFFFFFF"', "c.yaml:1:7: not valid YAML"),
+        ("%YAML " + "9" * 5000, "c.yaml:1:7: not valid YAML"),
+        ("a: !" + "t" * 5000, "c.yaml:1:4: the tag !ttt"),
         ("- 1\n- 2", "c.yaml:1:1: the top level is a list"),
         ("fast", "c.yaml:1:1: the top level is text"),
         ("a: 1\n2: b", "c.yaml:2:1: the key 2 is a number"),
@@ -159,6 +169,52 @@ def test_aliases_that_explode_are_refused() -> None:
     for i in range(1, 12):
         lines.append(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]")
     assert "aliases expand" in str(refused("\n".join(lines)))
+
+
+#: What one can write to keep a reader busy, or to fill its memory.
+BOMBS = {
+    "keys": b"".join(b"k%d: 1\n" % i for i in range(60_000)),
+    "depth": b"[" * 100_000,
+    "flow maps": b"{a: " * 100_000,
+    "lists in lists": b"- " * 100_000,
+    "indentation": b"".join(b" " * i + b"a:\n" for i in range(1_000)),
+    "chain of aliases": b"".join(b"a%d: &a%d [*a%d]\n" % (i, i, i - 1) for i in range(1, 9_000))
+    .replace(b"[*a0]", b"1"),
+    "merges": b"a: &a {" + b",".join(b"k%d: 1" % i for i in range(10_000)) + b"}\nb:\n"
+    + b"- <<: *a\n" * 10_000,
+    "digits": b"a: " + b"9" * 900_000,
+    "words": b"a: " + b"x " * 400_000 + b"b: c",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs_are_refused_within_seconds(bomb: str) -> None:
+    started = time.perf_counter()
+    error = refused(BOMBS[bomb])
+    assert time.perf_counter() - started < 10.0
+    assert str(error).startswith("c.yaml:")
+    assert len(str(error)) < 300
+
+
+def test_large_files_are_not_read_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(b"a: 1 # " + b"x" * MAX_BYTES)
+    with pytest.raises(ConfigError, match=r"c\.yaml: more than 1000000 bytes"):
+        read_document(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(ConfigError, match="a pipe or a device"):
+            read_document(path)
+
+
+def test_json_is_read_as_it_was_meant() -> None:
+    data = {"path": "/data/\U0001f600/\udcff.h5", "n": [1.5, None, True]}
+    assert load(json.dumps(data)).data == data
 
 
 def test_locate_falls_back_to_the_nearest_parent() -> None:
