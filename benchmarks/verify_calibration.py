@@ -16,6 +16,7 @@ import numpy as np
 
 from homodyne_cli.core.checks.checklist import run_checks
 from homodyne_cli.core.checks.lobe_scan import scan_lobes
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import check_residuals
 from tests.support.oracle import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
@@ -54,7 +55,7 @@ def white_noise(draws: int, frames: int, angles: int) -> None:
     passed = 0
     for _ in range(draws):
         noise = rng.standard_normal(data.c2.shape)
-        result = check_residuals(replace(data, c2=noise), nothing, np.ones(angles))
+        result = check_residuals(Residuals(replace(data, c2=noise), nothing, np.ones(angles)))
         passed += result.status == "pass"
     print(f"{angles} x {frames}: white noise passes {passed} of {draws}")
 

@@ -4,73 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode
-from homodyne_cli.problem import Bounds
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.problem import FitProblem
+from homodyne_cli.results import FitRecord, Solution
 
 Measure = Literal["gradient", "sensitivity"]
 CheckStatus = Literal["pass", "warn", "fail", "n/a"]
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished fit, read back from its directory.
+class StoredRun:
+    """A finished fit with its data: read back from a directory, or still in memory.
 
     Attributes
     ----------
-    directory
-        Where it was read from.
-    written_by
-        ``homodyne`` or ``homodyne 2.x``.
+    problem
+        What was asked of the fit, as far as the run says; the rest are defaults.
     dataset
-        Maps, angles, times, geometry; sigma is the run's, (n_phi,) or None.
-    values, uncertainties, initial
-        By parameter name; `uncertainties` and `initial` may lack names.
-    contrast, offset
-        (n_phi,) as the run reported them.
-    bounds
-        By parameter name; defaults where the run does not say.
-    x_scale
-        Scale per free parameter; empty where the run did not use one.
-    converged, message, iterations
-        As the run reported them; `iterations` is -1 if unknown.
-    notes
-        What had to be assumed.
-    history
-        TileBatch of the optimiser; empty where the run does not record them.
-    n_speckles
-        Effective speckles per angle whose correlated noise the fit found; infinite where it found
-        none, or did not look.
+        Maps, angles, times, geometry; sigma is the run's, or None if it has none.
+    solution
+        Parameters, contrast and offset as the run reported them.
+    record
+        What the run says about itself.
     """
 
-    directory: Path
-    written_by: str
-    mode: AnalysisMode
-    convention: Convention
-    per_angle_mode: PerAngleMode
-    fourier_order: int
+    problem: FitProblem
     dataset: Dataset
-    values: Mapping[str, float]
-    uncertainties: Mapping[str, float]
-    initial: Mapping[str, float]
-    free: tuple[str, ...]
-    contrast: FloatArray
-    offset: FloatArray
-    bounds: Mapping[str, Bounds]
-    x_scale: Mapping[str, float]
-    converged: bool
-    message: str
-    iterations: int
-    covariance: FloatArray | None
-    covariance_names: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    loss: Loss = "linear"
-    history: tuple[IterationRecord, ...] = ()
-    n_speckles: float = float("inf")
+    solution: Solution
+    record: FitRecord
+
+    @property
+    def title(self) -> str:
+        """Where it is, and what was fitted."""
+        return f"{self.record.directory}: {self.problem.mode}, convention {self.problem.convention}"
 
 
 @dataclass(frozen=True)

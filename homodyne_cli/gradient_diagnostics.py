@@ -18,22 +18,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from homodyne_cli.assessments import Diagnosis, Measure, Run
-from homodyne_cli.core.diagnosis import THRESHOLD, diagnose, problem_of, verdict
-from homodyne_cli.core.gram_pass.gram_pass import evaluate
+from homodyne_cli.assessments import Diagnosis, Measure, StoredRun
+from homodyne_cli.core.diagnosis import THRESHOLD, diagnose, verdict
+from homodyne_cli.core.evaluation import EvaluatedRun, evaluate_best, evaluate_run
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.core.objective.projection import project
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.parameters import PARAMETERS, AnalysisMode, Convention, names_of
-from homodyne_cli.problem import Bounds, Config, FitProblem
+from homodyne_cli.parameters import PARAMETERS, AnalysisMode, names_of
+from homodyne_cli.problem import Bounds, Config, FitProblem, InitialParameters
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.tables_checks import diagnosis_table
+from homodyne_cli.results import FitRecord, Solution
 
 __all__ = [
     "compute_gradient_norms",
@@ -63,8 +61,8 @@ def compute_gradient_norms(
     parameters: Parameters, data: Data, config: Settings, analysis_mode: AnalysisMode
 ) -> dict[str, float]:
     """Return |d SSE / d p| by parameter, contrast and offset held at the data's or best values."""
-    found = diagnose_gradient_imbalance(parameters, data, config, analysis_mode)
-    return dict(zip(found.names, np.abs(found.gradients).tolist(), strict=True))
+    diagnosis = diagnose_gradient_imbalance(parameters, data, config, analysis_mode)
+    return dict(zip(diagnosis.names, np.abs(diagnosis.gradients).tolist(), strict=True))
 
 
 def compute_optimal_x_scale(
@@ -91,10 +89,8 @@ def compute_optimal_x_scale(
     """
     if gradients is not None:
         return gradient_x_scale(gradients, baseline)
-    found = diagnose(
-        _run(parameters, data, config, analysis_mode), baseline=baseline, measure=measure
-    )
-    return dict(found.x_scale_map)
+    evaluated = _evaluated(parameters, data, config, analysis_mode)
+    return dict(diagnose(evaluated, baseline=baseline, measure=measure).x_scale_map)
 
 
 def diagnose_gradient_imbalance(
@@ -108,60 +104,47 @@ def diagnose_gradient_imbalance(
     measure: Measure = "gradient",
 ) -> Diagnosis:
     """Return the full diagnosis at a point; x_scale is the config's map, else 1."""
-    run = _run(parameters, data, config, analysis_mode)
-    return diagnose(run, threshold=threshold, baseline=baseline, measure=measure)
+    evaluated = _evaluated(parameters, data, config, analysis_mode)
+    return diagnose(evaluated, threshold=threshold, baseline=baseline, measure=measure)
 
 
 def print_gradient_report(
     parameters: Parameters, data: Data, config: Settings, analysis_mode: AnalysisMode
 ) -> None:
     """Print the diagnosis as a table, with its verdict in words."""
-    found = diagnose_gradient_imbalance(parameters, data, config, analysis_mode)
+    diagnosis = diagnose_gradient_imbalance(parameters, data, config, analysis_mode)
     console = make_console()
-    console.print(diagnosis_table(found, "geometric mean of D0, D_offset, phi0"))
-    for sentence in verdict(found):
+    console.print(diagnosis_table(diagnosis, "geometric mean of D0, D_offset, phi0"))
+    for sentence in verdict(diagnosis):
         print_plain(console, sentence)
 
 
-def _problem(config: Settings) -> FitProblem | None:
-    return config.problem if isinstance(config, Config) else config
-
-
-def _run(parameters: Parameters, data: Data, config: Settings, analysis_mode: AnalysisMode) -> Run:
+def _evaluated(
+    parameters: Parameters, data: Data, config: Settings, analysis_mode: AnalysisMode
+) -> EvaluatedRun:
+    """Evaluate a point with the scaling that the data bring along, else the best one there."""
     names = names_of(analysis_mode)
     if isinstance(parameters, Mapping):
         values = {n: float(parameters[n]) for n in names}
     else:
         values = dict(zip(names, map(float, parameters), strict=True))
-    problem = _problem(config)
-    convention: Convention = "he2024" if problem is None else problem.convention
-    bounds = {p.name: Bounds(p.lower, p.upper) for p in PARAMETERS}
+    problem = _problem(config, analysis_mode)
     dataset = data if isinstance(data, Dataset) else _dataset(data)
-    fixed = {} if problem is None else problem.initial.fixed
-    run = Run(
-        directory=Path(),
-        written_by="library",
-        mode=analysis_mode,
-        convention=convention,
-        per_angle_mode="individual" if problem is None else problem.per_angle_mode,
-        fourier_order=0 if problem is None else problem.fourier_order,
-        dataset=dataset,
-        values=values,
-        uncertainties={},
-        initial={},
-        free=tuple(n for n in names if n not in fixed),
-        contrast=np.ones(dataset.n_phi),
-        offset=np.ones(dataset.n_phi),
-        bounds=bounds if problem is None else problem.bounds,
-        x_scale=(problem.solver.x_scale_map or {}) if problem is not None else {},
-        converged=False,
-        message="",
-        iterations=-1,
-        covariance=None,
-        covariance_names=(),
-    )
-    contrast, offset = _scaling(run, data)
-    return dataclasses.replace(run, contrast=contrast, offset=offset)
+    record = FitRecord(x_scale=problem.solver.x_scale_map or {}, written_by="library")
+    given = getattr(data, "per_angle_scaling_solver", None)
+    if given is None:
+        return evaluate_best(problem, dataset, values, record)
+    scaling = np.asarray(given, dtype=float)
+    solution = Solution(values, scaling[:, 0], scaling[:, 1])
+    return evaluate_run(StoredRun(problem, dataset, solution, record))
+
+
+def _problem(config: Settings, mode: AnalysisMode) -> FitProblem:
+    if config is not None:
+        problem = config.problem if isinstance(config, Config) else config
+        return dataclasses.replace(problem, mode=mode)
+    bounds = {p.name: Bounds(p.lower, p.upper) for p in PARAMETERS}
+    return FitProblem(mode, "he2024", "individual", 0, InitialParameters(), bounds)
 
 
 def _dataset(data: CorrelationData) -> Dataset:
@@ -176,16 +159,3 @@ def _dataset(data: CorrelationData) -> Dataset:
         None,
         {},
     )
-
-
-def _scaling(run: Run, data: Data) -> tuple[FloatArray, FloatArray]:
-    """Return the scaling that the data bring along, else the best at these parameters."""
-    given = getattr(data, "per_angle_scaling_solver", None)
-    if given is not None:
-        array = np.asarray(given, dtype=float)
-        return array[:, 0], array[:, 1]
-    sigma = dataset_sigma(run.dataset)
-    objective = build_objective(run.dataset, problem_of(run), sigma)
-    values = np.array([run.values[n] for n in names_of(run.mode)])
-    found = project(evaluate(objective.tiles, objective.kind, values), objective.scaling, sigma)
-    return found.contrast, found.offset

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a fit stands.
+
+    Attributes
+    ----------
+    values
+        By parameter name, in table order.
+    contrast, offset
+        (n_phi,) each.
+    """
+
+    values: Mapping[str, float]
+    contrast: FloatArray
+    offset: FloatArray
+
+    @property
+    def vector(self) -> FloatArray:
+        """(7,) or (3,) values in table order."""
+        return np.array(list(self.values.values()))
 
 
 @dataclass(frozen=True)
@@ -136,6 +159,45 @@ class Combination:
 
 
 @dataclass(frozen=True)
+class FitRecord:
+    """What a fit says about itself beside its solution; the defaults say nothing.
+
+    Attributes
+    ----------
+    converged, message, iterations
+        As the fit reported them.
+    uncertainties, initial
+        By parameter name; NaN where the data give no uncertainty.
+    x_scale
+        Scale per free parameter.
+    covariance
+        (p, p) of the parameters named by `covariance_names`.
+    history
+        Steps of the optimiser.
+    noise
+        Speckle and white noise that the fit saw.
+    written_by, directory
+        The program, and where the record was read from.
+    notes
+        What had to be assumed in reading.
+    """
+
+    converged: bool = False
+    message: str = ""
+    iterations: int | None = None
+    uncertainties: Mapping[str, float] = field(default_factory=dict)
+    initial: Mapping[str, float] = field(default_factory=dict)
+    x_scale: Mapping[str, float] = field(default_factory=dict)
+    covariance: FloatArray | None = None
+    covariance_names: tuple[str, ...] = ()
+    history: tuple[IterationRecord, ...] = ()
+    noise: NoiseReport = NoiseReport()
+    written_by: str = ""
+    directory: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FitResult:
     """What a fit found.
 
@@ -212,7 +274,29 @@ class FitResult:
     @property
     def values(self) -> FloatArray:
         """(p,) fitted values in table order."""
-        return np.array([p.value for p in self.parameters])
+        return self.solution.vector
+
+    @property
+    def solution(self) -> Solution:
+        """Where the fit ended."""
+        return Solution({p.name: p.value for p in self.parameters}, self.contrast, self.offset)
+
+    @property
+    def record(self) -> FitRecord:
+        """What the fit says about itself."""
+        return FitRecord(
+            converged=self.converged,
+            message=self.message,
+            iterations=self.iterations,
+            uncertainties={p.name: p.uncertainty for p in self.parameters},
+            initial={p.name: p.initial for p in self.parameters},
+            x_scale=self.x_scale,
+            covariance=self.covariance,
+            covariance_names=self.covariance_names,
+            history=self.history,
+            noise=self.noise,
+            written_by="homodyne",
+        )
 
     @property
     def conditioning(self) -> Mapping[str, Conditioning]:

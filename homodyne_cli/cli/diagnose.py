@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from homodyne_cli.assessments import Diagnosis, Run
+from homodyne_cli.assessments import Diagnosis, StoredRun
 from homodyne_cli.cli.requests import DiagnoseRequest
 from homodyne_cli.core.diagnosis import diagnose, verdict
+from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.minimise.x_scale import BASELINE
+from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.errors import OutputError, UsageError
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
@@ -36,18 +38,23 @@ def run_diagnose(request: DiagnoseRequest) -> int:
         return _diagnose(request, run)
 
 
-def _diagnose(request: DiagnoseRequest, run: Run) -> int:
+def _diagnose(request: DiagnoseRequest, run: StoredRun) -> int:
     baseline = _baseline(request.baseline, run)
     if request.output is not None and request.output.exists() and not request.force:
         raise OutputError(f"{request.output}: exists already", hint="choose another -o, or --force")
-    found = diagnose(run, threshold=request.threshold, baseline=baseline, measure=request.measure)
+    diagnosis = diagnose(
+        evaluate_run(run),
+        threshold=request.threshold,
+        baseline=baseline,
+        measure=request.measure,
+    )
     if request.output is not None:
-        _write_fix(request.output, run, found, baseline)
+        _write_fix(request.output, run, diagnosis, baseline)
     if request.as_json:
-        sys.stdout.write(to_json(_summary(run, found)) + "\n")
+        sys.stdout.write(to_json(_summary(run, diagnosis)) + "\n")
     else:
-        _show(run, found, baseline, request)
-    return IMBALANCE if found.imbalance or found.premature else 0
+        _show(run, diagnosis, baseline, request)
+    return IMBALANCE if diagnosis.imbalance or diagnosis.premature else 0
 
 
 def configured_gap(config: Path | None) -> float | None:
@@ -59,99 +66,102 @@ def configured_gap(config: Path | None) -> float | None:
     return load_config(config).selection.gap
 
 
-def _baseline(text: str | None, run: Run) -> tuple[str, ...] | None:
+def _baseline(text: str | None, run: StoredRun) -> tuple[str, ...] | None:
     if text is None:
         return None
-    names = []
+    names, free = [], free_names(run.problem)
     for part in text.split(","):
         name = canonical_name(part.strip())
-        if name is None or name not in run.free:
+        if name is None or name not in free:
             raise UsageError(
                 f"--baseline {part.strip()!r}: not a fitted parameter of this run",
-                hint=f"they are {', '.join(run.free)}",
+                hint=f"they are {', '.join(free)}",
             )
         names.append(name)
     return tuple(names)
 
 
-def _baseline_name(found: Diagnosis, baseline: Sequence[str] | None) -> str:
+def _baseline_name(diagnosis: Diagnosis, baseline: Sequence[str] | None) -> str:
     if baseline is not None:
         return ", ".join(baseline)
-    return "geometric mean of " + ", ".join(n for n in BASELINE if n in found.names)
+    return "geometric mean of " + ", ".join(n for n in BASELINE if n in diagnosis.names)
 
 
-def _rule(found: Diagnosis) -> str:
-    if found.measure == found.asked_measure:
-        return found.measure
+def _rule(diagnosis: Diagnosis) -> str:
+    if diagnosis.measure == diagnosis.asked_measure:
+        return diagnosis.measure
     return "sensitivity (gradients below their noise floor say nothing about scale)"
 
 
-def _write_fix(path: Path, run: Run, found: Diagnosis, baseline: Sequence[str] | None) -> None:
+def _write_fix(
+    path: Path, run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None
+) -> None:
     header = [
         "# Recommended parameter scales. Enter them with:",
         f"#   homodyne apply-scale CONFIG {path.name}",
-        f"# Run: {run.directory}",
+        f"# Run: {run.record.directory}",
         f"# Date: {datetime.now(UTC).date().isoformat()}",
-        f"# Rule: {_rule(found)}; baseline {_baseline_name(found, baseline)}",
-        f"# Largest gradient / baseline: {found.max_ratio:.4g}; "
-        f"effective ratio of the run: {found.effective_ratio:.4g}; EDM {found.edm:.4g}",
+        f"# Rule: {_rule(diagnosis)}; baseline {_baseline_name(diagnosis, baseline)}",
+        f"# Largest gradient / baseline: {diagnosis.max_ratio:.4g}; "
+        f"effective ratio of the run: {diagnosis.effective_ratio:.4g}; EDM {diagnosis.edm:.4g}",
     ]
-    lines = [*header, *block_lines(MAP_PATH, found.x_scale_map, 0, 2)]
+    lines = [*header, *block_lines(MAP_PATH, diagnosis.x_scale_map, 0, 2)]
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _summary(run: Run, found: Diagnosis) -> dict[str, object]:
+def _summary(run: StoredRun, diagnosis: Diagnosis) -> dict[str, object]:
     return {
-        "run_dir": run.directory,
-        "convention": run.convention,
-        "gradients": dict(zip(found.names, found.gradients.tolist(), strict=True)),
-        "sensitivities": dict(zip(found.names, found.sensitivities.tolist(), strict=True)),
-        "max_ratio": found.max_ratio,
-        "imbalance_detected": found.imbalance,
-        "effective_ratio": found.effective_ratio,
-        "edm": found.edm,
-        "premature": found.premature,
-        "condition_number": {"raw": found.condition_raw, "scaled": found.condition_scaled},
-        "x_scale_map": found.x_scale_map,
-        "measure": found.measure,
-        "below_noise": found.below_noise,
+        "run_dir": run.record.directory,
+        "convention": run.problem.convention,
+        "gradients": dict(zip(diagnosis.names, diagnosis.gradients.tolist(), strict=True)),
+        "sensitivities": dict(zip(diagnosis.names, diagnosis.sensitivities.tolist(), strict=True)),
+        "max_ratio": diagnosis.max_ratio,
+        "imbalance_detected": diagnosis.imbalance,
+        "effective_ratio": diagnosis.effective_ratio,
+        "edm": diagnosis.edm,
+        "premature": diagnosis.premature,
+        "condition_number": {"raw": diagnosis.condition_raw, "scaled": diagnosis.condition_scaled},
+        "x_scale_map": diagnosis.x_scale_map,
+        "measure": diagnosis.measure,
+        "below_noise": diagnosis.below_noise,
     }
 
 
 def _show(
-    run: Run, found: Diagnosis, baseline: Sequence[str] | None, request: DiagnoseRequest
+    run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None, request: DiagnoseRequest
 ) -> None:
     console = make_console()
-    said, todo = verdict(found)
+    said, todo = verdict(diagnosis)
     if not request.quiet:
-        _details(console, run, found, _baseline_name(found, baseline))
-    style = "bold red" if found.premature else ("yellow" if found.imbalance else "green")
+        _details(console, run, diagnosis, _baseline_name(diagnosis, baseline))
+    style = "bold red" if diagnosis.premature else ("yellow" if diagnosis.imbalance else "green")
     print_plain(console, said, style=style)
     print_plain(console, todo)
     if request.output is not None:
         print_note(make_console(stderr=True), f"Wrote {request.output}")
 
 
-def _details(console: Console, run: Run, found: Diagnosis, baseline: str) -> None:
-    print_plain(console, f"{run.directory}: {run.mode}, convention {run.convention}")
-    for note in run.notes:
+def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: str) -> None:
+    print_plain(console, run.title)
+    for note in run.record.notes:
         print_plain(console, f"Note: {note}")
-    console.print(diagnosis_table(found, baseline))
+    console.print(diagnosis_table(diagnosis, baseline))
     ascii_only = is_ascii(console)
     width = min(console.width, 100)
     for title, values in (
-        ("|gradient|, logarithmic", np.abs(found.gradients)),
-        ("sensitivity, logarithmic", found.sensitivities),
+        ("|gradient|, logarithmic", np.abs(diagnosis.gradients)),
+        ("sensitivity, logarithmic", diagnosis.sensitivities),
     ):
         print_plain(console, title, style="bold")
-        chart = log_bar_chart(found.names, values.tolist(), width=width, ascii_only=ascii_only)
+        chart = log_bar_chart(diagnosis.names, values.tolist(), width=width, ascii_only=ascii_only)
         print_plain(console, chart + "\n")
-    if len(run.history) > 1 and run.history[0].column_norms:
-        console.print(history_table(run.history))
-        norms = {n: [s.column_norms.get(n, math.nan) for s in run.history] for n in run.free}
+    history = run.record.history
+    if len(history) > 1 and history[0].column_norms:
+        console.print(history_table(history))
+        norms = {n: [s.column_norms.get(n, math.nan) for s in history] for n in diagnosis.names}
         chart = iteration_chart(
             norms,
             title="log10 of the Jacobian's column norms",
@@ -160,15 +170,17 @@ def _details(console: Console, run: Run, found: Diagnosis, baseline: str) -> Non
             ascii_only=ascii_only,
         )
         print_plain(console, "\n" + chart + "\n")
-    if found.below_noise:
-        print_plain(console, f"Below the noise floor: gradients of {', '.join(found.below_noise)}.")
-    print_plain(console, f"Recommended map built from: {_rule(found)}.")
+    if diagnosis.below_noise:
+        print_plain(
+            console, f"Below the noise floor: gradients of {', '.join(diagnosis.below_noise)}."
+        )
+    print_plain(console, f"Recommended map built from: {_rule(diagnosis)}.")
     print_plain(
         console,
-        f"Condition number of the Jacobian: {found.condition_raw:.3g} raw, "
-        f"{found.condition_scaled:.3g} with the recommended map.",
+        f"Condition number of the Jacobian: {diagnosis.condition_raw:.3g} raw, "
+        f"{diagnosis.condition_scaled:.3g} with the recommended map.",
     )
-    for one, other, value in found.correlated:
+    for one, other, value in diagnosis.correlated:
         print_plain(console, f"Correlated: {one} and {other} ({value:+.4f})")
-    for sentence in found.undetermined:
+    for sentence in diagnosis.undetermined:
         print_plain(console, f"Not determined: {sentence}")

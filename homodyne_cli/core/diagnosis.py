@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.assessments import Diagnosis, Measure, Run
+from homodyne_cli.assessments import Diagnosis, Measure
+from homodyne_cli.core.evaluation import EvaluatedRun
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.minimise.minimise import EDM_CONVERGED
 from homodyne_cli.core.minimise.state import predicted_edm
 from homodyne_cli.core.minimise.x_scale import baseline_level, effective_ratio, gradient_x_scale
 from homodyne_cli.core.numerics.gram import condition_number
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.core.objective.projection import hold
 from homodyne_cli.core.uncertainty.covariance import covariance, describe_direction
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.parameters import CONTRAST_BOUNDS, OFFSET_BOUNDS
-from homodyne_cli.problem import Bounds, FitProblem, InitialParameters, SolverOptions
+from homodyne_cli.results import Solution
 
 #: Ratio above which gradients count as imbalanced (reference document).
 THRESHOLD = 10.0
@@ -44,51 +44,27 @@ class Gradients:
     noise: FloatArray
 
 
-def held_gradients(
-    objective: Objective, grams: AngleGrams, contrast: FloatArray, offset: FloatArray
-) -> Gradients:
-    """Return the reference document's gradients at a run's parameters and scaling.
+def held_gradients(objective: Objective, grams: AngleGrams, solution: Solution) -> Gradients:
+    """Return the reference document's gradients; contrast and offset do not move.
 
     Parameters
     ----------
     grams
-        Of the pass at the run's parameters, pairs weighted equally.
-    contrast, offset
-        (n_phi,) scaling of the run, not moved.
+        Of the pass at the solution, pairs weighted equally.
     """
     free = np.array(objective.free, dtype=int)
-    found = hold(grams, contrast, offset, np.ones(len(contrast)))
+    contrast = solution.contrast
+    held = hold(grams, contrast, solution.offset, np.ones(len(contrast)))
     diagonal = np.einsum("akk->ak", grams.gram)[:, free]
     weight = (contrast * objective.sigma) ** 2
     return Gradients(
-        values=2.0 * found.gradient[free],
+        values=2.0 * held.gradient[free],
         noise=2.0 * np.sqrt(np.einsum("a,ak->k", weight, diagonal)),
     )
 
 
-def problem_of(run: Run) -> FitProblem:
-    """Return the problem that reproduces a run's model, bounds and scaling."""
-    fixed = {n: v for n, v in run.values.items() if n not in run.free}
-    return FitProblem(
-        mode=run.mode,
-        convention=run.convention,
-        per_angle_mode=run.per_angle_mode,
-        fourier_order=run.fourier_order,
-        initial=InitialParameters(
-            values=run.values,
-            fixed=fixed,
-            contrast=tuple(run.contrast.tolist()),
-            offset=tuple(run.offset.tolist()),
-        ),
-        bounds=run.bounds,
-        solver=SolverOptions(loss=run.loss),
-        contrast_bounds=run.bounds.get("contrast", Bounds(*CONTRAST_BOUNDS)),
-        offset_bounds=run.bounds.get("offset", Bounds(*OFFSET_BOUNDS)),
-    )
-
-
 def diagnose(
-    run: Run,
+    evaluated: EvaluatedRun,
     *,
     threshold: float = THRESHOLD,
     baseline: Sequence[str] | None = None,
@@ -106,18 +82,15 @@ def diagnose(
         What the recommended map is built from. Gradients below their noise floor say nothing
         about scale: the map then falls back to sensitivities and the diagnosis says so.
     """
-    problem = problem_of(run)
-    objective = build_objective(run.dataset, problem, dataset_sigma(run.dataset))
-    names = run.free
-    x = np.array([run.values[n] for n in names])
-    lower = np.array([run.bounds[n].lower for n in names])
-    upper = np.array([run.bounds[n].upper for n in names])
-    bracket = FreeParameters(names, x, np.minimum(lower, x), np.maximum(upper, x))
-    grams = objective.plain_grams(x)
-    found = objective.derivatives(x) if objective.robust else objective.project(grams)
-    hessian = found.reduced_hessian
+    run, at = evaluated.run, evaluated.at
+    names = free_names(run.problem)
+    x = np.array([run.solution.values[n] for n in names])
+    lower = np.array([run.problem.bounds[n].lower for n in names])
+    upper = np.array([run.problem.bounds[n].upper for n in names])
+    free = FreeParameters(names, x, np.minimum(lower, x), np.maximum(upper, x))
+    hessian = at.reduced_hessian
     norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    gradients = held_gradients(objective, grams, run.contrast, run.offset)
+    gradients = held_gradients(evaluated.objective, evaluated.grams, run.solution)
     table = dict(zip(names, gradients.values.tolist(), strict=True))
     below = tuple(
         n
@@ -127,17 +100,17 @@ def diagnose(
     used: Measure = "sensitivity" if below else measure
     source = table if used == "gradient" else dict(zip(names, norms.tolist(), strict=True))
     scale = gradient_x_scale(source, baseline)
-    ratio = effective_ratio(norms, np.array([run.x_scale.get(n, 1.0) for n in names]))
+    ratio = effective_ratio(norms, np.array([run.record.x_scale.get(n, 1.0) for n in names]))
     level = baseline_level(table, baseline)
-    edm = predicted_edm(found, x, bracket)
-    spread = covariance(found, names, upper - lower)
+    edm = predicted_edm(at, x, free)
+    spread = covariance(at, names, upper - lower)
     return Diagnosis(
         names=names,
         values=x,
         gradients=gradients.values,
         gradient_noise=gradients.noise,
         sensitivities=norms,
-        z=np.where(norms > 0.0, found.gradient / np.where(norms > 0.0, norms, 1.0), 0.0),
+        z=np.where(norms > 0.0, at.gradient / np.where(norms > 0.0, norms, 1.0), 0.0),
         x_scale_map=scale,
         measure=used,
         asked_measure=measure,
@@ -148,7 +121,7 @@ def diagnose(
         effective_ratio=ratio,
         edm=edm,
         premature=edm >= EDM_CONVERGED,
-        chi2=found.chi2,
+        chi2=at.chi2,
         condition_raw=condition_number(hessian),
         condition_scaled=condition_number(hessian, np.array([scale[n] for n in names])),
         correlated=_correlated(spread.parameters, names),
@@ -191,13 +164,3 @@ def verdict(diagnosis: Diagnosis) -> tuple[str, str]:
         f"Balanced ({worst}) and converged ({left}).",
         "Nothing to do here: go on with homodyne verify.",
     )
-
-
-def ratios_to_median(diagnosis: Diagnosis) -> Mapping[str, float]:
-    """Return |gradient| over the median |gradient|, by name."""
-    size = np.abs(diagnosis.gradients)
-    median = float(np.median(size))
-    return {
-        n: float(g / median) if median > 0.0 else float("nan")
-        for n, g in zip(diagnosis.names, size, strict=True)
-    }

@@ -10,9 +10,10 @@ from io import BytesIO
 import numpy as np
 from matplotlib.figure import Figure
 
-from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.lag_profiles import LagProfiles
-from homodyne_cli.core.checks.row_bands import FittedMaps, fitted_between
+from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.heatmaps import drawn_frames, heatmap_pages
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
@@ -33,11 +34,10 @@ _DPI = 100
 
 
 def report_page(
-    run: Run,
+    run: StoredRun,
     checks: Sequence[CheckResult],
     profiles: LagProfiles,
-    fitted: FittedMaps,
-    sigma: np.ndarray,
+    residuals: Residuals,
     *,
     passed: bool,
 ) -> str:
@@ -47,28 +47,28 @@ def report_page(
     ----------
     profiles
         Data and fit averaged over ages.
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise that residuals are divided by.
+    residuals
+        Data, fitted maps and the noise that residuals are divided by.
     passed
         The verdict on the whole.
     """
-    title = escape(f"homodyne verify: {run.directory.name}")
+    record = run.record
+    name = "" if record.directory is None else record.directory.name
+    title = escape(f"homodyne verify: {name}")
     verdict = "All checks pass." if passed else "Not all checks pass."
     parts = [
         f"<h1>{title}</h1>",
-        f"<p>{escape(str(run.directory))}: {run.mode}, convention {run.convention}, "
-        f"written by {escape(run.written_by)}; {escape(run.message)}.</p>",
-        *(f"<p>Note: {escape(note)}</p>" for note in run.notes),
+        f"<p>{escape(run.title)}, written by {escape(record.written_by)}; "
+        f"{escape(record.message)}.</p>",
+        *(f"<p>Note: {escape(note)}</p>" for note in record.notes),
         f"<p class='{'pass' if passed else 'fail'}'>{verdict}</p>",
         "<h2>Checks</h2>",
         _checks(checks),
         "<h2>Parameters</h2>",
         _parameters(run),
         "<h2>Contrast, offset and noise per angle</h2>",
-        _scaling(run, sigma),
-        *_angles(run, profiles, fitted, sigma),
+        _scaling(run, residuals.sigma),
+        *_angles(profiles, residuals),
     ]
     return (
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
@@ -106,11 +106,11 @@ def _checks(checks: Sequence[CheckResult]) -> str:
     return _table(head, rows, ("measured", "threshold"))
 
 
-def _parameters(run: Run) -> str:
-    rows = []
-    for name, value in run.values.items():
-        uncertainty = run.uncertainties.get(name, float("nan"))
-        bounds = run.bounds[name]
+def _parameters(run: StoredRun) -> str:
+    rows, free = [], free_names(run.problem)
+    for name, value in run.solution.values.items():
+        uncertainty = run.record.uncertainties.get(name, float("nan"))
+        bounds = run.problem.bounds[name]
         rows.append(
             (
                 escape(name),
@@ -118,15 +118,15 @@ def _parameters(run: Run) -> str:
                 format_number(uncertainty, 2) if np.isfinite(uncertainty) else MISSING,
                 escape(BY_NAME[name].unit),
                 f"{format_digits(bounds.lower)} … {format_digits(bounds.upper)}",
-                "" if name in run.free else "fixed",
+                "" if name in free else "fixed",
             )
         )
     head = ("parameter", "value", "uncertainty", "unit", "bounds", "")
     return _table(head, rows, ("value", "uncertainty", "bounds"))
 
 
-def _scaling(run: Run, sigma: np.ndarray) -> str:
-    columns = (run.dataset.phi, run.contrast, run.offset, sigma)
+def _scaling(run: StoredRun, sigma: np.ndarray) -> str:
+    columns = (run.dataset.phi, run.solution.contrast, run.solution.offset, sigma)
     rows = [
         (f"{phi:.2f}", f"{contrast:.5g}", f"{offset:.6g}", f"{noise:.3g}")
         for phi, contrast, offset, noise in zip(*columns, strict=True)
@@ -135,13 +135,11 @@ def _scaling(run: Run, sigma: np.ndarray) -> str:
     return _table(head, rows, head)
 
 
-def _angles(
-    run: Run, profiles: LagProfiles, fitted: FittedMaps, sigma: np.ndarray
-) -> Iterable[str]:
-    data = run.dataset
+def _angles(profiles: LagProfiles, residuals: Residuals) -> Iterable[str]:
+    data = residuals.dataset
     frames = drawn_frames(data.n_frames)
-    shown = data.selected(frames), fitted_between(fitted, frames)
-    maps = heatmap_pages(data.phi, data.t[frames], *shown, sigma)
+    shown = data.selected(frames), residuals.fit_between(frames)
+    maps = heatmap_pages(data.phi, data.t[frames], *shown, residuals.sigma)
     for a, (phi, image) in enumerate(zip(data.phi, maps, strict=True)):
         yield f"<h2>phi = {phi:.2f}°</h2>"
         yield _picture(image, f"maps of data, fit and residual at {phi:.2f} degrees")

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 from rich.cells import cell_len
 
@@ -91,8 +90,8 @@ def test_text_fits_its_terminal(experiment: Path, width: int, environment: dict[
 def test_run_of_homodyne_2_is_verified_with_its_own_model(experiment: Path, tmp_path: Path) -> None:
     """Values of he2024 in a homodyne 2.x run: the other model leaves a pattern, and fails."""
     run = read_run(experiment / "run")
-    values = np.array(list(run.values.values()))
-    folder = write_legacy_run(tmp_path / "old", run.dataset, values, run.contrast, run.offset)
+    at = run.solution
+    folder = write_legacy_run(tmp_path / "old", run.dataset, at.vector, at.contrast, at.offset)
     done = homodyne("verify", str(folder), cwd=experiment)
     assert done.returncode == 1, done.stderr
     assert "convention homodyne-2" in done.stdout

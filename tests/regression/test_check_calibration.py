@@ -9,6 +9,7 @@ import pytest
 
 from homodyne_cli.core.checks.checklist import run_checks
 from homodyne_cli.core.checks.lobe_scan import GAIN_LIMIT, scan_lobes
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import AMPLITUDE_LIMIT, check_residuals, find_patterns
 from homodyne_cli.dataset import Dataset, FloatArray
 from tests.support.oracle import PUBLISHED, make_dataset
@@ -34,8 +35,8 @@ def test_white_noise_passes_and_p_values_are_uniform() -> None:
     for _ in range(300):
         noise: FloatArray = rng.standard_normal(nothing.shape)
         noisy = replace(data, c2=noise)
-        passed += check_residuals(noisy, nothing, np.ones(3)).status == "pass"
-        for p in find_patterns(noisy, nothing, np.ones(3)):
+        passed += check_residuals(Residuals(noisy, nothing, np.ones(3))).status == "pass"
+        for p in find_patterns(Residuals(noisy, nothing, np.ones(3))):
             p_values.setdefault(p.kind, []).append(p.p_value)
     assert passed >= 297
     # 5% +- 3.8 standard deviations.
@@ -61,7 +62,7 @@ def test_smooth_pattern_of_a_third_of_sigma_fails_at_full_size(kind: str) -> Non
     c2[reached] += np.float32(0.3) * pattern.astype(np.float32)
     phi, t = np.arange(n_phi, dtype=float), np.linspace(0.1, 100.0, n)
     data = Dataset(c2, phi, t, 0.0054, 2e6, 0.1, None, {})
-    result = check_residuals(data, np.zeros_like(c2), np.ones(n_phi))
+    result = check_residuals(Residuals(data, np.zeros_like(c2), np.ones(n_phi)))
     assert result.status == "fail"
     assert result.value is not None
     assert result.value > AMPLITUDE_LIMIT

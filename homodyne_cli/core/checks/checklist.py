@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.oscillations import check_oscillations
 from homodyne_cli.core.checks.parameters import (
     check_convergence,
@@ -18,9 +18,9 @@ from homodyne_cli.core.checks.parameters import (
     check_uncertainties,
 )
 from homodyne_cli.core.checks.remarks import Remark, worst_of
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import check_residuals
-from homodyne_cli.core.checks.row_bands import FittedMaps
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.results import FitRecord
 
 #: Reduced chi2 that passes, and that does not fail. sigma is estimated from the data, to a few
 #: percent in small maps; noise correlated along the frames may double chi2 with a good model.
@@ -58,21 +58,18 @@ class CheckInputs:
     ----------
     run
         The finished fit.
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise used.
+    residuals
+        Data, fitted maps and noise.
     chi2, degrees_of_freedom, edm
-        Evaluated at the run's parameters with `sigma`.
+        Evaluated at the run's parameters with that noise.
     effective_ratio
         max/min of sensitivity times the run's x_scale; inf if a parameter has no sensitivity.
     baseline
         None if there is none.
     """
 
-    run: Run
-    fitted: FittedMaps
-    sigma: FloatArray
+    run: StoredRun
+    residuals: Residuals
     chi2: float
     degrees_of_freedom: int
     edm: float
@@ -89,32 +86,33 @@ def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
         Results for ``oscillations, chi_squared, uncertainties, residuals, gradient_balance,
         convergence, physical``.
     """
-    run = inputs.run
+    run, residuals = inputs.run, inputs.residuals
     return (
-        check_oscillations(run, inputs.fitted, inputs.sigma),
-        _mind_speckles(run, check_chi_squared(inputs)),
+        check_oscillations(run, residuals),
+        _mind_speckles(run.record, check_chi_squared(inputs)),
         check_uncertainties(run),
-        _mind_speckles(run, check_residuals(run.dataset, inputs.fitted, inputs.sigma)),
+        _mind_speckles(run.record, check_residuals(residuals)),
         check_gradient_balance(inputs.effective_ratio),
         check_convergence(run, inputs.edm),
-        check_physical(run, inputs.fitted, inputs.sigma),
+        check_physical(run, residuals),
     )
 
 
-def _mind_speckles(run: Run, found: CheckResult) -> CheckResult:
+def _mind_speckles(record: FitRecord, result: CheckResult) -> CheckResult:
     """Say with a finding that takes noise as white where the fit found that it is not.
 
     The verdict stays: residuals of a wrong model grow with stride as speckle noise does, so that
     the fit counts them as such.
     """
-    if found.status not in ("warn", "fail") or not np.isfinite(run.n_speckles):
-        return found
+    n_speckles = record.noise.n_speckles
+    if result.status not in ("warn", "fail") or not np.isfinite(n_speckles):
+        return result
     known = (
-        f"the fit found noise like that of {run.n_speckles:.3g} speckles per angle: if there are "
+        f"the fit found noise like that of {n_speckles:.3g} speckles per angle: if there are "
         "that few, this is their noise, which the check takes as white, and the stated "
         "uncertainties include it"
     )
-    return replace(found, advice=f"{found.advice}; {known}" if found.advice else known)
+    return replace(result, advice=f"{result.advice}; {known}" if result.advice else known)
 
 
 def check_chi_squared(inputs: CheckInputs) -> CheckResult:
@@ -150,8 +148,8 @@ def check_chi_squared(inputs: CheckInputs) -> CheckResult:
         elif drop < CHI2_RESOLUTION:
             message = f"chi2 is the same as that of {base.name} ({inputs.chi2:.6g})"
             remarks.append(Remark("warn", message, "nothing was gained over the baseline"))
-    found = worst_of(remarks, f"{said}; {comparison}")
-    return CheckResult("chi_squared", found.status, value, threshold, found.message, found.advice)
+    worst = worst_of(remarks, f"{said}; {comparison}")
+    return CheckResult("chi_squared", worst.status, value, threshold, worst.message, worst.advice)
 
 
 def _relative(drop: float, base: float) -> str:

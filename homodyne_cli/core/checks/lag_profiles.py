@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.checks.row_bands import FittedMaps, bands, each_angle
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.dataset import FloatArray
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LagProfiles:
     data, fit
         (n_phi, n - 1) means over the pairs that are fitted; NaN where a lag has none.
     error
-        (n_phi, n - 1) standard error of `data`: sigma / sqrt(count).
+        (n_phi, n - 1) standard error of `data`.
     count
         (n_phi, n - 1) pairs in each mean.
     """
@@ -55,32 +55,25 @@ def lag_sums(upper: np.ndarray) -> FloatArray:
     return np.asarray(sheared.reshape(rows, columns + 1)[:, :columns].sum(axis=0))
 
 
-def lag_profiles(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> LagProfiles:
-    """Average data and fit over ages.
-
-    Parameters
-    ----------
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise per c2 value.
-    """
-    sums = np.array(each_angle(dataset, lambda a: _angle_sums(dataset, fitted, a)))
+def lag_profiles(residuals: Residuals) -> LagProfiles:
+    """Average data and fit over ages."""
+    dataset = residuals.dataset
+    sums = np.array(residuals.each_angle(lambda a: _angle_sums(residuals, a)))
     count = sums[:, 0, 1:]
     full = np.where(count > 0.0, count, np.nan)
     return LagProfiles(
         lag=np.asarray(dataset.dt * np.arange(1, dataset.n_frames), dtype=float),
         data=sums[:, 1, 1:] / full,
         fit=sums[:, 2, 1:] / full,
-        error=sigma[:, None] / np.sqrt(full),
+        error=np.array([residuals.amplitude_error(a, n) for a, n in enumerate(full)]),
         count=count,
     )
 
 
-def _angle_sums(dataset: Dataset, fitted: FittedMaps, angle: int) -> FloatArray:
+def _angle_sums(residuals: Residuals, angle: int) -> FloatArray:
     """Return (3, n) sums over pairs of equal lag: number, data and fit."""
-    sums = np.zeros((3, dataset.n_frames))
-    for band in bands(dataset, fitted, angle):
+    sums = np.zeros((3, residuals.dataset.n_frames))
+    for band in residuals.bands(angle):
         for total, values in zip(sums, (band.keep, band.data, band.fit), strict=True):
             part = lag_sums(np.where(band.keep, values, 0.0))
             total[: len(part)] += part

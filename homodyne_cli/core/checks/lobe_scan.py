@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.checks.row_bands import FittedMaps, fitted_at
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.dataset import Dataset, FloatArray
 
 #: Chi2 by which lobes must beat the best smooth curve, all angles together. Smooth data reach
@@ -206,7 +206,7 @@ class _Pairs:
     keep: np.ndarray
 
 
-def _pairs(dataset: Dataset, stretch: slice, fitted: FittedMaps | None = None) -> _Pairs:
+def _pairs(dataset: Dataset, stretch: slice, instead: Residuals | None = None) -> _Pairs:
     """Read pairs of the data, or those of a fit where there are data."""
     t = dataset.t[stretch]
     i, j = np.triu_indices(len(t), 1)
@@ -215,8 +215,8 @@ def _pairs(dataset: Dataset, stretch: slice, fitted: FittedMaps | None = None) -
     at = i + stretch.start, j + stretch.start
     data = np.array([dataset.pairs(a, *at) for a in range(dataset.n_phi)])
     keep = np.isfinite(data)
-    if fitted is not None:
-        data = np.array([fitted_at(fitted, a, *at) for a in range(dataset.n_phi)])
+    if instead is not None:
+        data = np.array([instead.fit_at(a, *at) for a in range(dataset.n_phi)])
     return _Pairs(t, i, j, np.where(keep, data, 0.0).astype(float), keep)
 
 
@@ -257,13 +257,13 @@ def scan_lobes(dataset: Dataset, sigma: FloatArray, powers: tuple[int, ...]) -> 
     return best
 
 
-def look_again(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray, scan: LobeScan) -> LobeScan:
+def look_again(residuals: Residuals, scan: LobeScan) -> LobeScan:
     """Look at a fit just as the best view of an earlier scan did at the data."""
     view = scan.view
     profile = None
     if view is not None:
-        pairs = _pairs(dataset, view.stretch, fitted)
-        profile = _strain_profile(pairs, view.exponent, sigma)
+        pairs = _pairs(residuals.dataset, view.stretch, instead=residuals)
+        profile = _strain_profile(pairs, view.exponent, residuals.sigma)
     if view is None or profile is None:
         return LobeScan(0.0, float("nan"), scan.phi, view)
     gain, rho = _compare(profile, view.power)

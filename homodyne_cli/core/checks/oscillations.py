@@ -18,13 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.lobe_scan import LobeScan, look_again, scan_lobes
-from homodyne_cli.core.checks.row_bands import Band, FittedMaps, bands, each_angle
-from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.checks.residual_maps import Band, Residuals
 from homodyne_cli.core.model.curves import SHEAR_FACTORS, model_curves
-from homodyne_cli.dataset import FloatArray
-from homodyne_cli.parameters import names_of
+from homodyne_cli.dataset import Dataset, FloatArray
 
 #: Lobes that the fit predicts are visible if their amplitude can be measured to 1 part in this.
 #: The limits below are then 4 standard deviations away from 1.
@@ -72,7 +70,7 @@ class Lobes:
 
 @dataclass(frozen=True)
 class _Curves:
-    """(n,) transport and strain integrals, (n_phi,) phase rates scale * kappa, and limits."""
+    """(n,) q^2 A and G, (n_phi,) phase rates scale * kappa, and the largest phase of any angle."""
 
     transport: FloatArray
     strain: FloatArray
@@ -80,14 +78,12 @@ class _Curves:
     widest: float
 
 
-def _curves(run: Run) -> _Curves:
-    data = run.dataset
-    gap = 0.0 if data.gap is None else data.gap
-    values = np.array([run.values[n] for n in names_of(run.mode)])
-    curves = model_curves(data.t, data.phi, data.q, gap, values, run.convention)
-    scale = SHEAR_FACTORS[run.convention].scale
+def _curves(run: StoredRun, data: Dataset) -> _Curves:
+    gap, convention = data.gap or 0.0, run.problem.convention
+    curves = model_curves(data.t, data.phi, data.q, gap, run.solution.vector, convention)
+    scale = SHEAR_FACTORS[convention].scale
     return _Curves(
-        curves.transport,
+        data.q**2 * curves.transport,
         curves.strain,
         scale * np.abs(curves.kappa),
         float(scale * data.q * gap * np.ptp(curves.strain)),
@@ -125,7 +121,7 @@ def _angle_filter(columns: FloatArray, sides: FloatArray) -> tuple[float, FloatA
     return information, np.asarray(amount), left
 
 
-def _binned(run: Run, curves: _Curves, a: int, fitted: FittedMaps, sigma: float) -> FloatArray:
+def _binned(run: StoredRun, curves: _Curves, a: int, residuals: Residuals) -> FloatArray:
     """Average one angle over bins of h beyond the first zero.
 
     Returns
@@ -135,52 +131,41 @@ def _binned(run: Run, curves: _Curves, a: int, fitted: FittedMaps, sigma: float)
         all divided by the standard error of the bin.
     """
     sums = np.zeros((6, int((_LAST_PHASE - np.pi) / _BIN) + 1))
-    for band in bands(run.dataset, fitted, a):
+    for band in residuals.bands(a):
         sums += _band_sums(run, curves, a, band, sums.shape[1])
     sums = sums[:, sums[0] > 0.0]
-    return np.asarray(sums / (sigma * np.sqrt(sums[0])))
+    return np.asarray(sums / sums[0] / residuals.amplitude_error(a, sums[0]))
 
 
-def _band_sums(run: Run, curves: _Curves, a: int, band: Band, bins: int) -> FloatArray:
+def _band_sums(run: StoredRun, curves: _Curves, a: int, band: Band, bins: int) -> FloatArray:
     """Return (6, bins) sums over the pairs of a band; see `_binned`."""
     strain, transport = curves.strain[band.first :], curves.transport[band.first :]
     h = curves.rate[a] * np.abs(strain - strain[: len(band.keep), None])
     i, j = np.nonzero(band.keep & (h > np.pi) & (h < _LAST_PHASE))
     h = h[i, j]
-    decay = np.exp(-(run.dataset.q**2) * np.abs(transport[j] - transport[i]))
-    mean, wave = _oscillation(h, SHEAR_FACTORS[run.convention].power)
-    c, o = run.contrast[a], run.offset[a]
+    decay = np.exp(-np.abs(transport[j] - transport[i]))
+    mean, wave = _oscillation(h, SHEAR_FACTORS[run.problem.convention].power)
+    c, o = run.solution.contrast[a], run.solution.offset[a]
     rows = (decay, decay * mean, c * decay * wave, band.data[i, j] - o, band.fit[i, j] - o)
     index = ((h - np.pi) / _BIN).astype(np.intp)
     count = np.bincount(index, minlength=bins).astype(float)
     return np.array([count, *(np.bincount(index, row, bins) for row in rows)])
 
 
-def find_lobes(run: Run, fitted: FittedMaps, sigma: FloatArray) -> Lobes:
-    """Measure the predicted lobes in the data and in the fitted map.
-
-    Parameters
-    ----------
-    run
-        A laminar-flow run.
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise per c2 value.
-    """
-    curves = _curves(run)
-    data = run.dataset
+def find_lobes(run: StoredRun, residuals: Residuals) -> Lobes:
+    """Measure the lobes that a laminar-flow run predicts in the data and in the fitted map."""
+    data = residuals.dataset
+    curves = _curves(run, data)
     reaching = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi).tolist()
-    seen_at = each_angle(data, lambda a: _binned(run, curves, a, fitted, float(sigma[a])), reaching)
+    each = residuals.each_angle(lambda a: _binned(run, curves, a, residuals), reaching)
     information, amount, left, bins = 0.0, np.zeros(2), 0.0, 0
-    for binned in seen_at:
+    for binned in each:
         if binned.shape[1] < _MIN_BINS:
             continue
-        found = _angle_filter(binned[:4], binned[4:])
-        information, amount, left = information + found[0], amount + found[1], left + found[2]
+        known, matched, rest = _angle_filter(binned[:4], binned[4:])
+        information, amount, left = information + known, amount + matched, left + rest
         bins += binned.shape[1] - len(binned[:4])
-    seen = information > 0.0
-    in_data, in_fit = (amount / information) if seen else (np.nan, np.nan)
+    in_data, in_fit = (amount / information) if information > 0.0 else (np.nan, np.nan)
     largest = int(curves.rate.argmax())
     return Lobes(
         max_phase=float(curves.rate.max() * np.ptp(curves.strain)),
@@ -200,26 +185,16 @@ def _first_zero(t: FloatArray, phase: FloatArray) -> float:
     return float(t[middle + beyond[0]] - t[middle]) if len(beyond) else float("nan")
 
 
-def check_oscillations(run: Run, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
-    """Check that the side lobes are present in the fitted map and in the data.
-
-    Parameters
-    ----------
-    run
-        What was fitted.
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise per c2 value.
-    """
-    if run.mode == "static":
+def check_oscillations(run: StoredRun, residuals: Residuals) -> CheckResult:
+    """Check that the side lobes are present in the fitted map and in the data."""
+    if run.problem.mode == "static":
         return CheckResult(_ID, "n/a", None, None, "static mode has no shear and so no lobes")
-    # Where noise is correlated sigma says what an angle counts, which may be less than its noise.
-    sigma = np.maximum(sigma, estimate_sigma(run.dataset))
-    lobes = find_lobes(run, fitted, sigma)
-    powers = tuple(sorted({2, SHEAR_FACTORS[run.convention].power}))
+    residuals = residuals.with_measured_noise()
+    data, sigma = residuals.dataset, residuals.sigma
+    lobes = find_lobes(run, residuals)
+    powers = tuple(sorted({2, SHEAR_FACTORS[run.problem.convention].power}))
     if lobes.expected < VISIBLE:
-        return _without_lobes(run, lobes, scan_lobes(run.dataset, sigma, powers), fitted, sigma)
+        return _without_lobes(run, lobes, scan_lobes(data, sigma, powers), residuals)
     share_fits = SHARE_LIMIT <= lobes.in_data <= _EXCESS_LIMIT and not lobes.misplaced
     if share_fits and lobes.in_fit >= SHARE_LIMIT:
         return CheckResult(
@@ -231,7 +206,7 @@ def check_oscillations(run: Run, fitted: FittedMaps, sigma: FloatArray) -> Check
             f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f} of the predicted lobes"
             + _zero_at(lobes.lag, lobes.phi),
         )
-    return _wrong_lobes(lobes, scan_lobes(run.dataset, sigma, powers))
+    return _wrong_lobes(lobes, scan_lobes(data, sigma, powers))
 
 
 def _zero_at(lag: float, phi: float) -> str:
@@ -261,12 +236,12 @@ def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
 
 
 def _without_lobes(
-    run: Run, lobes: Lobes, scan: LobeScan, fitted: FittedMaps, sigma: FloatArray
+    run: StoredRun, lobes: Lobes, scan: LobeScan, residuals: Residuals
 ) -> CheckResult:
     """Judge a fit whose own lobes are too weak for the matched filter."""
     if not scan.found:
-        return _not_applicable(run, lobes)
-    in_fit = look_again(run.dataset, fitted, sigma, scan)
+        return _not_applicable(lobes, _curves(run, residuals.dataset).widest)
+    in_fit = look_again(residuals, scan)
     share = in_fit.gain / scan.gain
     place = _zero_at(scan.lag, scan.phi)
     agrees = abs(np.log(in_fit.lag / scan.lag)) < np.log(_LAG_RATIO) if share > 0.0 else False
@@ -284,18 +259,17 @@ def _without_lobes(
     )
 
 
-def _not_applicable(run: Run, lobes: Lobes) -> CheckResult:
-    curves = _curves(run)
+def _not_applicable(lobes: Lobes, widest: float) -> CheckResult:
     if lobes.max_phase > np.pi:
         reason = (
             f"phases reach {lobes.max_phase:.3g} rad, but the lobes are below the noise "
             f"(signal to noise {lobes.expected:.2g} of {VISIBLE:g})"
         )
-    elif curves.widest > np.pi:
+    elif widest > np.pi:
         reason = (
             f"angle set too narrow: phases reach {lobes.max_phase:.3g} rad at phi = "
             f"{lobes.phi:.4g} deg, lobes begin at 3.14; along the flow it would be "
-            f"{curves.widest:.3g}"
+            f"{widest:.3g}"
         )
     else:
         reason = (

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.remarks import Remark, worst_of
-from homodyne_cli.core.checks.row_bands import FittedMaps, bands, each_angle
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.minimise.minimise import EDM_CONVERGED
 from homodyne_cli.core.minimise.state import EDM_FLAT
+from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.parameters import BY_NAME, CONTRAST_BOUNDS, OFFSET_BOUNDS
+from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.problem import Bounds
+from homodyne_cli.results import Solution
 
 UNCERTAINTY_LIMIT = 0.2
 #: A value within this many uncertainties of zero is consistent with zero.
@@ -25,9 +29,7 @@ _UNMOVED = 1e-9
 _UNMOVED_SIGMAS = 1e-6
 
 
-def _at_bound(value: float, bounds: Bounds | None) -> bool:
-    if bounds is None:
-        return False
+def _at_bound(value: float, bounds: Bounds) -> bool:
     margin = _AT_BOUND * (bounds.upper - bounds.lower)
     return not bounds.lower + margin < value < bounds.upper - margin
 
@@ -36,20 +38,21 @@ def _outside(value: float, bounds: Bounds) -> bool:
     return not bounds.lower <= value <= bounds.upper
 
 
-def _fitted_inside(run: Run) -> tuple[str, ...]:
+def _fitted_inside(run: StoredRun) -> tuple[str, ...]:
     """Return free parameters that are not at a bound, where an uncertainty means something."""
-    return tuple(n for n in run.free if not _at_bound(run.values[n], run.bounds.get(n)))
+    values, bounds = run.solution.values, run.problem.bounds
+    return tuple(n for n in free_names(run.problem) if not _at_bound(values[n], bounds[n]))
 
 
-def check_uncertainties(run: Run) -> CheckResult:
+def check_uncertainties(run: StoredRun) -> CheckResult:
     """Check that every free parameter is known to 20%, unless it may be zero."""
     remarks = []
     worst = 0.0
     for name in _fitted_inside(run):
-        if name not in run.uncertainties:
+        if name not in run.record.uncertainties:
             remarks.append(Remark("warn", f"the run records no uncertainty of {name}", _REFIT))
             continue
-        value, error = run.values[name], run.uncertainties[name]
+        value, error = run.solution.values[name], run.record.uncertainties[name]
         relative = error / abs(value) if value != 0.0 else float("inf")
         if not np.isfinite(error):
             relative = float("inf")
@@ -59,15 +62,15 @@ def check_uncertainties(run: Run) -> CheckResult:
             worst = max(worst, relative)
         if remark is not None:
             remarks.append(remark)
-    found = worst_of(remarks, f"the least certain parameter is known to {100.0 * worst:.2g}%")
+    verdict = worst_of(remarks, f"the least certain parameter is known to {100.0 * worst:.2g}%")
     value_or_none = worst if np.isfinite(worst) else None
     return CheckResult(
         "uncertainties",
-        found.status,
+        verdict.status,
         value_or_none,
         UNCERTAINTY_LIMIT,
-        found.message,
-        found.advice,
+        verdict.message,
+        verdict.advice,
     )
 
 
@@ -94,33 +97,34 @@ def _uncertainty_remark(name: str, value: float, error: float, relative: float) 
     )
 
 
-def _unmoved(run: Run, name: str) -> bool:
+def _unmoved(run: StoredRun, name: str) -> bool:
     """Whether a parameter stayed at its start, to rounding and to its uncertainty."""
-    if name not in run.initial:
+    if name not in run.record.initial:
         return False
-    start, value = run.initial[name], run.values[name]
+    start, value = run.record.initial[name], run.solution.values[name]
     moved = abs(value - start)
-    error = run.uncertainties.get(name, float("nan"))
+    error = run.record.uncertainties.get(name, float("nan"))
     rounding = _UNMOVED * max(abs(start), abs(value), 1e-12)
     return moved <= rounding or bool(np.isfinite(error) and moved < _UNMOVED_SIGMAS * error)
 
 
-def check_convergence(run: Run, edm: float) -> CheckResult:
+def check_convergence(run: StoredRun, edm: float) -> CheckResult:
     """Check the optimiser's verdict, the EDM, and that no parameter is stuck at its start.
 
     A parameter at a bound is the physical check's matter, an undetermined one that of the
     uncertainties. If nothing at all moved and the EDM is small, the start was the minimum.
     """
+    record = run.record
     remarks = []
     again = "run homodyne diagnose, apply its x_scale, and fit again with more iterations"
-    if not run.converged:
-        remarks.append(Remark("fail", f"the optimiser reports: {run.message}", again))
+    if not record.converged:
+        remarks.append(Remark("fail", f"the optimiser reports: {record.message}", again))
     if not edm < EDM_CONVERGED:
         # A run that says converged at such an EDM ended in a flat valley (see `solver`).
-        flat = run.converged and edm < EDM_FLAT
+        flat = record.converged and edm < EDM_FLAT
         message = f"one more step would still lower chi2 by {edm:.3g}"
         remarks.append(Remark("warn" if flat else "fail", message, again))
-    judged = [n for n in _fitted_inside(run) if np.isfinite(run.uncertainties.get(n, 0.0))]
+    judged = [n for n in _fitted_inside(run) if np.isfinite(record.uncertainties.get(n, 0.0))]
     stuck = [n for n in judged if _unmoved(run, n)]
     if stuck and len(stuck) == len(judged) and not remarks:
         message = f"no parameter moved from its start, and none needs to (EDM {edm:.2g})"
@@ -129,36 +133,36 @@ def check_convergence(run: Run, edm: float) -> CheckResult:
         message = f"{', '.join(stuck)} did not move from the start"
         advice = "fix what is known, or fit again with a balanced x_scale from another start"
         remarks.append(Remark("fail", message, advice))
-    found = worst_of(remarks, f"{run.message or 'converged'}; EDM {edm:.2g}")
-    return CheckResult("convergence", found.status, edm, EDM_CONVERGED, found.message, found.advice)
+    worst = worst_of(remarks, f"{record.message or 'converged'}; EDM {edm:.2g}")
+    return CheckResult("convergence", worst.status, edm, EDM_CONVERGED, worst.message, worst.advice)
 
 
-def check_physical(run: Run, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
+def check_physical(run: StoredRun, residuals: Residuals) -> CheckResult:
     """Check bounds, D(t) > 0, contrast and offset, and how well phi0 is determined."""
     remarks = _bound_remarks(run)
-    lowest, when = _lowest_diffusion(run)
+    lowest, when = _lowest_diffusion(run.solution.values, residuals.dataset.t)
     if not lowest > 0.0:
         message = f"D(t) falls to {lowest:.3g} A^2/s at t = {when:.3g} s"
         advice = "a negative D is no diffusion: bound D_offset from below, or fix it at 0"
         remarks.append(Remark("fail", message, advice))
-    remarks += _scaling_remarks(run, fitted, sigma)
-    error = run.uncertainties.get("phi0", 0.0)
-    if "phi0" in run.free and not error < PHI0_LIMIT:
+    remarks += _scaling_remarks(run, residuals)
+    error = run.record.uncertainties.get("phi0", 0.0)
+    if "phi0" in free_names(run.problem) and not error < PHI0_LIMIT:
         known = f"known to {error:.2g} deg only" if np.isfinite(error) else "not determined"
         message = f"phi0 is {known}"
         advice = "add angles, or fix phi0 from the geometry of the cell"
         remarks.append(Remark("fail", message, advice))
-    found = worst_of(
+    worst = worst_of(
         remarks, f"inside all bounds, D(t) at least {lowest:.3g} A^2/s, contrast and offset sound"
     )
-    return CheckResult("physical", found.status, lowest, 0.0, found.message, found.advice)
+    return CheckResult("physical", worst.status, lowest, 0.0, worst.message, worst.advice)
 
 
-def _bound_remarks(run: Run) -> list[Remark]:
+def _bound_remarks(run: StoredRun) -> list[Remark]:
     remarks = []
-    for name in run.free:
-        value, bounds = run.values[name], run.bounds.get(name)
-        if bounds is None or not _at_bound(value, bounds):
+    for name in free_names(run.problem):
+        value, bounds = run.solution.values[name], run.problem.bounds[name]
+        if not _at_bound(value, bounds):
             continue
         place = "outside" if _outside(value, bounds) else "at a bound of"
         message = f"{name} = {value:.5g} is {place} [{bounds.lower:g}, {bounds.upper:g}]"
@@ -167,50 +171,48 @@ def _bound_remarks(run: Run) -> list[Remark]:
     return remarks
 
 
-def _lowest_diffusion(run: Run) -> tuple[float, float]:
+def _lowest_diffusion(values: Mapping[str, float], t: FloatArray) -> tuple[float, float]:
     """Return the smallest D(t) in the window, Å²/s, and its time."""
-    t = run.dataset.t
-    diffusion = run.values["D0"] * t ** run.values["alpha"] + run.values["D_offset"]
+    diffusion = values["D0"] * t ** values["alpha"] + values["D_offset"]
     k = int(diffusion.argmin())
     return float(diffusion[k]), float(t[k])
 
 
-def _scaling_remarks(run: Run, fitted: FittedMaps, sigma: FloatArray) -> list[Remark]:
+def _scaling_remarks(run: StoredRun, residuals: Residuals) -> list[Remark]:
     """Judge contrast and offset: inside and off their bounds, and the contrast seen at all."""
-    data = run.dataset
+    data, problem, solution = residuals.dataset, run.problem, run.solution
     remarks = []
     limits = (
-        ("contrast", run.contrast, run.bounds.get("contrast", Bounds(*CONTRAST_BOUNDS))),
-        ("offset", run.offset, run.bounds.get("offset", Bounds(*OFFSET_BOUNDS))),
+        ("contrast", solution.contrast, problem.contrast_bounds),
+        ("offset", solution.offset, problem.offset_bounds),
     )
     for name, values, bounds in limits:
-        outside = _outside if run.per_angle_mode == "fixed" else _at_bound
+        outside = _outside if problem.per_angle_mode == "fixed" else _at_bound
         wrong = [a for a in range(data.n_phi) if outside(float(values[a]), bounds)]
         if wrong:
             listed = ", ".join(f"{values[a]:.4g} at {data.phi[a]:.4g} deg" for a in wrong[:3])
             more = f" and {len(wrong) - 3} more angles" if len(wrong) > 3 else ""
             message = f"{name} {listed}{more} not inside [{bounds.lower:g}, {bounds.upper:g}]"
             remarks.append(Remark("fail", message, "check the data of these angles"))
-    seen = each_angle(data, lambda a: _contrast_significance(run, fitted, float(sigma[a]), a))
-    weak = [a for a in range(data.n_phi) if not seen[a] > CONTRAST_SIGMAS]
+    sigmas = residuals.each_angle(lambda a: _contrast_significance(solution, residuals, a))
+    weak = [a for a in range(data.n_phi) if not sigmas[a] > CONTRAST_SIGMAS]
     if weak:
         message = (
             f"no significant contrast at phi = {data.phi[weak[0]]:.4g} deg "
-            f"({seen[weak[0]]:.2g} sigma)" + (f" and {len(weak) - 1} more" if weak[1:] else "")
+            f"({sigmas[weak[0]]:.2g} sigma)" + (f" and {len(weak) - 1} more" if weak[1:] else "")
         )
         remarks.append(Remark("fail", message, "leave these angles out (phi_filtering)"))
     return remarks
 
 
-def _contrast_significance(run: Run, fitted: FittedMaps, sigma: float, a: int) -> float:
+def _contrast_significance(solution: Solution, residuals: Residuals, a: int) -> float:
     """Return contrast over its uncertainty with the parameters held, from the map's spread."""
-    if run.contrast[a] <= 0.0:
+    if solution.contrast[a] <= 0.0:
         return 0.0
     sums = np.zeros(3)
-    for band in bands(run.dataset, fitted, a):
-        values = band.fit[band.keep] - run.offset[a]
+    for band in residuals.bands(a):
+        values = band.fit[band.keep] - solution.offset[a]
         sums += len(values), values.sum(dtype=float), np.dot(values, values)
     count, total, squares = sums.tolist()
-    if count < 2:
-        return 0.0
-    return float(np.sqrt(max(squares - total**2 / count, 0.0)) / sigma)
+    spread = squares - total**2 / count if count else 0.0
+    return 1.0 / float(residuals.amplitude_error(a, spread)) if spread > 0.0 else 0.0

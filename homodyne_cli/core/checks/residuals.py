@@ -27,7 +27,7 @@ from scipy import stats
 
 from homodyne_cli.assessments import CheckResult
 from homodyne_cli.core.checks.lag_profiles import lag_sums
-from homodyne_cli.core.checks.row_bands import FittedMaps, bands, each_angle
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.dataset import Dataset, FloatArray
 
 #: Chance that white noise fails to pass; half of the 1% allowed, as noise is never quite Gaussian.
@@ -81,35 +81,32 @@ class _Neighbours:
         return _Neighbours(self.total + total, self.count + float(np.count_nonzero(both)))
 
 
-def _accumulate(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> _Sums:
-    n = dataset.n_frames
+def _accumulate(residuals: Residuals) -> _Sums:
+    n = residuals.dataset.n_frames
     side = max(g for g in _GRIDS if 3 * g <= n)
     edges = np.linspace(0, n, side, endpoint=False).astype(int)
-    found = each_angle(dataset, lambda a: _angle_sums(dataset, fitted, float(sigma[a]), a, edges))
+    each = residuals.each_angle(lambda a: _angle_sums(residuals, a, edges))
     grid, grid_count, lag, lag_count = (
-        np.stack([getattr(angle, name) for angle in found])
+        np.stack([getattr(angle, name) for angle in each])
         for name in ("grid", "grid_count", "lag", "lag_count")
     )
     # Scaled to unit variance, so that no angle dominates.
-    products = [a.products * a.grid_count.sum() / max(float(a.square), 1e-300) for a in found]
-    square = np.array([float(angle.square) for angle in found])
-    count = sum(angle.product_count for angle in found)
+    products = [a.products * a.grid_count.sum() / max(float(a.square), 1e-300) for a in each]
+    square = np.array([float(angle.square) for angle in each])
+    count = sum(angle.product_count for angle in each)
     return _Sums(grid, grid_count, lag, lag_count, square, float(sum(products)), count)
 
 
-def _angle_sums(
-    dataset: Dataset, fitted: FittedMaps, sigma: float, angle: int, edges: np.ndarray
-) -> _Sums:
+def _angle_sums(residuals: Residuals, angle: int, edges: np.ndarray) -> _Sums:
     """Return the sums of one angle, without the leading axis."""
-    side, n = len(edges), dataset.n_frames
+    side, n = len(edges), residuals.dataset.n_frames
     grid, grid_count = np.zeros((2, side, side))
     lag, lag_count = np.zeros((2, n))
     square = 0.0
     near = _Neighbours()
     above: tuple[np.ndarray, np.ndarray] | None = None
-    for row, band in enumerate(bands(dataset, fitted, angle, edges)):
-        keep = band.keep
-        z = np.where(keep, band.data - band.fit.astype(float), 0.0) / sigma
+    for row, band in enumerate(residuals.bands(angle, edges)):
+        keep, z = band.keep, residuals.standardised(angle, band)
         columns = edges[row:] - band.first
         grid[row, row:] = np.add.reduceat(z.sum(axis=0), columns)
         grid_count[row, row:] = np.add.reduceat(keep.sum(axis=0, dtype=float), columns)
@@ -172,31 +169,21 @@ def _block_place(dataset: Dataset, score: FloatArray) -> str:
     return f"phi = {dataset.phi[a]:.4g} deg, t1 = {t1:.3g} s, t2 = {t2:.3g} s"
 
 
-def find_patterns(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> tuple[Pattern, ...]:
-    """Run all tests on the residuals.
-
-    Parameters
-    ----------
-    dataset
-        At least 12 frames.
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise per c2 value; a common error in it does not matter.
-    """
-    sums = _accumulate(dataset, fitted, sigma)
+def find_patterns(residuals: Residuals) -> tuple[Pattern, ...]:
+    """Run all tests on residuals of at least 12 frames; a common error in sigma does not matter."""
+    sums = _accumulate(residuals)
     pairs = sums.grid_count.sum(axis=(1, 2))
     between = _scores(sums.grid, sums.grid_count, np.ones(())) ** 2
-    groups = (sums.grid_count > 0).sum(axis=(1, 2))
-    variance = (sums.square - between.sum(axis=(1, 2))) / np.maximum(pairs - groups, 1.0)
+    blocks = (sums.grid_count > 0).sum(axis=(1, 2))
+    variance = (sums.square - between.sum(axis=(1, 2))) / np.maximum(pairs - blocks, 1.0)
     variance = np.maximum(variance, 1e-12 * np.maximum(sums.square / np.maximum(pairs, 1.0), 1e-12))
     neighbours = _neighbour_pattern(sums)
     inflation = 1.0
     if neighbours.p_value < FALSE_ALARM / _N_TESTS:
         inflation = _inflation(sums.grid, sums.grid_count, variance)
         variance = variance * inflation
-    found = _group_patterns(dataset, sums, variance, finest=inflation == 1.0)
-    scaled = [replace(p, amplitude=p.amplitude * float(np.sqrt(inflation))) for p in found]
+    groups = _group_patterns(residuals.dataset, sums, variance, finest=inflation == 1.0)
+    scaled = [replace(p, amplitude=p.amplitude * float(np.sqrt(inflation))) for p in groups]
     return (*scaled, neighbours)
 
 
@@ -221,12 +208,12 @@ def _group_patterns(
     """Test angles, lags and blocks, the finest blocks only if asked for."""
     pairs = sums.grid_count.sum(axis=(1, 2))
     n_pairs = float(pairs.sum())
-    found = []
+    patterns = []
     score = _scores(sums.grid.sum(axis=(1, 2)), pairs, variance)
     worst = dataset.phi[int(np.abs(score).argmax())]
     place = f"phi = {worst:.4g} deg"
-    found.append(_test("means of the angles", place, score, pairs, n_pairs))
-    found += _lag_patterns(dataset, sums, variance, n_pairs)
+    patterns.append(_test("means of the angles", place, score, pairs, n_pairs))
+    patterns += _lag_patterns(dataset, sums, variance, n_pairs)
     grid, count = sums.grid, sums.grid_count
     if not finest and grid.shape[1] > _GRIDS[0]:
         grid, count = _coarser(grid), _coarser(count)
@@ -234,11 +221,11 @@ def _group_patterns(
         side = grid.shape[1]
         score = _scores(grid, count, variance[:, None, None])
         kind = f"blocks of {dataset.n_frames / side:.0f} frames"
-        found.append(_test(kind, _block_place(dataset, score), score, count, n_pairs))
+        patterns.append(_test(kind, _block_place(dataset, score), score, count, n_pairs))
         if side == _GRIDS[0]:
             break
         grid, count = _coarser(grid), _coarser(count)
-    return found
+    return patterns
 
 
 def _lag_patterns(
@@ -263,20 +250,13 @@ def _neighbour_pattern(sums: _Sums) -> Pattern:
     return Pattern("neighbouring pairs", correlation, p, "")
 
 
-def check_residuals(dataset: Dataset, fitted: FittedMaps, sigma: FloatArray) -> CheckResult:
-    """Check that residuals show no systematic pattern.
-
-    Parameters
-    ----------
-    fitted
-        Fitted maps.
-    sigma
-        (n_phi,) noise per c2 value.
-    """
-    if dataset.n_frames < _MIN_FRAMES:
-        reason = f"{dataset.n_frames} frames are too few to see a pattern ({_MIN_FRAMES} needed)"
+def check_residuals(residuals: Residuals) -> CheckResult:
+    """Check that residuals show no systematic pattern."""
+    n = residuals.dataset.n_frames
+    if n < _MIN_FRAMES:
+        reason = f"{n} frames are too few to see a pattern ({_MIN_FRAMES} needed)"
         return CheckResult("residuals", "n/a", None, AMPLITUDE_LIMIT, reason)
-    *patterns, neighbours = find_patterns(dataset, fitted, sigma)
+    *patterns, neighbours = find_patterns(residuals)
     limit = FALSE_ALARM / _N_TESTS
     significant = [p for p in patterns if p.p_value < limit]
     if significant:

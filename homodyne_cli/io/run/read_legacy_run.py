@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from homodyne_cli.assessments import Run
+from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.files.json_text import read_json_object
 from homodyne_cli.parameters import DEFAULT_GAP, PARAMETERS, AnalysisMode, canonical_name, names_of
-from homodyne_cli.problem import Bounds
+from homodyne_cli.problem import Bounds, FitProblem, InitialParameters
+from homodyne_cli.results import FitRecord, Solution
 
 
-def read_legacy_run(home: Path, gap: float | None) -> Run:
+def read_legacy_run(home: Path, gap: float | None) -> StoredRun:
     """Read parameters, data and scaling of a homodyne 2.x run; `gap` in Å if known."""
     values, uncertainties = _parameters(home / "parameters.json")
     mode: AnalysisMode = "laminar_flow" if "gamma_dot_t0" in values else "static"
@@ -29,28 +30,20 @@ def read_legacy_run(home: Path, gap: float | None) -> Run:
         notes.append(f"no stator_rotor_gap recorded: {gap:g} Å assumed (--config names another)")
     dataset, scaling = _arrays(home / "fitted_data.npz", gap)
     converged, message, iterations = _ending(home / "convergence_metrics.json")
-    return Run(
-        directory=home,
-        written_by="homodyne 2.x",
-        mode=mode,
-        convention="homodyne-2",
-        per_angle_mode="individual",
-        fourier_order=0,
-        dataset=dataset,
-        values=values,
-        uncertainties=uncertainties,
-        initial={},
-        free=names_of(mode),
-        contrast=scaling[:, 0],
-        offset=scaling[:, 1],
-        bounds={p.name: Bounds(p.lower, p.upper) for p in PARAMETERS},
-        x_scale={},
-        converged=converged,
-        message=message,
-        iterations=iterations,
-        covariance=None,
-        covariance_names=(),
-        notes=tuple(notes),
+    bounds = {p.name: Bounds(p.lower, p.upper) for p in PARAMETERS}
+    return StoredRun(
+        FitProblem(mode, "homodyne-2", "individual", 0, InitialParameters(), bounds),
+        dataset,
+        Solution(values, scaling[:, 0], scaling[:, 1]),
+        FitRecord(
+            converged=converged,
+            message=message,
+            iterations=iterations,
+            uncertainties=uncertainties,
+            written_by="homodyne 2.x",
+            directory=home,
+            notes=tuple(notes),
+        ),
     )
 
 
@@ -100,9 +93,9 @@ def _arrays(path: Path, gap: float | None) -> tuple[Dataset, FloatArray]:
     return Dataset(c2, phi, t, q, gap, dt, None, source), scaling
 
 
-def _ending(path: Path) -> tuple[bool, str, int]:
+def _ending(path: Path) -> tuple[bool, str, int | None]:
     if not path.is_file():
-        return False, "no convergence_metrics.json", -1
+        return False, "no convergence_metrics.json", None
     tree = read_json_object(path)
     nested = tree.get("convergence")
     row = nested if isinstance(nested, dict) else tree
@@ -111,5 +104,5 @@ def _ending(path: Path) -> tuple[bool, str, int]:
     return (
         status in ("converged", "success"),
         status,
-        int(count) if isinstance(count, (int, float)) else -1,
+        int(count) if isinstance(count, (int, float)) else None,
     )

@@ -11,7 +11,7 @@ from typing import cast, get_args
 import h5py
 import numpy as np
 
-from homodyne_cli.assessments import Run
+from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource, Provenance
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.files.json_text import read_json_object
@@ -19,15 +19,15 @@ from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.parameters import BY_NAME, AnalysisMode, Convention, Loss, PerAngleMode
-from homodyne_cli.problem import Bounds
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.problem import Bounds, FitProblem, InitialParameters, SolverOptions
+from homodyne_cli.results import FitRecord, IterationRecord, NoiseReport, Solution
 
 Tree = Mapping[str, object]
 
 _STEP_FIGURES = ("chi2", "edm", "step_norm", "seconds", "condition", "effective_ratio")
 
 
-def read_run(directory: Path, gap: float | None = None) -> Run:
+def read_run(directory: Path, gap: float | None = None) -> StoredRun:
     """Read a finished fit into memory; see `open_run`."""
     with open_run(directory, gap) as run:
         return run
@@ -36,7 +36,7 @@ def read_run(directory: Path, gap: float | None = None) -> Run:
 @contextmanager
 def open_run(
     directory: Path, gap: float | None = None, memory: MemoryBudget | None = None
-) -> Iterator[Run]:
+) -> Iterator[StoredRun]:
     """Yield a finished fit.
 
     Parameters
@@ -60,7 +60,9 @@ def open_run(
         yield _read(directory, gap, memory, held)
 
 
-def _read(directory: Path, gap: float | None, memory: MemoryBudget | None, held: ExitStack) -> Run:
+def _read(
+    directory: Path, gap: float | None, memory: MemoryBudget | None, held: ExitStack
+) -> StoredRun:
     if not directory.is_dir():
         raise DataError(
             "no such run directory", path=directory, hint="name a folder that fit wrote"
@@ -93,7 +95,7 @@ def number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
-def _own(home: Path, memory: MemoryBudget | None, held: ExitStack) -> Run:
+def _own(home: Path, memory: MemoryBudget | None, held: ExitStack) -> StoredRun:
     path = home / "parameters.json"
     tree = read_json_object(path)
     convergence = read_json_object(home / "convergence_metrics.json")
@@ -104,39 +106,42 @@ def _own(home: Path, memory: MemoryBudget | None, held: ExitStack) -> Run:
         if name in BY_NAME and isinstance(row, dict)
     }
     limits = section(tree, "scaling_bounds", path)
-    scaling_rows: dict[str, Tree] = {n: {"bounds": v} for n, v in limits.items()}
     dataset, contrast, offset = _fitted_data(home / "fitted_data.h5", memory, held)
     covariance = section(tree, "covariance", path)
     rows_of_matrix = _list(covariance, "matrix", path)
     matrix = np.array([[number(v) for v in cast("list[object]", row)] for row in rows_of_matrix])
     scale = section(section(convergence, "x_scale", path), "values", path)
-    return Run(
-        directory=home,
-        written_by="homodyne",
+    values = {n: number(r.get("value")) for n, r in rows.items()}
+    fixed = {n: values[n] for n, r in rows.items() if r.get("fixed")}
+    scaling = tuple(contrast.tolist()), tuple(offset.tolist())
+    problem = FitProblem(
         mode=cast(AnalysisMode, _one_of(get_args(AnalysisMode), tree, "analysis_mode", path)),
         convention=cast(Convention, _one_of(get_args(Convention), tree, "convention", path)),
         per_angle_mode=cast(
             PerAngleMode, _one_of(get_args(PerAngleMode), tree, "per_angle_mode", path)
         ),
         fourier_order=int(number(tree.get("fourier_order"))),
-        dataset=dataset,
-        values={n: number(r.get("value")) for n, r in rows.items()},
-        uncertainties={n: number(r.get("uncertainty")) for n, r in rows.items()},
-        initial={n: number(r.get("initial")) for n, r in rows.items()},
-        free=tuple(n for n, r in rows.items() if not r.get("fixed")),
-        contrast=contrast,
-        offset=offset,
-        bounds={n: _bounds(r, path) for n, r in {**rows, **scaling_rows}.items()},
-        x_scale={n: number(v) for n, v in scale.items()},
+        initial=InitialParameters(fixed=fixed, contrast=scaling[0], offset=scaling[1]),
+        bounds={n: _bounds(r, path) for n, r in rows.items()},
+        contrast_bounds=_bounds({"bounds": limits.get("contrast")}, path),
+        offset_bounds=_bounds({"bounds": limits.get("offset")}, path),
+        solver=SolverOptions(loss=cast(Loss, _one_of(get_args(Loss), tree, "loss", path))),
+    )
+    record = FitRecord(
         converged=ended.get("status") == "converged",
         message=str(ended.get("message", "")),
         iterations=int(number(ended.get("iterations"))),
+        uncertainties={n: number(r.get("uncertainty")) for n, r in rows.items()},
+        initial={n: number(r.get("initial")) for n, r in rows.items()},
+        x_scale={n: number(v) for n, v in scale.items()},
         covariance=matrix,
         covariance_names=tuple(str(n) for n in _list(covariance, "names", path)),
-        loss=cast(Loss, _one_of(get_args(Loss), tree, "loss", path)),
         history=_history(convergence),
-        n_speckles=_speckles(tree),
+        noise=NoiseReport(n_speckles=_speckles(tree)),
+        written_by="homodyne",
+        directory=home,
     )
+    return StoredRun(problem, dataset, Solution(values, contrast, offset), record)
 
 
 def _speckles(tree: Tree) -> float:

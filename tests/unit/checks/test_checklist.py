@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from homodyne_cli.assessments import CheckResult, Run
+from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.checklist import (
     BaselineFit,
     CheckInputs,
@@ -23,11 +22,14 @@ from homodyne_cli.core.checks.parameters import (
     check_physical,
     check_uncertainties,
 )
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.model.pair_model import fitted_maps
-from homodyne_cli.problem import Bounds, FitProblem, SolverOptions
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.problem import Bounds, InitialParameters, SolverOptions
+from homodyne_cli.results import NoiseReport
 from tests.support.oracle import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
-from tests.support.verified import evaluate_run, fitted_inputs
+from tests.support.verified import fitted_inputs, moved, with_uncertainties
 
 IDS = (
     "oscillations",
@@ -48,13 +50,12 @@ def good() -> CheckInputs:
     return fitted_inputs(DATA, PROBLEM)
 
 
+def scaling_of(inputs: CheckInputs) -> tuple[FloatArray, FloatArray]:
+    return inputs.run.solution.contrast, inputs.run.solution.offset
+
+
 def failed(results: tuple[CheckResult, ...]) -> set[str]:
     return {r.id for r in results if r.status == "fail"}
-
-
-def moved(run: Run, changes: Mapping[str, float], problem: FitProblem = PROBLEM) -> CheckInputs:
-    """Evaluate the run with some values changed."""
-    return evaluate_run(replace(run, values={**run.values, **changes}), problem)
 
 
 def test_good_fit_passes_every_check_in_order(good: CheckInputs) -> None:
@@ -78,49 +79,51 @@ def test_faint_lobes_are_seen_in_a_good_fit_and_missed_in_a_smooth_one() -> None
     """Too faint for the matched filter of a single fit, but not for the scan."""
     data = make_dataset(200, 5, seed=0, noise=0.06)
     good = fitted_inputs(data, PROBLEM)
-    assert find_lobes(good.run, good.fitted, good.sigma).expected < VISIBLE
-    result = check_oscillations(good.run, good.fitted, good.sigma)
+    assert find_lobes(good.run, good.residuals).expected < VISIBLE
+    result = check_oscillations(good.run, good.residuals)
     assert (result.status, "side lobes in data and fit" in result.message) == ("pass", True)
     for factor in (0.01, 0.5):
         shear = ("gamma_dot_t0", "gamma_dot_t_offset")
-        wrong = moved(good.run, {n: factor * good.run.values[n] for n in shear})
-        assert check_oscillations(wrong.run, wrong.fitted, wrong.sigma).status == "fail"
+        wrong = moved(good.run, {n: factor * good.run.solution.values[n] for n in shear})
+        assert check_oscillations(wrong.run, wrong.residuals).status == "fail"
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.5, 3.0])
 def test_lobes_at_the_wrong_lags_fail_oscillations(good: CheckInputs, factor: float) -> None:
-    shear = {n: factor * good.run.values[n] for n in ("gamma_dot_t0", "gamma_dot_t_offset")}
+    shear = {
+        n: factor * good.run.solution.values[n] for n in ("gamma_dot_t0", "gamma_dot_t_offset")
+    }
     inputs = moved(good.run, shear)
-    result = check_oscillations(inputs.run, inputs.fitted, inputs.sigma)
+    result = check_oscillations(inputs.run, inputs.residuals)
     assert result.status == "fail"
     assert "of the lobes in the fit" in result.message
 
 
 def test_lobes_that_the_data_lack_fail_oscillations(good: CheckInputs) -> None:
     smooth = make_dataset(200, 5, seed=1, noise=0.02, parameters=PUBLISHED[:3])
-    run = replace(good.run, dataset=replace(smooth, sigma=good.sigma))
-    result = check_oscillations(run, good.fitted, good.sigma)
+    result = check_oscillations(good.run, replace(good.residuals, dataset=smooth))
     assert result.status == "fail"
     assert "the data show" in result.message
     assert "others" not in result.message
 
 
 def test_fitted_map_without_its_lobes_fails_oscillations(good: CheckInputs) -> None:
-    values = np.array([*list(good.run.values.values())[:3], 1e-6, 0.0, 0.0, 2.0])
-    smooth = fitted_maps(DATA, values, good.run.contrast, good.run.offset, "he2024")
-    result = check_oscillations(good.run, smooth, good.sigma)
+    values = np.array([*list(good.run.solution.values.values())[:3], 1e-6, 0.0, 0.0, 2.0])
+    smooth = fitted_maps(DATA, values, *scaling_of(good), "he2024")
+    result = check_oscillations(good.run, replace(good.residuals, fitted=smooth))
     assert result.status == "fail"
     assert "do not belong together" in result.message
 
 
 def test_matched_filter_measures_amplitude_with_its_stated_error(good: CheckInputs) -> None:
     amplitudes = []
-    truth = fitted_maps(DATA, PUBLISHED, good.run.contrast, good.run.offset, "he2024")
-    values = dict(zip(good.run.values, PUBLISHED.tolist(), strict=True))
+    truth = fitted_maps(DATA, PUBLISHED, *scaling_of(good), "he2024")
+    values = dict(zip(good.run.solution.values, PUBLISHED.tolist(), strict=True))
+    run = replace(good.run, solution=replace(good.run.solution, values=values))
     for seed in range(25):
         noise = 0.02 * np.random.default_rng(seed).standard_normal(truth.shape)
-        data = replace(DATA, c2=truth + noise, sigma=good.sigma)
-        lobes = find_lobes(replace(good.run, dataset=data, values=values), truth, good.sigma)
+        data = replace(DATA, c2=truth + noise)
+        lobes = find_lobes(run, Residuals(data, truth, good.residuals.sigma))
         amplitudes.append(lobes.in_data)
         assert lobes.in_fit == pytest.approx(1.0, abs=1e-6)
     spread = float(np.std(amplitudes)) * lobes.expected
@@ -129,24 +132,24 @@ def test_matched_filter_measures_amplitude_with_its_stated_error(good: CheckInpu
 
 
 def test_oscillations_do_not_apply_where_none_can_show(good: CheckInputs) -> None:
-    static = replace(good.run, mode="static")
-    assert check_oscillations(static, good.fitted, good.sigma).status == "n/a"
+    static = replace(good.run, problem=replace(good.run.problem, mode="static"))
+    assert check_oscillations(static, good.residuals).status == "n/a"
 
     weak_truth = PUBLISHED * np.array([1, 1, 1, 0.01, 1, 0.01, 1])
     weak = make_dataset(200, 5, seed=4, noise=0.02, parameters=weak_truth)
     inputs = moved(
-        replace(good.run, dataset=replace(weak, sigma=good.sigma)),
-        dict(zip(good.run.values, weak_truth.tolist(), strict=True)),
+        replace(good.run, dataset=replace(weak, sigma=good.residuals.sigma)),
+        dict(zip(good.run.solution.values, weak_truth.tolist(), strict=True)),
     )
-    result = check_oscillations(inputs.run, inputs.fitted, inputs.sigma)
+    result = check_oscillations(inputs.run, inputs.residuals)
     assert (result.status, "shear too weak" in result.message) == ("n/a", True)
 
     narrow = make_dataset(200, 5, seed=4, noise=0.02, phi=np.linspace(91.5, 92.5, 5))
     inputs = moved(
-        replace(good.run, dataset=replace(narrow, sigma=good.sigma)),
-        dict(zip(good.run.values, PUBLISHED.tolist(), strict=True)),
+        replace(good.run, dataset=replace(narrow, sigma=good.residuals.sigma)),
+        dict(zip(good.run.solution.values, PUBLISHED.tolist(), strict=True)),
     )
-    result = check_oscillations(inputs.run, inputs.fitted, inputs.sigma)
+    result = check_oscillations(inputs.run, inputs.residuals)
     assert (result.status, "too narrow" in result.message) == ("n/a", True)
 
 
@@ -175,19 +178,22 @@ def test_systematic_residual_fails_residuals() -> None:
     value = results[3].value
     assert value is not None
     assert 0.15 < value < 0.25
-    assert f"noise like that of {inputs.run.n_speckles:.3g} speckles" in results[3].advice
-    white = replace(inputs, run=replace(inputs.run, n_speckles=np.inf))
+    assert (
+        f"noise like that of {inputs.run.record.noise.n_speckles:.3g} speckles" in results[3].advice
+    )
+    record = replace(inputs.run.record, noise=NoiseReport())
+    white = replace(inputs, run=replace(inputs.run, record=record))
     assert "speckles" not in run_checks(white)[3].advice
 
 
-def uncertain(run: Run, **errors: float) -> CheckResult:
-    return check_uncertainties(replace(run, uncertainties={**run.uncertainties, **errors}))
+def uncertain(run: StoredRun, **errors: float) -> CheckResult:
+    return check_uncertainties(with_uncertainties(run, **errors))
 
 
 def test_ill_determined_parameter_fails_uncertainties_alone(good: CheckInputs) -> None:
     run = good.run
-    errors = {**run.uncertainties, "gamma_dot_t0": 0.4 * run.values["gamma_dot_t0"]}
-    results = run_checks(replace(good, run=replace(run, uncertainties=errors)))
+    wide = with_uncertainties(run, gamma_dot_t0=0.4 * run.solution.values["gamma_dot_t0"])
+    results = run_checks(replace(good, run=wide))
     assert failed(results) == {"uncertainties"}
     assert results[2].value == pytest.approx(0.4)
     assert "gamma_dot_t0" in results[2].message
@@ -200,24 +206,25 @@ def test_fit_to_noisy_data_fails_uncertainties() -> None:
 
 
 def test_parameter_that_may_be_zero_warns_with_its_interval(good: CheckInputs) -> None:
-    result = uncertain(good.run, beta=abs(good.run.values["beta"]))
+    result = uncertain(good.run, beta=abs(good.run.solution.values["beta"]))
     assert result.status == "warn"
     assert "beta is consistent with zero" in result.message
-    assert uncertain(good.run, beta=0.25 * abs(good.run.values["beta"])).status == "fail"
-    assert uncertain(good.run, D0=good.run.values["D0"]).status == "fail"
+    assert uncertain(good.run, beta=0.25 * abs(good.run.solution.values["beta"])).status == "fail"
+    assert uncertain(good.run, D0=good.run.solution.values["D0"]).status == "fail"
 
 
 def test_undetermined_fails_and_unrecorded_warns(good: CheckInputs) -> None:
     result = uncertain(good.run, D0=float("nan"))
     assert (result.status, result.value) == ("fail", None)
     assert "not determined" in result.message
-    errors = {n: e for n, e in good.run.uncertainties.items() if n != "D0"}
-    assert check_uncertainties(replace(good.run, uncertainties=errors)).status == "warn"
+    errors = {n: e for n, e in good.run.record.uncertainties.items() if n != "D0"}
+    run = replace(good.run, record=replace(good.run.record, uncertainties=errors))
+    assert check_uncertainties(run).status == "warn"
 
 
 def test_early_stop_fails_convergence_alone(good: CheckInputs) -> None:
     run = good.run
-    nudged = moved(run, {"D0": run.values["D0"] + 1.5 * run.uncertainties["D0"]})
+    nudged = moved(run, {"D0": run.solution.values["D0"] + 1.5 * run.record.uncertainties["D0"]})
     assert nudged.edm > 1.0
     assert failed(run_checks(nudged)) == {"convergence"}
     problem = replace(PROBLEM, solver=SolverOptions(max_iterations=1))
@@ -228,24 +235,27 @@ def test_early_stop_fails_convergence_alone(good: CheckInputs) -> None:
 
 
 def test_parameter_stuck_at_its_start_fails_convergence(good: CheckInputs) -> None:
-    run = good.run
-    stuck = replace(run, initial={**run.initial, "beta": run.values["beta"]})
+    run, record = good.run, good.run.record
+    beta = run.solution.values["beta"]
+    stuck = replace(run, record=replace(record, initial={**record.initial, "beta": beta}))
     result = check_convergence(stuck, good.edm)
     assert (result.status, "beta did not move" in result.message) == ("fail", True)
     # Undetermined, at a bound, fixed or unknown: other checks' business, or none.
+    at_bound = {**run.problem.bounds, "beta": Bounds(beta, 2.0)}
     for other in (
-        replace(stuck, uncertainties={**run.uncertainties, "beta": float("nan")}),
-        replace(stuck, bounds={**run.bounds, "beta": Bounds(run.values["beta"], 2.0)}),
-        replace(stuck, free=tuple(n for n in run.free if n != "beta")),
-        replace(stuck, initial={}),
+        with_uncertainties(stuck, beta=float("nan")),
+        replace(stuck, problem=replace(run.problem, bounds=at_bound)),
+        replace(stuck, problem=replace(run.problem, initial=InitialParameters(fixed={"beta": 0}))),
+        replace(stuck, record=replace(stuck.record, initial={})),
     ):
         assert check_convergence(other, good.edm).status == "pass"
     # A fit that starts at the minimum has no reason to move.
-    assert check_convergence(replace(run, initial=run.values), good.edm).status == "warn"
+    unmoved = replace(run, record=replace(record, initial=run.solution.values))
+    assert check_convergence(unmoved, good.edm).status == "warn"
 
 
 def test_parameter_at_bound_fails_physical_alone(good: CheckInputs) -> None:
-    alpha, error = good.run.values["alpha"], good.run.uncertainties["alpha"]
+    alpha, error = good.run.solution.values["alpha"], good.run.record.uncertainties["alpha"]
     problem = make_problem(start=START, bounds={"alpha": Bounds(-2.0, alpha - 0.3 * error)})
     results = run_checks(fitted_inputs(DATA, problem))
     assert failed(results) == {"physical"}
@@ -264,17 +274,19 @@ def test_negative_diffusion_fails_physical_alone() -> None:
 
 def test_scaling_and_phi0_are_judged(good: CheckInputs) -> None:
     run = good.run
-    full = replace(run, contrast=np.where(np.arange(5) == 2, 1.0, run.contrast))
-    result = check_physical(full, good.fitted, good.sigma)
-    assert (result.status, "contrast 1 at" in result.message) == ("fail", True)
-    low = replace(run, offset=np.where(np.arange(5) == 2, 0.4, run.offset))
-    assert "offset 0.4 at" in check_physical(low, good.fitted, good.sigma).message
-    flat = np.array(good.fitted)
-    flat[1] = run.offset[1]
-    assert "no significant contrast" in check_physical(run, flat, good.sigma).message
+    third = np.arange(5) == 2
+    at = run.solution
+    full = replace(at, contrast=np.where(third, 1.0, at.contrast))
+    low = replace(at, offset=np.where(third, 0.4, at.offset))
+    for wrong, words in ((full, "contrast 1 at"), (low, "offset 0.4 at")):
+        result = check_physical(replace(run, solution=wrong), good.residuals)
+        assert (result.status, words in result.message) == ("fail", True)
+    flat = np.array(good.residuals.fit_between(np.arange(200)), dtype=float)
+    flat[1] = run.solution.offset[1]
+    result = check_physical(run, replace(good.residuals, fitted=flat))
+    assert "no significant contrast" in result.message
     for error, words in ((7.0, "known to 7 deg"), (float("nan"), "not determined")):
-        loose = replace(run, uncertainties={**run.uncertainties, "phi0": error})
-        result = check_physical(loose, good.fitted, good.sigma)
+        result = check_physical(with_uncertainties(run, phi0=error), good.residuals)
         assert (result.status, words in result.message) == ("fail", True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.checks.lag_profiles import lag_profiles, lag_sums
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import _accumulate, check_residuals, find_patterns
 from homodyne_cli.dataset import FloatArray
 from tests.support.oracle import PUBLISHED, make_dataset, model_values
@@ -19,7 +20,7 @@ def test_residual_at_one_angle_is_placed() -> None:
     model = np.zeros_like(DATA.c2)
     noise = np.random.default_rng(0).standard_normal(model.shape)
     noise[3, 20:60, 120:180] += 0.6
-    result = check_residuals(replace(DATA, c2=noise), model, np.ones(5))
+    result = check_residuals(Residuals(replace(DATA, c2=noise), model, np.ones(5)))
     assert result.status == "fail"
     assert f"phi = {DATA.phi[3]:.4g} deg" in result.message
 
@@ -30,9 +31,9 @@ def test_residual_of_single_lags_is_seen() -> None:
     rng = np.random.default_rng(0)
     lag = np.arange(200)[None, :] - np.arange(200)[:, None]
     data = replace(DATA, c2=rng.standard_normal(model.shape) + 0.3 * np.cos(np.pi * lag / 2))
-    worst = min(find_patterns(data, model, np.ones(5))[:-1], key=lambda p: p.p_value)
+    worst = min(find_patterns(Residuals(data, model, np.ones(5)))[:-1], key=lambda p: p.p_value)
     assert worst.kind == "means of single lags"
-    assert check_residuals(data, model, np.ones(5)).status == "fail"
+    assert check_residuals(Residuals(data, model, np.ones(5))).status == "fail"
 
 
 def test_weak_pattern_and_correlated_noise_only_warn() -> None:
@@ -42,17 +43,17 @@ def test_weak_pattern_and_correlated_noise_only_warn() -> None:
     white = rng.standard_normal(nothing.shape)
     x = np.arange(400) / 400
     weak = replace(data, c2=white + 0.04 * np.sin(6 * np.pi * x)[:, None])
-    result = check_residuals(weak, nothing, np.ones(5))
+    result = check_residuals(Residuals(weak, nothing, np.ones(5)))
     assert (result.status, "pattern of" in result.message) == ("warn", True)
     mixed = white.copy()
     mixed[:, 1:] += 0.1 * white[:, :-1]
-    result = check_residuals(replace(data, c2=mixed), nothing, np.ones(5))
+    result = check_residuals(Residuals(replace(data, c2=mixed), nothing, np.ones(5)))
     assert (result.status, "correlated" in result.message) == ("warn", True)
 
 
 def test_wrong_sigma_is_no_pattern() -> None:
     noise = 3.0 * np.random.default_rng(5).standard_normal(DATA.c2.shape)
-    result = check_residuals(replace(DATA, c2=noise), np.zeros_like(noise), np.ones(5))
+    result = check_residuals(Residuals(replace(DATA, c2=noise), np.zeros_like(noise), np.ones(5)))
     assert result.status == "pass"
 
 
@@ -61,13 +62,13 @@ def test_masked_pairs_do_not_count() -> None:
     noise[:, 50:60] = 1e3
     noise[:, :, 50:60] = 1e3
     masked: FloatArray = np.where(noise == 1e3, np.nan, noise)
-    result = check_residuals(replace(DATA, c2=masked), np.zeros_like(noise), np.ones(5))
+    result = check_residuals(Residuals(replace(DATA, c2=masked), np.zeros_like(noise), np.ones(5)))
     assert result.status == "pass"
 
 
 def test_too_few_frames_for_a_pattern_is_not_applicable() -> None:
     small = make_dataset(8, 2)
-    assert check_residuals(small, np.zeros_like(small.c2), np.ones(2)).status == "n/a"
+    assert check_residuals(Residuals(small, np.zeros_like(small.c2), np.ones(2))).status == "n/a"
 
 
 def test_lag_sums_are_sums_over_diagonals() -> None:
@@ -85,7 +86,7 @@ def test_sums_over_bands_are_sums_over_pairs() -> None:
     c2, model = rng.standard_normal((2, 2, n, n))
     c2[:, rng.integers(0, n, 60), rng.integers(0, n, 60)] = np.nan
     sigma = np.array([0.5, 2.0])
-    found = _accumulate(replace(make_dataset(n, 2), c2=c2), model, sigma)
+    found = _accumulate(Residuals(replace(make_dataset(n, 2), c2=c2), model, sigma))
     edges = np.linspace(0, n, side, endpoint=False).astype(int)
     place = np.searchsorted(edges, np.arange(n), side="right") - 1
     grid, grid_count = np.zeros((2, 2, side, side))
@@ -116,7 +117,7 @@ def test_lag_profiles_average_fitted_pairs_only() -> None:
     c2: FloatArray = np.array(DATA.c2, dtype=float)
     c2[0, 3, 5] = np.nan
     c2[1, np.arange(199), np.arange(1, 200)] = np.nan
-    found = lag_profiles(replace(DATA, c2=c2), model, np.full(5, 0.02))
+    found = lag_profiles(Residuals(replace(DATA, c2=c2), model, np.full(5, 0.02)))
     assert found.data.shape == (5, 199)
     np.testing.assert_allclose(found.lag[:2], [0.1, 0.2])
     keep = np.isfinite(np.diagonal(c2[0], 2))

@@ -15,7 +15,6 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
-from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.dataset import Dataset, MapSource
 from homodyne_cli.errors import OutputError, StreamedError, UsageError
 from homodyne_cli.io.formats.write_data import write_aps_u
@@ -78,15 +77,13 @@ def test_checks_from_disk_are_the_checks_in_memory(both: tuple[Dataset, Dataset]
     """The fit as an array and evaluated where it is looked at."""
     data, stored = both
     held = fitted_inputs(data, make_problem(start=tuple(PUBLISHED)))
-    run = held.run
-    fitted = model_maps(
-        data, np.array(list(run.values.values())), run.contrast, run.offset, "he2024"
-    )
-    streamed = replace(held, run=replace(run, dataset=stored), fitted=fitted)
+    whole = held.residuals.fit_between(np.arange(data.n_frames))
+    streamed = replace(held, residuals=replace(held.residuals, dataset=stored))
+    held = replace(held, residuals=replace(held.residuals, fitted=whole))
     for one, other in zip(run_checks(held), run_checks(streamed), strict=True):
         assert (other.id, other.status) == (one.id, one.status)
         assert other.value == pytest.approx(one.value, rel=1e-6)
-    profiles = [lag_profiles(i.run.dataset, i.fitted, i.sigma) for i in (held, streamed)]
+    profiles = [lag_profiles(i.residuals) for i in (held, streamed)]
     for name in ("data", "fit", "error", "count"):
         one, other = (getattr(p, name) for p in profiles)
         np.testing.assert_allclose(other, one, rtol=1e-6)

@@ -13,6 +13,7 @@ import pytest
 from homodyne_cli.cli.diagnose import run_diagnose
 from homodyne_cli.cli.requests import DiagnoseRequest
 from homodyne_cli.core.diagnosis import diagnose, verdict
+from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale
 from homodyne_cli.core.model.curves import plain_g1_squared
 from homodyne_cli.core.numerics.backend import jnp
@@ -143,10 +144,10 @@ def test_oracle_scales_through_the_command(
 def test_legacy_run_gives_the_gradients_of_its_own_model(tmp_path: Path) -> None:
     dataset = make_dataset(50, 3, convention="homodyne-2")
     run = read_run(write_legacy_run(tmp_path / "old", dataset, OFF, *SCALING))
-    assert run.convention == "homodyne-2"
-    assert any("homodyne 2.x" in note for note in run.notes)
-    assert any("2e+06" in note for note in run.notes)
-    found = diagnose(run)
+    assert run.problem.convention == "homodyne-2"
+    assert any("homodyne 2.x" in note for note in run.record.notes)
+    assert any("2e+06" in note for note in run.record.notes)
+    found = diagnose(evaluate_run(run))
     np.testing.assert_allclose(
         found.gradients, autodiff_gradients(dataset, OFF, "homodyne-2"), rtol=1e-8
     )
@@ -155,8 +156,8 @@ def test_legacy_run_gives_the_gradients_of_its_own_model(tmp_path: Path) -> None
 def test_legacy_static_run_is_read(tmp_path: Path) -> None:
     dataset = make_dataset(50, 3, convention="homodyne-2", parameters=PUBLISHED[:3])
     run = read_run(write_legacy_run(tmp_path / "old", dataset, OFF[:3], *SCALING))
-    assert run.mode == "static"
-    assert len(diagnose(run).gradients) == 3
+    assert run.problem.mode == "static"
+    assert len(diagnose(evaluate_run(run)).gradients) == 3
 
 
 def test_gradients_below_noise_fall_back_to_sensitivity() -> None:

@@ -23,13 +23,13 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_legacy_run_reads_from_either_level(old: Path) -> None:
-    assert read_run(old).values == read_run(old / "nlsq").values
-    assert read_run(old).iterations == 42
+    assert read_run(old).solution.values == read_run(old / "nlsq").solution.values
+    assert read_run(old).record.iterations == 42
 
 
 def test_legacy_run_takes_the_gap_that_it_is_given(old: Path) -> None:
     assert read_run(old, gap=1e6).dataset.gap == 1e6
-    assert len(read_run(old, gap=1e6).notes) == 1
+    assert len(read_run(old, gap=1e6).record.notes) == 1
 
 
 def test_older_scaling_array_is_used_where_the_solvers_is_missing(old: Path) -> None:
@@ -38,7 +38,7 @@ def test_older_scaling_array_is_used_where_the_solvers_is_missing(old: Path) -> 
     del arrays["per_angle_scaling_solver"]
     arrays["per_angle_scaling"][:, 0] = 0.25
     np.savez(path, **arrays)
-    assert np.all(read_run(old).contrast == 0.25)
+    assert np.all(read_run(old).solution.contrast == 0.25)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_speckles_that_the_fit_found(
     tree = json.loads(path.read_text())
     tree["noise"] = noise
     path.write_text(json.dumps(tree))
-    assert read_run(run).n_speckles == expected
+    assert read_run(run).record.noise.n_speckles == expected

@@ -1,0 +1,51 @@
+"""Whether a fit is good: a run, evaluated once, before the seven checks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from homodyne_cli.assessments import CheckResult, StoredRun
+from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
+from homodyne_cli.core.diagnosis import diagnose
+from homodyne_cli.core.evaluation import EvaluatedRun
+from homodyne_cli.dataset import Dataset
+
+_COMPARED_ROWS = 256
+
+
+def verify(evaluated: EvaluatedRun, older: StoredRun | None = None) -> tuple[CheckResult, ...]:
+    """Run the checks on a run, beside an older one on the same data if there is one."""
+    return run_checks(check_inputs(evaluated, older))
+
+
+def check_inputs(evaluated: EvaluatedRun, older: StoredRun | None = None) -> CheckInputs:
+    """Collect what the checks look at; an older run is judged on the pairs of this one."""
+    diagnosis = diagnose(evaluated)
+    return CheckInputs(
+        run=evaluated.run,
+        residuals=evaluated.residuals,
+        chi2=evaluated.chi2,
+        degrees_of_freedom=evaluated.degrees_of_freedom,
+        edm=diagnosis.edm,
+        effective_ratio=diagnosis.effective_ratio,
+        baseline=None if older is None else _baseline(evaluated, older),
+    )
+
+
+def _baseline(evaluated: EvaluatedRun, older: StoredRun) -> BaselineFit:
+    name = str(older.record.directory)
+    mine, theirs = evaluated.run.dataset, older.dataset
+    if mine.c2.shape != theirs.c2.shape or not np.allclose(mine.phi, theirs.phi):
+        return BaselineFit(name, None, "it was fitted to other angles or frames")
+    if not all(_same_data(mine, theirs, a) for a in range(mine.n_phi)):
+        return BaselineFit(name, None, "it was fitted to other data")
+    return BaselineFit(name, evaluated.chi2_of(older))
+
+
+def _same_data(one: Dataset, other: Dataset, angle: int) -> bool:
+    mine, theirs = one.c2[angle], other.c2[angle]
+    for first in range(0, len(mine), _COMPARED_ROWS):
+        rows = slice(first, first + _COMPARED_ROWS), slice(first, None)
+        if np.triu(~np.isclose(mine[rows], theirs[rows], 1e-6, 0.0, equal_nan=True), 1).any():
+            return False
+    return True
