@@ -16,17 +16,14 @@ from typing import Annotated, Literal, Self
 
 import typer
 
+from homodyne_cli.cli.apply_scale import ApplyScaleRequest, run_apply_scale
 from homodyne_cli.cli.command import OnceGroup, Request, add_command
 from homodyne_cli.cli.completers import configs
-from homodyne_cli.cli.requests import (
-    ApplyScaleRequest,
-    DiagnoseRequest,
-    FitRequest,
-    InitRequest,
-    SimulateRequest,
-    VerifyRequest,
-)
+from homodyne_cli.cli.fit import FitRequest, run_fit
+from homodyne_cli.cli.init import InitRequest, run_init
+from homodyne_cli.cli.requests import DiagnoseRequest, SimulateRequest, VerifyRequest
 from homodyne_cli.errors import HomodyneError, UsageError
+from homodyne_cli.version import VERSION, versions
 
 app = typer.Typer(
     name="homodyne",
@@ -46,9 +43,10 @@ CLOSED_PIPE = 141
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from homodyne_cli.cli.version import version_text
+        from homodyne_cli.core.numerics.backend import describe_device
 
-        typer.echo(version_text())
+        listed = ", ".join(f"{name} {v}" for name, v in versions().items() if name != "homodyne")
+        typer.echo(f"homodyne {VERSION} ({listed}; device {describe_device()})")
         raise typer.Exit
 
 
@@ -80,7 +78,7 @@ def root(
             hint=f"options of a command follow it: homodyne {command} --help lists them",
         )
     if command is None and config is not None:
-        raise typer.Exit(_runner("fit", FitRequest)(FitRequest(config, output=output)))
+        raise typer.Exit(run_fit(FitRequest(config, output=output)))
     if command is None:
         raise UsageError(
             f"{', '.join(named) or 'homodyne'}: no config and no command",
@@ -88,7 +86,7 @@ def root(
         )
 
 
-def _runner(name: str, request: type[Request]) -> Callable[[Request], int]:
+def _later(name: str, request: type[Request]) -> Callable[[Request], int]:
     """Return a function that imports ``run_<name>`` when it is called."""
 
     def run(asked: Request) -> int:
@@ -98,15 +96,38 @@ def _runner(name: str, request: type[Request]) -> Callable[[Request], int]:
     return run
 
 
-for _name, _request, _example in (
-    ("init", InitRequest, "-o config.yaml --mode laminar_flow"),
-    ("simulate", SimulateRequest, "config.yaml -o data.h5 --phi 0,45,90 --frames 200 --seed 1"),
-    ("fit", FitRequest, "config.yaml -o run1 --set analyzer_parameters.end_frame=500"),
-    ("diagnose", DiagnoseRequest, "run1 -o x_scale_fix.yaml"),
-    ("apply_scale", ApplyScaleRequest, "config.yaml x_scale_fix.yaml --dry-run"),
-    ("verify", VerifyRequest, "run2 --baseline run1"),
-):
-    add_command(app, _name.replace("_", "-"), _request, _runner(_name, _request), example=_example)
+add_command(app, "init", InitRequest, run_init, example="-o config.yaml --mode laminar_flow")
+add_command(
+    app,
+    "simulate",
+    SimulateRequest,
+    _later("simulate", SimulateRequest),
+    example="config.yaml -o data.h5 --phi 0,45,90 --frames 200 --seed 1",
+)
+add_command(
+    app,
+    "fit",
+    FitRequest,
+    run_fit,
+    example="config.yaml -o run1 --set analyzer_parameters.end_frame=500",
+)
+add_command(
+    app,
+    "diagnose",
+    DiagnoseRequest,
+    _later("diagnose", DiagnoseRequest),
+    example="run1 -o x_scale_fix.yaml",
+)
+add_command(
+    app,
+    "apply-scale",
+    ApplyScaleRequest,
+    run_apply_scale,
+    example="config.yaml x_scale_fix.yaml --dry-run",
+)
+add_command(
+    app, "verify", VerifyRequest, _later("verify", VerifyRequest), example="run2 --baseline run1"
+)
 
 
 class _ErrorsToMessages:

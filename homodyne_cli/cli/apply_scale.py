@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from homodyne_cli.cli.requests import ApplyScaleRequest
-from homodyne_cli.errors import OutputError
+import typer
+
+from homodyne_cli.cli.completers import fix_files
+from homodyne_cli.cli.options import ConfigFile, Force, refuse_needless_force
+from homodyne_cli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from homodyne_cli.io.scale_fix.edit import ScaleEdit
@@ -17,6 +21,34 @@ if TYPE_CHECKING:
 _STYLES = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _NO_FINAL_BREAK = "\\ No newline at end of file\n"
+
+
+@dataclass(frozen=True)
+class ApplyScaleRequest:
+    """Enter a recommended x_scale_map into a config and leave every other byte as it was."""
+
+    config: ConfigFile
+    fix: Annotated[
+        Path,
+        typer.Argument(
+            help="What 'homodyne diagnose -o' wrote.", metavar="FIX", autocompletion=fix_files
+        ),
+    ]
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File to write; the config is left alone."),
+    ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the difference, write nothing.")
+    ] = False
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Keep no CONFIG.bak.")] = False
+    force: Force = False
+
+    def __post_init__(self) -> None:
+        """Refuse options that would not act."""
+        refuse_needless_force(self.force, self.output, "-o")
+        if self.no_backup and (self.dry_run or self.output is not None):
+            raise UsageError("--no-backup: the config is not changed, and no backup is made")
 
 
 def run_apply_scale(request: ApplyScaleRequest) -> int:

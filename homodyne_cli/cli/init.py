@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from homodyne_cli.cli.requests import InitRequest
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homodyne_cli.cli.options import Force
 from homodyne_cli.errors import OutputError
-from homodyne_cli.io.config.templates import template_text
-from homodyne_cli.render.console import make_console, print_plain
+from homodyne_cli.parameters import AnalysisMode
+
+
+@dataclass(frozen=True)
+class InitRequest:
+    """Write a commented config to start from."""
+
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path(
+        "config.yaml"
+    )
+    mode: Annotated[AnalysisMode, typer.Option(help="Analysis mode.")] = "laminar_flow"
+    force: Force = False
 
 
 def run_init(request: InitRequest) -> int:
     """Write the template of a mode; refuse to overwrite unless forced."""
+    from homodyne_cli.io.config.templates import template_text
+    from homodyne_cli.render.console import make_console, print_plain
+
     output = request.output
     if output.exists() and not request.force:
         raise OutputError(f"{output}: already exists", hint="choose another -o, or --force")

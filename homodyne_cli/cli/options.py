@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from homodyne_cli.cli.completers import configs, run_directories
+from homodyne_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from homodyne_cli.io.maps.memory import MemoryBudget
 
 ConfigFile = Annotated[
     Path, typer.Argument(help="YAML config.", metavar="CONFIG", autocompletion=configs)
@@ -35,3 +39,28 @@ MemorySize = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+
+
+def refuse_needless_force(force: bool, output: Path | None, option: str) -> None:
+    """Refuse ``--force`` where there is no output that it could replace."""
+    if force and output is None:
+        raise UsageError(f"--force: there is nothing to replace without {option}")
+
+
+def comma_separated(names: str) -> tuple[str, ...]:
+    """Return the names of a list like ``D0,alpha``."""
+    return tuple(name.strip() for name in names.split(","))
+
+
+def memory_budget(size: str | None, *, beside: Path | None = None) -> MemoryBudget:
+    """Return what ``--memory`` asks for.
+
+    Parameters
+    ----------
+    beside
+        Output in whose folder maps go that do not fit; None for the system's temporary folder.
+    """
+    from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
+    from homodyne_cli.io.run.write_run import existing_parent
+
+    return MemoryBudget(budget_of(size), None if beside is None else existing_parent(beside))

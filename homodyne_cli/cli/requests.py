@@ -9,10 +9,6 @@ from typing import Annotated, Literal
 import typer
 
 from homodyne_cli.cli.completers import (
-    config_keys,
-    configs,
-    data_files,
-    fix_files,
     parameter_names,
     run_directories,
 )
@@ -22,21 +18,9 @@ from homodyne_cli.cli.options import (
     Force,
     GapConfig,
     MemorySize,
-    Quiet,
     RunDirectory,
+    refuse_needless_force,
 )
-from homodyne_cli.parameters import AnalysisMode, XScaleMode
-
-
-@dataclass(frozen=True)
-class InitRequest:
-    """Write a commented config to start from."""
-
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path(
-        "config.yaml"
-    )
-    mode: Annotated[AnalysisMode, typer.Option(help="Analysis mode.")] = "laminar_flow"
-    force: Force = False
 
 
 @dataclass(frozen=True)
@@ -74,69 +58,6 @@ class SimulateRequest:
 
 
 @dataclass(frozen=True)
-class FitRequest:
-    """Fit the model to two-time correlation maps and write a run directory."""
-
-    config: ConfigFile
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Run directory to write.")
-    ] = None
-    override: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY.PATH=VALUE",
-            help="Override one config key.",
-            autocompletion=config_keys,
-        ),
-    ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Data file to fit, instead of the config's.", autocompletion=data_files),
-    ] = None
-    x_scale: Annotated[
-        XScaleMode | None, typer.Option("--x-scale", help="How parameters are scaled.")
-    ] = None
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            help="Config whose initial values are the truth, shown beside the fit.",
-            autocompletion=configs,
-        ),
-    ] = None
-    global_search: Annotated[
-        bool | None,
-        typer.Option(
-            "--global/--no-global",
-            help="Search for the best minimum first, or go down from the start values alone.",
-            show_default=False,
-        ),
-    ] = None
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Profile-likelihood intervals of these parameters.",
-            autocompletion=parameter_names,
-        ),
-    ] = None
-    compile_cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Keep compiled code there, so that later fits start faster."
-        ),
-    ] = None
-    memory: MemorySize = None
-    as_json: AsJson = False
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False
-    force: Force = False
-    quiet: Quiet = False
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="List config keys that have no effect here.")
-    ] = False
-
-
-@dataclass(frozen=True)
 class DiagnoseRequest:
     """Show whether gradient imbalance stopped a fit early, and recommend an x_scale_map."""
 
@@ -164,27 +85,9 @@ class DiagnoseRequest:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The verdict alone.")] = False
     as_json: AsJson = False
 
-
-@dataclass(frozen=True)
-class ApplyScaleRequest:
-    """Enter a recommended x_scale_map into a config and leave every other byte as it was."""
-
-    config: ConfigFile
-    fix: Annotated[
-        Path,
-        typer.Argument(
-            help="What 'homodyne diagnose -o' wrote.", metavar="FIX", autocompletion=fix_files
-        ),
-    ]
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="File to write; the config is left alone."),
-    ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the difference, write nothing.")
-    ] = False
-    no_backup: Annotated[bool, typer.Option("--no-backup", help="Keep no CONFIG.bak.")] = False
-    force: Force = False
+    def __post_init__(self) -> None:
+        """Refuse options that would not act."""
+        refuse_needless_force(self.force, self.output, "-o")
 
 
 @dataclass(frozen=True)
@@ -207,3 +110,7 @@ class VerifyRequest:
     strict: Annotated[bool, typer.Option("--strict", help="A warning fails as well.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No lag profiles.")] = False
     as_json: AsJson = False
+
+    def __post_init__(self) -> None:
+        """Refuse options that would not act."""
+        refuse_needless_force(self.force, self.report, "--report")

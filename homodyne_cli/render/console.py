@@ -122,6 +122,13 @@ def print_plain(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
+def print_json(answer: object) -> None:
+    """Print one JSON object to stdout."""
+    from homodyne_cli.io.files.json_text import to_json
+
+    sys.stdout.write(to_json(answer) + "\n")
+
+
 def print_note(console: Console, text: str) -> None:
     """Print one note, marked as such."""
     console.print("note: ", style="cyan", end="", highlight=False)

@@ -18,12 +18,13 @@ import jax.numpy as jnp
 from jax import monitoring
 
 from homodyne_cli.core.numerics.threads import usable_cores
+from homodyne_cli.results import Seconds
 
 jax.config.update("jax_enable_x64", True)
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     jax.config.update("jax_num_cpu_devices", usable_cores())
 
-__all__ = ["compile_clock", "describe_device", "jax", "jnp", "keep_compiled"]
+__all__ = ["compile_clock", "describe_device", "fit_clock", "jax", "jnp", "keep_compiled"]
 
 
 def keep_compiled(directory: str) -> None:
@@ -69,3 +70,34 @@ def compile_clock() -> Iterator[Callable[[], float]]:
         yield total
     finally:
         monitoring.unregister_event_duration_listener(listen)
+
+
+class FitClock:
+    """Tells where the time of a fit goes, compilation apart from the rest."""
+
+    def __init__(self, started: float, compiled: Callable[[], float]) -> None:
+        self._started = self._loaded = self._fitted = started
+        self._compiled = compiled
+        self._compile = 0.0
+
+    def has_loaded(self) -> None:
+        """End loading."""
+        self._loaded = time.perf_counter()
+
+    def has_fitted(self) -> None:
+        """End fitting."""
+        self._fitted, self._compile = time.perf_counter(), self._compiled()
+
+    def seconds(self) -> Seconds:
+        """Return the time of each phase; what follows the fit is saving."""
+        now = time.perf_counter()
+        fit = self._fitted - self._loaded - self._compile
+        load = self._loaded - self._started
+        return Seconds(load, self._compile, fit, now - self._fitted, now - self._started)
+
+
+@contextmanager
+def fit_clock(started: float) -> Iterator[FitClock]:
+    """Yield a clock of a fit that began at `started` by `time.perf_counter`."""
+    with compile_clock() as compiled:
+        yield FitClock(started, compiled)

@@ -18,7 +18,7 @@ from scipy import optimize
 from homodyne_cli.core.minimise.coordinates import coordinates
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.minimise.state import Task
-from homodyne_cli.core.objective.build import build_objective
+from homodyne_cli.core.objective.build import build_objective, free_names
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.dataset import Dataset, FloatArray
@@ -34,6 +34,21 @@ _DOUBLINGS = 16
 _FIRST_STEP = 1e-4
 
 
+def check_profiled(problem: FitProblem, names: Sequence[str]) -> None:
+    """Refuse a profile of what is not fitted.
+
+    Raises
+    ------
+    UsageError
+        If a name is not a fitted parameter.
+    """
+    free = free_names(problem)
+    for name in names:
+        if name not in free:
+            listed = ", ".join(free)
+            raise UsageError(f"--profile {name}: not a fitted parameter", hint=f"they are {listed}")
+
+
 def profile(
     dataset: Dataset, problem: FitProblem, result: FitResult, names: Sequence[str]
 ) -> tuple[ProfileInterval, ...]:
@@ -44,16 +59,10 @@ def profile(
     UsageError
         If a name is not a fitted parameter.
     """
+    check_profiled(problem, names)
     objective = build_objective(dataset, problem, result.sigma)
     table = {p.name: p for p in result.parameters}
-    intervals = []
-    for name in names:
-        found = table.get(name)
-        if found is None or found.fixed:
-            fitted = ", ".join(p.name for p in result.parameters if not p.fixed)
-            raise UsageError(f"--profile {name}: not a fitted parameter", hint=f"they are {fitted}")
-        intervals.append(_interval(problem, objective, result, found))
-    return tuple(intervals)
+    return tuple(_interval(problem, objective, result, table[name]) for name in names)
 
 
 def _interval(

@@ -1,0 +1,85 @@
+"""Everything of a run into its directory: maps, pictures, results, config, manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
+from homodyne_cli.core.numerics.backend import describe_device
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.io.config.dump import dump_yaml
+from homodyne_cli.io.run.fitted_data import write_fitted_data
+from homodyne_cli.io.run.write_run import RunRecord, staged_directory, write_run
+from homodyne_cli.problem import Config
+from homodyne_cli.results import FitResult, Seconds
+from homodyne_cli.version import versions
+
+#: Draws the maps of a dataset and of its fit, given the noise per angle, into a folder.
+Draw = Callable[[Path, Dataset, ModelMaps, FloatArray], None]
+
+
+def save_run(
+    target: Path,
+    config: Config,
+    dataset: Dataset,
+    result: FitResult,
+    seconds: Callable[[], Seconds],
+    *,
+    command_line: tuple[str, ...],
+    draw: Draw | None,
+    force: bool,
+) -> None:
+    """Write a run directory, all of it or nothing.
+
+    Parameters
+    ----------
+    seconds
+        Tells where the time has gone until it is called.
+    draw
+        None draws no pictures.
+    force
+        Replace a run directory that is there.
+
+    Raises
+    ------
+    OutputError
+        If `target` exists or cannot be written.
+    """
+    inputs = [path for path in (config.path, config.selection.path) if path is not None]
+    with staged_directory(target, force=force) as staging:
+        _save_maps(staging, dataset, result, draw)
+        record = RunRecord(
+            command_line=command_line,
+            versions=versions(),
+            device=describe_device(),
+            config_text=dump_yaml(config.resolved),
+            inputs=tuple(inputs),
+        )
+        write_run(staging, config, dataset, result, seconds(), record)
+
+
+def _save_maps(staging: Path, dataset: Dataset, result: FitResult, draw: Draw | None) -> None:
+    """Write the maps and draw them side by side."""
+    scaling = result.contrast, result.offset
+    fitted = model_maps(dataset, result.values, *scaling, result.convention)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        drawn = beside.submit(draw, staging, dataset, fitted, result.sigma) if draw else None
+        write_fitted_data(staging / "fitted_data.h5", dataset, result, fitted)
+        if drawn is not None:
+            drawn.result()
+
+
+def with_noise_source(dataset: Dataset, result: FitResult) -> Dataset:
+    """Note in the provenance where the noise came from if the fit estimated it."""
+    if dataset.sigma is not None:
+        return dataset
+    low, high = float(result.sigma.min()), float(result.sigma.max())
+    text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
+    how = "estimated from neighbouring pairs at equal lag"
+    if result.noise.shared_out:
+        how += ", then shared out by how much each angle's noise repeats itself"
+    source = Provenance(text, how)
+    return replace(dataset, provenance={**dataset.provenance, "sigma": source})

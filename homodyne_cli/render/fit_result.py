@@ -1,0 +1,117 @@
+"""What ``fit`` shows: tables for people, one object for scripts, pictures in the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from homodyne_cli.core.model.pair_model import ModelMaps
+from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.render.console import make_console, print_plain
+from homodyne_cli.render.tables import (
+    combination_table,
+    fit_summary,
+    parameter_table,
+    profile_table,
+    provenance_table,
+    scaling_table,
+)
+from homodyne_cli.results import FitResult, FittedParameter, Seconds
+
+Truth = Mapping[str, float] | None
+
+
+def draw_maps(folder: Path, dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> None:
+    """Draw the data, the fit and their difference, one page per angle."""
+    # Half of what there is to import, for pictures alone.
+    from homodyne_cli.render.heatmaps import drawn_frames, save_heatmaps
+
+    frames = drawn_frames(dataset.n_frames)
+    maps = dataset.selected(frames), fitted.selected(frames)
+    save_heatmaps(folder, dataset.phi, dataset.t[frames], *maps, sigma)
+
+
+def unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:
+    """Say how many keys of a homodyne 2.x config have no effect here, and which."""
+    which = ":\n  " + "\n  ".join(keys) if listed else " (-v lists them)"
+    return f"{len(keys)} homodyne 2.x keys of the config have no effect here{which}"
+
+
+def fit_answer(
+    target: Path, dataset: Dataset, result: FitResult, seconds: Seconds, truth: Truth
+) -> dict[str, object]:
+    """Return what ``fit --json`` prints."""
+    return {
+        "run_dir": target,
+        "status": result.message,
+        "converged": result.converged,
+        "convention": result.convention,
+        "n_points": result.n_points,
+        "n_angles": dataset.n_phi,
+        "chi2": result.chi2,
+        "reduced_chi2": result.reduced_chi2,
+        "edm": result.edm,
+        "iterations": result.iterations,
+        "evaluations": result.evaluations,
+        "seconds": seconds,
+        "parameters": {p.name: _parameter(p, truth) for p in result.parameters},
+        "contrast": result.contrast,
+        "offset": result.offset,
+        "x_scale": result.x_scale,
+        "search": result.search,
+        "noise": result.noise,
+        "profiles": result.profiles,
+        "condition_number": result.conditioning,
+        "combinations": result.combinations,
+        "equivalents": result.equivalents,
+    }
+
+
+def _parameter(parameter: FittedParameter, truth: Truth) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "value": parameter.value,
+        "uncertainty": parameter.uncertainty,
+        "uncertainty_hessian": parameter.uncertainty_hessian,
+        "unit": parameter.unit,
+        "at_bound": parameter.at_bound,
+    }
+    return answer if truth is None else {**answer, "truth": truth.get(parameter.name)}
+
+
+def show_fit(
+    target: Path,
+    dataset: Dataset,
+    result: FitResult,
+    seconds: Seconds,
+    truth: Truth,
+    *,
+    plots: bool,
+) -> None:
+    """Print what was read, what came out of it and where it lies."""
+    console = make_console()
+    console.print(provenance_table(dataset.provenance))
+    for note in dataset.notes:
+        print_plain(console, f"Note: {note}")
+    console.print(parameter_table(result, truth))
+    if result.profiles:
+        console.print(profile_table(result.profiles))
+    for sentence in result.undetermined:
+        print_plain(console, f"Not determined: {sentence}")
+    if result.combinations:
+        console.print(combination_table(result.combinations))
+    for values in result.equivalents:
+        listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+        print_plain(console, f"Equivalent: {listed} describes the data exactly as well")
+    console.print(
+        scaling_table(
+            dataset.phi,
+            result.contrast,
+            result.contrast_uncertainty,
+            result.offset,
+            result.offset_uncertainty,
+            result.sigma,
+        )
+    )
+    console.print(fit_summary(result, seconds))
+    pictures = " (heatmaps: c2_heatmaps_phi_*.png)" if plots else ""
+    print_plain(console, f"Run directory: {target}{pictures}")
