@@ -1,6 +1,6 @@
 """Find which convention returns the strain and displacement that particles really had.
 
-Particle data (``benchmarks/particles.py``) are fitted with both conventions. Compared with the
+Particle data (``tests/support/particles.py``) are fitted with both conventions. Compared with the
 truth: the strain G and the mean-square displacement A that the fitted rates accumulate over the
 window, each with its convention's own integral, and the sum of squares that is left. Single
 realisations show what one measurement would report; the mean map of all realisations has less
@@ -24,75 +24,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.particles import (
-    GEOMETRIES,
-    ParticleExperiment,
-    particle_dataset,
-    particle_problem,
-    true_integrals,
-)
-from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model.curves import running_integral
 from homodyne_cli.core.model.pair_model import fitted_maps
-from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES, Convention
 from homodyne_cli.render.heatmaps import displayed
-from homodyne_cli.results import FitResult
+from tests.support.conventions import CONVENTIONS, Outcome, fit_both
+from tests.support.particles import (
+    GEOMETRIES,
+    ParticleExperiment,
+    particle_dataset,
+    true_integrals,
+)
 
-CONVENTIONS: Final[tuple[Convention, ...]] = ("he2024", "homodyne-2")
-#: Starts of the shear amplitude relative to the truth; the fit with the lower chi2 counts.
-STARTS: Final = (1.0, 2.3)
 ROOT: Final = Path(__file__).parents[1]
 _DRAWN: Final = "three angles"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One fit beside the truth.
-
-    Attributes
-    ----------
-    strain, displacement
-        G and A over the window, fitted over true.
-    chi2
-        Sum of squares in units of the estimated noise.
-    """
-
-    strain: float
-    displacement: float
-    chi2: float
-    result: FitResult
-
-
-def fit_both(experiment: ParticleExperiment, data: Dataset) -> dict[Convention, Outcome]:
-    """Fit a dataset with both conventions, from good starts for either."""
-    return {convention: _fit_one(experiment, data, convention) for convention in CONVENTIONS}
-
-
-def _fit_one(experiment: ParticleExperiment, data: Dataset, convention: Convention) -> Outcome:
-    truth = dict(zip(NAMES, experiment.truth, strict=True))
-    results = [
-        fit(
-            data,
-            particle_problem(
-                experiment,
-                convention,
-                start={**truth, "gamma_dot_t0": factor * truth["gamma_dot_t0"]},
-            ),
-        )
-        for factor in STARTS
-    ]
-    best = min(results, key=lambda r: r.chi2)
-    A, G = true_integrals(experiment)
-    t = jnp.asarray(experiment.t)
-    a, g = (
-        float(running_integral(t, jnp.asarray(best.values[k : k + 3]), convention).value[-1])
-        for k in (0, 3)
-    )
-    return Outcome(
-        strain=g / float(G[-1]), displacement=a / float(A[-1]), chi2=best.chi2, result=best
-    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Find whether stated uncertainties cover the truth, on data with no c2 model in them.
 
-Particle simulations (``benchmarks/particles.py``) at two geometries are fitted, each realisation
+Particle simulations (``tests/support/particles.py``) at two geometries are fitted, each realisation
 with its own estimate of noise and uncertainty. Reported: mean stated uncertainty over actual
 scatter, the share of truths inside 1 and 2 stated uncertainties (0.68 and 0.95 if all is well), and
 the bias in units of the scatter; for comparison the same with the inverse Hessian.
@@ -21,16 +21,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from benchmarks.particles import (
+from homodyne_cli.core.fit import fit
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.problem import SolverOptions
+from tests.support.particles import (
     FREE,
     GEOMETRIES,
     ParticleExperiment,
     particle_dataset,
     particle_problem,
 )
-from homodyne_cli.core.fit import fit
-from homodyne_cli.dataset import FloatArray
-from homodyne_cli.problem import SolverOptions
 
 RESULT: Final = Path(__file__).parent / "results" / "coverage.json"
 

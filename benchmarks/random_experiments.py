@@ -30,9 +30,8 @@ import numpy as np
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale
-from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import NAMES, PARAMETERS
 from homodyne_cli.problem import (
     Bounds,
@@ -41,15 +40,12 @@ from homodyne_cli.problem import (
     ShearTransforms,
     SolverOptions,
 )
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
+from tests.support.random_experiments import DrawnExperiment, draw
 
 RESULT: Final = Path(__file__).parent / "results" / "random_experiments.json"
-N_FRAMES: Final = 100
-ANGLES: Final = (3, 5, 9, 15, 23)
 #: Chi2 above the truth's that noise does not explain.
 ALLOWED: Final = 10.0
-#: Signal to noise of the side lobes from which an experiment counts as showing one.
-VISIBLE: Final = 8.0
 SHEARED: Final = ShearTransforms(decorrelate=True)
 #: Solver options by mode; those whose name begins with "search" have the global stage.
 MODES: Final[dict[str, dict[str, Any]]] = {
@@ -64,15 +60,6 @@ MODES: Final[dict[str, dict[str, Any]]] = {
     "decorrelated": {"adaptive_x_scale": False, "shear_transforms": SHEARED},
     "adaptive, decorrelated": {"shear_transforms": SHEARED},
 }
-
-
-class Experiment(NamedTuple):
-    """Data, truth, a wide random start, and whether a side lobe can be seen."""
-
-    data: Dataset
-    truth: FloatArray
-    start: FloatArray
-    lobes: bool
 
 
 class Outcome(NamedTuple):
@@ -91,64 +78,6 @@ class Answer(NamedTuple):
     fits: dict[str, Outcome]
 
 
-def _rates(rng: np.random.Generator, middle: float, rate: float) -> tuple[float, float, float]:
-    """Return amplitude, exponent and offset of a power law with a given rate at mid-window."""
-    exponent = rng.uniform(-1.0, 1.0)
-    share = rng.uniform(0.0, 0.4)
-    return (1.0 - share) * rate * middle**-exponent, exponent, share * rate
-
-
-def _draw_truth(rng: np.random.Generator) -> tuple[float, float, float, FloatArray]:
-    """Return dt, q, gap and parameters."""
-    dt, q, gap = 10 ** rng.uniform(-2.0, 0.0), rng.uniform(0.003, 0.01), 10 ** rng.uniform(6.0, 6.5)
-    middle, window = dt * N_FRAMES**0.5, dt * N_FRAMES
-    decay, phase = 10 ** rng.uniform(-0.5, 1.2), 10 ** rng.uniform(-0.3, 2.0)
-    truth = np.array(
-        [
-            *_rates(rng, middle, decay / (q**2 * window)),
-            *_rates(rng, middle, phase / (q * gap * window)),
-            rng.uniform(-8.0, 8.0),
-        ]
-    )
-    return dt, q, gap, truth
-
-
-def draw(seed: int) -> Experiment:
-    """Draw one experiment whose truth is inside the default bounds."""
-    rng = np.random.default_rng(seed)
-    lower, upper = np.array([(p.lower, p.upper) for p in PARAMETERS]).T
-    dt, q, gap, truth = _draw_truth(rng)
-    while np.any(truth <= lower) or np.any(truth >= upper):
-        dt, q, gap, truth = _draw_truth(rng)
-    t = np.asarray(dt * np.arange(1, N_FRAMES + 1), dtype=np.float64)
-    n_phi = int(rng.choice(ANGLES))
-    phi = np.sort(rng.uniform(-90.0, 90.0, n_phi))
-    contrast, noise = rng.uniform(0.1, 0.4, n_phi), 10 ** rng.uniform(-2.2, -1.2)
-    blank = np.zeros((n_phi, N_FRAMES, N_FRAMES))
-    data = Dataset(blank, phi, t, q, gap, dt, None, {})
-    clean = fitted_maps(data, truth, contrast, np.full(n_phi, 1.0), "he2024")
-    data = replace(data, c2=clean + noise * rng.standard_normal(blank.shape))
-    wide = np.array([10 ** rng.uniform(-1.5, 1.5), 0, 0, 10 ** rng.uniform(-1.5, 1.5), 0, 0, 0])
-    start = truth * wide
-    start[[1, 4]] = truth[[1, 4]] + rng.uniform(-1.0, 1.0, 2)
-    start[6] = rng.uniform(-9.0, 9.0)
-    return Experiment(
-        data, truth, np.clip(start, lower, upper), _shows_lobes(data, truth, contrast, noise)
-    )
-
-
-def _shows_lobes(data: Dataset, truth: FloatArray, contrast: FloatArray, noise: float) -> bool:
-    """Whether pairs beyond the first zero of the shear factor rise over the noise together."""
-    clean = fitted_maps(data, truth, contrast, 0.0 * contrast, "he2024")
-    p = truth
-    strain = np.concatenate([[0.0], np.cumsum(data.dt * (p[3] * data.t[1:] ** p[4] + p[5]))])
-    assert data.gap is not None
-    kappa = data.q * data.gap * np.cos(np.deg2rad(p[6] - data.phi))
-    h = 0.5 * np.abs(kappa[:, None, None] * (strain[None, None, :] - strain[None, :, None]))
-    beyond = np.triu(np.ones(h.shape[1:]), 1) * (h > np.pi)
-    return bool(np.sqrt(np.sum(beyond * clean**2)) / noise > VISIBLE)
-
-
 def _problem(start: FloatArray | None, solver: SolverOptions) -> FitProblem:
     values = None if start is None else dict(zip(NAMES, start.tolist(), strict=True))
     return FitProblem(
@@ -162,7 +91,7 @@ def _problem(start: FloatArray | None, solver: SolverOptions) -> FitProblem:
     )
 
 
-def _options(mode: str, experiment: Experiment) -> SolverOptions:
+def _options(mode: str, experiment: DrawnExperiment) -> SolverOptions:
     base = SolverOptions(max_iterations=200, global_search=mode.startswith("search"))
     options = replace(base, **MODES[mode])
     if options.x_scale != "config":

@@ -30,7 +30,7 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.formats.write_data import write_aps_u
 from homodyne_cli.parameters import PARAMETERS
 from homodyne_cli.problem import Bounds, FitProblem, InitialParameters
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 
 SIZES: Final = ((3, 200), (10, 400), (23, 1000), (36, 2000))
 RUNS: Final = 5

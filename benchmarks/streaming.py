@@ -29,7 +29,7 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.read_data import open_dataset
 from homodyne_cli.problem import DataSelection
-from tests.support.oracle import PUBLISHED
+from tests.support.datasets import PUBLISHED
 
 RESULT: Final = Path(__file__).parent / "results" / "streaming.json"
 SMALL: Final = (36, 2000)

@@ -18,7 +18,7 @@ from homodyne_cli.core.checks.checklist import run_checks
 from homodyne_cli.core.checks.lobe_scan import scan_lobes
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import check_residuals
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 from tests.support.verified import fitted_inputs
 

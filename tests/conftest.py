@@ -17,10 +17,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 @pytest.fixture(scope="session")
 def own_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run directory, written in this process."""
-    from benchmarks.loop import TileBatch
+    from tests.support.commands import Commands
 
     folder = tmp_path_factory.mktemp("own")
-    steps = TileBatch(shown=False)
+    steps = Commands(shown=False)
     config = str(folder / "config.yaml")
     steps.run("init", "-o", config, "--mode", "static")
     data = str(folder / "data.h5")

@@ -91,6 +91,14 @@ def test_files_and_functions_are_short(path: Path) -> None:
             assert length <= MAX_FUNCTION_LINES, f"{node.name}: {length} lines"
 
 
+def test_tests_import_nothing_from_benchmarks() -> None:
+    for path in Path(__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+        names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        assert not any(name.split(".")[0] == "benchmarks" for name in names), path.name
+
+
 def test_core_reads_no_files_and_prints_nothing() -> None:
     for path in (PACKAGE / "core").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

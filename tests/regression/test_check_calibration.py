@@ -12,7 +12,7 @@ from homodyne_cli.core.checks.lobe_scan import GAIN_LIMIT, scan_lobes
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import AMPLITUDE_LIMIT, check_residuals, find_patterns
 from homodyne_cli.dataset import Dataset, FloatArray
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 from tests.support.verified import fitted_inputs
 

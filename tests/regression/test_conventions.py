@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.conventions import fit_both
-from benchmarks.particles import THREE_ANGLES, particle_dataset
+from tests.support.conventions import fit_both
+from tests.support.particles import THREE_ANGLES, particle_dataset
 
 
 def test_he2024_returns_the_strain_of_particles_and_homodyne_2_does_not() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.loop import EARLY_STOP, run_loop
+from tests.support.loop import EARLY_STOP, run_loop
 
 
 def test_loop_recovers_the_truth_from_the_quoted_point(tmp_path: Path) -> None:

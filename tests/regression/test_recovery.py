@@ -7,7 +7,7 @@ import pytest
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.parameters import AnalysisMode, Convention
-from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
 from tests.unit.minimise.test_fit import pulls
 

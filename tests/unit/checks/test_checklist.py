@@ -27,7 +27,7 @@ from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import Bounds, InitialParameters, SolverOptions
 from homodyne_cli.results import NoiseReport
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 from tests.support.verified import fitted_inputs, moved, with_uncertainties
 

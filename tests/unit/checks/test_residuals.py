@@ -11,7 +11,8 @@ from homodyne_cli.core.checks.lag_profiles import lag_profiles, lag_sums
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import _accumulate, check_residuals, find_patterns
 from homodyne_cli.dataset import FloatArray
-from tests.support.oracle import PUBLISHED, make_dataset, model_values
+from tests.support.datasets import PUBLISHED, make_dataset
+from tests.support.oracle import model_values
 
 DATA = make_dataset(200, 5, seed=11, spread=0.05, noise=0.02)
 

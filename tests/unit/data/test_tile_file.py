@@ -22,7 +22,7 @@ from homodyne_cli.io.maps.memory import MemoryBudget, parse_size
 from homodyne_cli.io.maps.read_data import open_dataset, read_dataset
 from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.problem import DataSelection
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 from tests.support.verified import fitted_inputs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.numerics.backend import compile_clock
-from tests.support.oracle import make_dataset
+from tests.support.datasets import make_dataset
 from tests.support.problems import make_problem
 
 

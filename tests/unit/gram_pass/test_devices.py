@@ -16,7 +16,7 @@ import numpy as np
 from homodyne_cli.core.numerics.backend import jax
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
 from homodyne_cli.core.gram_pass.device_tiles import pack
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 data = make_dataset(230, 3, seed=2)
 grams = evaluate(pack(data), PassSpec("laminar_flow", "he2024"), np.array(PUBLISHED)).gram
 print(json.dumps([len(jax.devices()), grams.tolist()]))

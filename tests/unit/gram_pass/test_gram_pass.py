@@ -12,7 +12,8 @@ from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
 from homodyne_cli.core.gram_pass.losses import PairWeight, rho
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
-from tests.support.oracle import PUBLISHED, autodiff_columns, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
+from tests.support.oracle import autodiff_columns
 
 CONVENTIONS: tuple[Convention, ...] = ("he2024", "homodyne-2")
 

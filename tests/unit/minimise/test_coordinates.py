@@ -16,7 +16,7 @@ from homodyne_cli.core.objective.build import build_objective, dataset_sigma, fr
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import NAMES, PARAMETERS
 from homodyne_cli.problem import Bounds, ShearTransforms, SolverOptions
-from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
 
 BOUNDS = {p.name: Bounds(p.lower, p.upper) for p in PARAMETERS}

@@ -15,7 +15,6 @@ from homodyne_cli.cli.requests import DiagnoseRequest
 from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale
-from homodyne_cli.core.model.curves import plain_g1_squared
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.gradient_diagnostics import (
@@ -27,8 +26,9 @@ from homodyne_cli.gradient_diagnostics import (
 from homodyne_cli.io.run.read_run import read_run
 from homodyne_cli.io.scale_fix.scale_fix import read_fix
 from homodyne_cli.parameters import NAMES, AnalysisMode, Convention
+from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
 from tests.support.legacy_run import write_legacy_run
-from tests.support.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset, model_values
+from tests.support.oracle import autodiff_columns, model_values, plain_f
 from tests.support.problems import make_problem
 
 #: DESIGN section 4: gradients at the reference document's point, and the scales they give.
@@ -52,7 +52,7 @@ def autodiff_gradients(dataset: Dataset, values: FloatArray, convention: Convent
     y = jnp.asarray(dataset.c2)[:, i, j]
 
     def sse(p: jax.Array) -> jax.Array:
-        f = plain_g1_squared(
+        f = plain_f(
             p, jnp.asarray(dataset.t), jnp.asarray(dataset.phi), dataset.q,
             dataset.gap or 0.0, convention,
         )  # fmt: skip

@@ -22,7 +22,8 @@ from homodyne_cli.errors import ConfigError, DerivativeError, FitError
 from homodyne_cli.parameters import NAMES, Loss, XScaleMode
 from homodyne_cli.problem import Bounds, DiagnosticsOptions, ShearTransforms, SolverOptions
 from homodyne_cli.results import FitResult
-from tests.support.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset, model_values
+from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
+from tests.support.oracle import autodiff_columns, model_values
 from tests.support.problems import NEAR, make_problem
 
 DATA = make_dataset(60, 4, spread=0.05, seed=5)

@@ -15,7 +15,7 @@ from homodyne_cli.core.minimise.global_search import decimated_frames
 from homodyne_cli.core.objective import objective as objective_module
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.problem import SolverOptions
-from tests.support.oracle import PUBLISHED, make_dataset
+from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 
 DATA = make_dataset(200, 3, seed=11)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.random_experiments import draw
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise import minimise as descent
 from homodyne_cli.core.minimise.coordinates import coordinates
@@ -16,8 +15,9 @@ from homodyne_cli.core.minimise.trust_region import Limits, _Trace
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
 from homodyne_cli.problem import ShearTransforms, SolverOptions
 from homodyne_cli.results import IterationRecord
-from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
+from tests.support.random_experiments import draw
 
 CONSTANT = np.array([8000.0, 0.0, 600.0, *RESOLVED[3:]])
 VALLEY = make_dataset(100, 5, parameters=CONSTANT, noise=0.01, seed=1)

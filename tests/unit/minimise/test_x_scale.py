@@ -12,7 +12,7 @@ from homodyne_cli.core.minimise.state import linear_step
 from homodyne_cli.core.numerics.gram import gauss_newton_step, solve_gram
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
 from homodyne_cli.dataset import FloatArray
-from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
 
 

@@ -18,7 +18,8 @@ from homodyne_cli.core.simulation import (
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import UsageError
 from homodyne_cli.parameters import Convention
-from tests.support.oracle import RESOLVED, model_values
+from tests.support.datasets import RESOLVED
+from tests.support.oracle import model_values
 
 ANGLES = np.array([-20.0, 10.0, 70.0])
 SHEARED = Experiment(RESOLVED, ANGLES, 40, 0.0054, 2e6, 0.1)

@@ -11,7 +11,7 @@ import pytest
 
 from homodyne_cli.dataset import MapArray
 from homodyne_cli.io.run.fitted_data import write_fitted_data
-from tests.support.oracle import make_dataset
+from tests.support.datasets import make_dataset
 from tests.support.render_samples import fit_result
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.run.read_run import read_run
+from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.legacy_run import write_legacy_run
-from tests.support.oracle import PUBLISHED, make_dataset
 
 SCALING = (np.full(2, 0.3), np.full(2, 1.1))
 

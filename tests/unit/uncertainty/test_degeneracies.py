@@ -17,7 +17,7 @@ from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.problem import Bounds, ShearTransforms, SolverOptions
 from homodyne_cli.results import Combination, FitResult
-from tests.support.oracle import RESOLVED, make_dataset
+from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
 
 #: Nothing but the shape of the power law tells amplitude and offset apart, and it is flat.

@@ -11,7 +11,7 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.errors import UsageError
 from homodyne_cli.problem import Bounds
-from tests.support.oracle import PUBLISHED, RESOLVED, make_dataset
+from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
 from tests.support.problems import make_problem
 
 DATA = make_dataset(120, 5, noise=0.005, seed=3)

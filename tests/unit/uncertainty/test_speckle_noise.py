@@ -8,11 +8,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from benchmarks.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model.curves import SHEAR_FACTORS, ShearFactor, running_integral
+from homodyne_cli.core.model.curves import ShearFactor
 from homodyne_cli.core.model.pair_model import PairModel
-from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.core.objective.build import build_objective, free_parameters_of
 from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
 from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
@@ -21,7 +19,9 @@ from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
 from homodyne_cli.problem import FitProblem, SolverOptions
 from homodyne_cli.results import IterationRecord
-from tests.support.oracle import PUBLISHED, RESOLVED, autodiff_columns, make_dataset
+from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
+from tests.support.oracle import autodiff_columns, signed_g1
+from tests.support.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
 from tests.support.problems import make_problem
 
 
@@ -80,20 +80,6 @@ def test_permutations_give_the_moments_of_drawn_intensities() -> None:
     assert psi.var() == pytest.approx(slow_covariance(g, np.sqrt(0.3), (0, 1), (0, 1)), rel=0.02)
 
 
-def full_g1(data: Dataset, values: FloatArray, convention: Convention, angle: int) -> FloatArray:
-    """Field correlation with its sign, from the integrals."""
-    t, rates = jnp.asarray(data.t), jnp.asarray(values)
-    transport = np.asarray(running_integral(t, rates[:3], convention).value)
-    g = np.exp(-0.5 * data.q**2 * np.abs(transport[None, :] - transport[:, None]))
-    if len(values) == 3:
-        return np.asarray(g)
-    strain = np.asarray(running_integral(t, rates[3:6], convention).value)
-    kappa = data.q * 2e6 * np.cos(np.deg2rad(values[6] - data.phi[angle]))
-    form = SHEAR_FACTORS[convention]
-    h = form.scale * kappa * (strain[None, :] - strain[:, None])
-    return np.asarray(g * np.sinc(h / np.pi) ** (form.power // 2))
-
-
 @pytest.mark.parametrize(
     ("mode", "convention"),
     [("laminar_flow", "he2024"), ("laminar_flow", "homodyne-2"), ("static", "he2024")],
@@ -120,7 +106,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
         scaling = np.outer(at.contrast_directions[a], f)
         scaling += np.outer(at.offset_directions[a], columns[a, -2])
         jacobian = np.concatenate([c * columns[a, : len(values)], scaling]) * c / sigma**2
-        g = full_g1(data, values, convention, a)
+        g = signed_g1(values, data.t, data.phi[a], data.q, 2e6, convention)
         pairs = list(zip(i.tolist(), j.tolist(), strict=True))
         cov = np.array([[slow_covariance(g, np.sqrt(c), p, q) for q in pairs] for p in pairs])
         slow = jacobian @ cov @ jacobian.T
