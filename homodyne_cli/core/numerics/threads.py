@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+import psutil
 from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
@@ -17,7 +18,11 @@ Made = TypeVar("Made")
 
 def usable_cores() -> int:
     """Return the number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
+    if sys.platform == "darwin":
+        # It has no affinity: a process may run everywhere.
+        return psutil.cpu_count() or 1
+    else:
+        return len(psutil.Process().cpu_affinity())
 
 
 def core_threads(at_most: int | None = None) -> ThreadPoolExecutor:

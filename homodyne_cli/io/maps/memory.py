@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import psutil
 
 from homodyne_cli.errors import UsageError
 
@@ -72,7 +72,7 @@ def _size(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> int:
 def budget_of(text: str | None) -> int:
     """Return the budget asked for in bytes; None asks for a quarter of the machine's memory."""
     if text is None:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+        return psutil.virtual_memory().total // 4
     return parse_size(text)
 
 

@@ -8,13 +8,17 @@ that a pass reads it from front to back.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -38,17 +42,51 @@ _MAPPED = 1500
 _Index = TypeVar("_Index", int, IndexArray)
 
 
+class _Place:
+    """A temporary file that several threads write to and read from."""
+
+    def __init__(self, descriptor: int, folder: Path, size: int) -> None:
+        self._file = FileIO(descriptor, "r+b", closefd=False)
+        self._file.truncate(size)
+        self._folder, self._size = folder, size
+        self._lock = Lock()
+
+    @property
+    def descriptor(self) -> int:
+        """Of the open file."""
+        return self._file.fileno()
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write all of `data`.
+
+        Raises
+        ------
+        OutputError
+            Somebody else has taken the room since the file was made.
+        """
+        rest = memoryview(data)
+        with self._lock:
+            self._file.seek(offset)
+            while rest:
+                try:
+                    rest = rest[self._file.write(rest) :]
+                except OSError as error:
+                    raise _no_room(self._folder, self._size, error.strerror) from error
+
+    def read(self, offset: int, into: memoryview) -> None:
+        """Fill `into`."""
+        with self._lock:
+            self._file.seek(offset)
+            while into:
+                # The file has its full size: it does not end here.
+                into = into[self._file.readinto(into) :]
+
+
 @dataclass(frozen=True)
 class TileFile:
-    """Tiles in a temporary file; see `models.MapSource` for what is read from it.
+    """Tiles in a temporary file; see `dataset.MapSource` for what is read from it."""
 
-    Attributes
-    ----------
-    descriptor
-        Of the open file.
-    """
-
-    descriptor: int
+    place: _Place
     shape: tuple[int, int, int]
     dtype: np.dtype[np.generic]
     moments: Moments
@@ -86,7 +124,7 @@ class TileFile:
         for first in range(0, len(flat), _MAPPED):
             part = slice(first, first + _MAPPED)
             # The system maps 16 pages around each that is touched, and counts them as memory used.
-            with mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ) as file:
+            with mmap.mmap(self.place.descriptor, 0, access=mmap.ACCESS_READ) as file:
                 values[part] = np.frombuffer(file, self.dtype)[flat[part]]
         return np.where(i < j, values.reshape(place.shape), np.nan)
 
@@ -103,12 +141,7 @@ class TileFile:
     def _read(self, first: int, count: int) -> MapArray:
         """Read `count` tiles of single angles."""
         out: MapArray = np.empty((count, TILE, TILE), self.dtype)
-        into = out.view(np.uint8).ravel().data
-        offset = first * self._tile_bytes
-        while into:
-            # The file was allocated in full: it does not end here.
-            got = os.preadv(self.descriptor, [into], offset)
-            into, offset = into[got:], offset + got
+        self.place.read(first * self._tile_bytes, out.view(np.uint8).ravel().data)
         return out
 
 
@@ -116,9 +149,9 @@ class Spool:
     """Takes maps one by one; `maps` returns them when all are there."""
 
     def __init__(
-        self, descriptor: int, shape: tuple[int, int, int], dtype: np.dtype[np.generic]
+        self, place: _Place, shape: tuple[int, int, int], dtype: np.dtype[np.generic]
     ) -> None:
-        self._descriptor = descriptor
+        self._place = place
         self._shape = shape
         self._dtype = dtype
         self._moments: list[Moments] = []
@@ -142,15 +175,14 @@ class Spool:
             shift = typical(blocks[a_few(len(blocks))]) if shift is None else shift
             parts.append(sum_moments([(blocks.reshape(1, -1, TILE), None)], shift))
             for at, block in zip(band.tolist(), blocks, strict=True):
-                place = (at * self._shape[0] + angle) * size
-                os.pwrite(self._descriptor, block.tobytes(), place)
+                self._place.write((at * self._shape[0] + angle) * size, block.tobytes())
         self._moments.append(add_moments(parts))
 
     def maps(self) -> TileFile:
         """Return all that was put in."""
         each = zip(*(vars(m).values() for m in self._moments), strict=True)
         moments = Moments(*(np.concatenate(values) for values in each))
-        return TileFile(self._descriptor, self._shape, self._dtype, moments)
+        return TileFile(self._place, self._shape, self._dtype, moments)
 
 
 @contextmanager
@@ -173,15 +205,22 @@ def open_spool(
     size = tile_count(shape[1]) * shape[0] * TILE * TILE * dtype.itemsize
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(tempfile.TemporaryFile(dir=where))
-            os.posix_fallocate(file.fileno(), 0, size)
+            free = shutil.disk_usage(where).free
+            file = stack.enter_context(tempfile.TemporaryFile(dir=where, buffering=0))
+            place = _Place(file.fileno(), where, size)
         except OSError as error:
-            raise OutputError(
-                f"{where}: the data are larger than the memory budget, and {size / 1e9:.1f} GB of "
-                f"temporary space there cannot be had: {error.strerror or error}",
-                hint="make room, choose another -o (or TMPDIR), or give more memory (--memory)",
-            ) from error
-        yield Spool(file.fileno(), shape, dtype)
+            raise _no_room(where, size, error.strerror) from error
+        if free < size:
+            raise _no_room(where, size, os.strerror(errno.ENOSPC))
+        yield Spool(place, shape, dtype)
+
+
+def _no_room(folder: Path, size: int, reason: str | None) -> OutputError:
+    return OutputError(
+        f"{folder}: the data are larger than the memory budget, and {size / 1e9:.1f} GB of "
+        f"temporary space there cannot be had: {reason}",
+        hint="make room, choose another -o (or TMPDIR), or give more memory (--memory)",
+    )
 
 
 def _tile_number(row: _Index, column: _Index, n_frames: int) -> _Index:
