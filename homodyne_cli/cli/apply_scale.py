@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +64,7 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
     OutputError
         If the result cannot be written; the config is then untouched.
     """
-    from homodyne_cli.io.files.atomic import write_bytes_atomic
+    from homodyne_cli.io.files.outputs import check_file, write_file
     from homodyne_cli.io.scale_fix.edit import edit_bytes
     from homodyne_cli.io.scale_fix.scale_fix import read_fix
     from homodyne_cli.io.yaml_text.load import read_bytes
@@ -71,14 +72,14 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
     config, output = request.config, request.output
     scale = read_fix(request.fix)
     edit = edit_bytes(read_bytes(config), scale, path=config)
-    if output is not None and not request.force and (output.exists() or output.is_symlink()):
-        raise OutputError(f"{output}: already exists", hint="choose another -o, or --force")
+    if output is not None:
+        check_file(output, force=request.force)
     target = output or config
     _show_diff(edit, config, target)
     if request.dry_run:
         done = "nothing written (--dry-run)"
     elif output is not None:
-        write_bytes_atomic(output, edit.after)
+        write_file(output, edit.after, force=request.force)
         done = f"written to {output}"
     elif edit.before == edit.after:
         done = "nothing to change"
@@ -89,14 +90,14 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
 
 
 def _write_in_place(config: Path, edit: ScaleEdit, *, backup: bool) -> str:
-    from homodyne_cli.io.files.atomic import write_bytes_atomic
+    from homodyne_cli.io.files.outputs import write_file
 
     if not backup:
-        write_bytes_atomic(config, edit.after)
+        write_file(config, edit.after, force=True)
         return "written, no backup kept"
     kept = _keep(config, edit.before)
     try:
-        write_bytes_atomic(config, edit.after)
+        write_file(config, edit.after, force=True)
     except OutputError:
         kept.unlink(missing_ok=True)
         raise
@@ -105,15 +106,12 @@ def _write_in_place(config: Path, edit: ScaleEdit, *, backup: bool) -> str:
 
 def _keep(config: Path, data: bytes) -> Path:
     """Copy the config to the first of ``.bak``, ``.bak.1``, ``.bak.2`` that is free."""
-    from homodyne_cli.io.files.atomic import write_new
+    from homodyne_cli.io.files.outputs import first_free, write_file
 
-    mode = config.stat().st_mode & 0o7777
-    name = candidate = config.with_name(f"{config.name}.bak")
-    number = 0
-    while not write_new(candidate, data, mode=mode):
-        number += 1
-        candidate = name.with_name(f"{name.name}.{number}")
-    return candidate
+    endings = chain([".bak"], (f".bak.{number}" for number in count(1)))
+    kept = first_free(config.with_name(config.name + ending) for ending in endings)
+    write_file(kept, data, force=False, mode=config.stat().st_mode & 0o7777)
+    return kept
 
 
 def _show_diff(edit: ScaleEdit, config: Path, target: Path) -> None:

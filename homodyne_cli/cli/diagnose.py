@@ -17,11 +17,12 @@ from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.minimise.x_scale import BASELINE
 from homodyne_cli.core.objective.build import free_names
-from homodyne_cli.errors import OutputError, UsageError
+from homodyne_cli.errors import UsageError
 from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.files.outputs import check_file, write_file
 from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
 from homodyne_cli.io.run.read_run import open_run
-from homodyne_cli.io.scale_fix.scale_fix import MAP_PATH, block_lines
+from homodyne_cli.io.scale_fix.scale_fix import fix_text
 from homodyne_cli.parameters import canonical_name
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_note, print_plain
@@ -40,20 +41,23 @@ def run_diagnose(request: DiagnoseRequest) -> int:
 
 def _diagnose(request: DiagnoseRequest, run: StoredRun) -> int:
     baseline = _baseline(request.baseline, run)
-    if request.output is not None and request.output.exists() and not request.force:
-        raise OutputError(f"{request.output}: exists already", hint="choose another -o, or --force")
+    if request.output is not None:
+        check_file(request.output, force=request.force)
     diagnosis = diagnose(
         evaluate_run(run),
         threshold=request.threshold,
         baseline=baseline,
         measure=request.measure,
     )
-    if request.output is not None:
-        _write_fix(request.output, run, diagnosis, baseline)
     if request.as_json:
         sys.stdout.write(to_json(_summary(run, diagnosis)) + "\n")
     else:
         _show(run, diagnosis, baseline, request)
+    if request.output is not None:
+        fix = _fix(request.output, run, diagnosis, baseline)
+        write_file(request.output, fix.encode(), force=request.force)
+        if not request.as_json:
+            print_note(make_console(stderr=True), f"Wrote {request.output}")
     return IMBALANCE if diagnosis.imbalance or diagnosis.premature else 0
 
 
@@ -93,23 +97,17 @@ def _rule(diagnosis: Diagnosis) -> str:
     return "sensitivity (gradients below their noise floor say nothing about scale)"
 
 
-def _write_fix(
-    path: Path, run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None
-) -> None:
-    header = [
-        "# Recommended parameter scales. Enter them with:",
-        f"#   homodyne apply-scale CONFIG {path.name}",
-        f"# Run: {run.record.directory}",
-        f"# Date: {datetime.now(UTC).date().isoformat()}",
-        f"# Rule: {_rule(diagnosis)}; baseline {_baseline_name(diagnosis, baseline)}",
-        f"# Largest gradient / baseline: {diagnosis.max_ratio:.4g}; "
+def _fix(path: Path, run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None) -> str:
+    notes = (
+        "Recommended parameter scales. Enter them with:",
+        f"  homodyne apply-scale CONFIG {path.name}",
+        f"Run: {run.record.directory}",
+        f"Date: {datetime.now(UTC).date().isoformat()}",
+        f"Rule: {_rule(diagnosis)}; baseline {_baseline_name(diagnosis, baseline)}",
+        f"Largest gradient / baseline: {diagnosis.max_ratio:.4g}; "
         f"effective ratio of the run: {diagnosis.effective_ratio:.4g}; EDM {diagnosis.edm:.4g}",
-    ]
-    lines = [*header, *block_lines(MAP_PATH, diagnosis.x_scale_map, 0, 2)]
-    try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    )
+    return fix_text(diagnosis.x_scale_map, notes)
 
 
 def _summary(run: StoredRun, diagnosis: Diagnosis) -> dict[str, object]:
@@ -140,8 +138,6 @@ def _show(
     style = "bold red" if diagnosis.premature else ("yellow" if diagnosis.imbalance else "green")
     print_plain(console, said, style=style)
     print_plain(console, todo)
-    if request.output is not None:
-        print_note(make_console(stderr=True), f"Wrote {request.output}")
 
 
 def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: str) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from homodyne_cli.cli.options import Force
-from homodyne_cli.errors import OutputError
 from homodyne_cli.parameters import AnalysisMode
 
 
@@ -27,15 +26,11 @@ class InitRequest:
 def run_init(request: InitRequest) -> int:
     """Write the template of a mode; refuse to overwrite unless forced."""
     from homodyne_cli.io.config.templates import template_text
+    from homodyne_cli.io.files.outputs import write_file
     from homodyne_cli.render.console import make_console, print_plain
 
     output = request.output
-    if output.exists() and not request.force:
-        raise OutputError(f"{output}: already exists", hint="choose another -o, or --force")
-    try:
-        output.write_text(template_text(request.mode), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
+    write_file(output, template_text(request.mode).encode(), force=request.force)
     print_plain(
         make_console(stderr=True),
         f"Wrote {output}. Name your data file in it, then: homodyne fit {output}",

@@ -11,6 +11,7 @@ from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import ConfigError, UsageError
 from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.files.outputs import check_file
 from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
 from homodyne_cli.parameters import names_of
 from homodyne_cli.problem import Config
@@ -24,6 +25,7 @@ DEFAULT_NOISE = 0.06
 
 def run_simulate(request: SimulateRequest) -> int:
     """Write maps of the config's initial values."""
+    check_file(request.output, force=request.force)
     config = load_config(request.config)
     experiment = experiment_of(config, _angles(request.phi), request.frames)
     noise = _noise(request)

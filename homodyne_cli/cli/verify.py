@@ -14,9 +14,8 @@ from homodyne_cli.core.checks.lag_profiles import LagProfiles, lag_profiles
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.verification import verify
 from homodyne_cli.dataset import Dataset
-from homodyne_cli.errors import OutputError
-from homodyne_cli.io.files.atomic import write_bytes_atomic
 from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.files.outputs import check_file, write_file
 from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
 from homodyne_cli.io.run.read_run import open_run
 from homodyne_cli.render.bars import lag_profile
@@ -31,10 +30,8 @@ _PROFILES_SHOWN = 3
 
 def run_verify(request: VerifyRequest) -> int:
     """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
-    if request.report is not None and request.report.exists() and not request.force:
-        raise OutputError(
-            f"{request.report}: exists already", hint="choose another --report, or --force"
-        )
+    if request.report is not None:
+        check_file(request.report, force=request.force, option="--report")
     gap, memory = configured_gap(request.config), MemoryBudget(budget_of(request.memory))
     with ExitStack() as held:
         run = held.enter_context(open_run(request.run, gap, memory))
@@ -51,13 +48,15 @@ def _verify(request: VerifyRequest, run: StoredRun, older: StoredRun | None) -> 
     passed = not any(c.status in bad for c in checks)
     residuals = evaluated.residuals
     profiles = lag_profiles(residuals)
-    if request.report is not None:
-        page = report_page(run, checks, profiles, residuals, passed=passed)
-        write_bytes_atomic(request.report, page.encode("utf-8"))
     if request.as_json:
         sys.stdout.write(to_json(_summary(run, checks, passed)) + "\n")
     else:
         _show(request, run, checks, profiles, passed=passed)
+    if request.report is not None:
+        page = report_page(run, checks, profiles, residuals, passed=passed)
+        write_file(request.report, page.encode("utf-8", "backslashreplace"), force=request.force)
+        if not request.as_json:
+            print_note(make_console(stderr=True), f"Wrote {request.report}")
     return 0 if passed else FAILED
 
 
@@ -82,8 +81,6 @@ def _show(
         "All checks pass." if passed else "Not all checks pass.",
         style="green" if passed else "bold red",
     )
-    if request.report is not None:
-        print_note(make_console(stderr=True), f"Wrote {request.report}")
 
 
 def _charts(data: Dataset, profiles: LagProfiles, width: int, ascii_only: bool) -> list[str]:

@@ -13,7 +13,7 @@ from homodyne_cli.cli.apply_scale import ApplyScaleRequest, run_apply_scale
 from homodyne_cli.errors import ConfigError, OutputError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.config.templates import template_text
-from homodyne_cli.io.files.atomic import write_bytes_atomic
+from homodyne_cli.io.files.outputs import write_file
 
 FIX = "# by homodyne diagnose\noptimization:\n  nlsq:\n    x_scale_map:\n      D0: 1.195\n"
 BEFORE = b"\xef\xbb\xbfanalysis_mode: static\r\noptimization: # here\r\n   nlsq: {ftol: 1e-8}"
@@ -200,13 +200,13 @@ def test_a_missing_config_or_fix_is_named(case: Case) -> None:
 
 def test_only_files_are_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not a regular file"):
-        write_bytes_atomic(tmp_path, b"")
+        write_file(tmp_path, b"", force=True)
     with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
-        write_bytes_atomic(tmp_path / "none" / "file", b"")
+        write_file(tmp_path / "none" / "file", b"", force=True)
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     with pytest.raises(OutputError, match="cannot be written"):
-        write_bytes_atomic(loop, b"")
+        write_file(loop, b"", force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["loop"]
 
 

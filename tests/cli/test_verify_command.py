@@ -66,7 +66,7 @@ def test_report_is_one_page_that_needs_no_network(experiment: Path, tmp_path: Pa
         assert name in text
     again = homodyne("verify", "run", "--report", str(page), cwd=experiment)
     assert again.returncode == 2
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
     assert page.read_text(encoding="utf-8") == text
     forced = homodyne("verify", "run", "--report", str(page), "--force", cwd=experiment)
     assert forced.returncode == 0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from homodyne_cli.dataset import FloatArray, MapArray
-from homodyne_cli.errors import OutputError
+from homodyne_cli.io.files.hdf5_output import Hdf5Output, hdf5_output
+from homodyne_cli.io.files.outputs import new_file
 
 _COMPRESSION: Final = "lzf"
 
@@ -61,11 +60,9 @@ def write_aps_u(
         Shapes do not fit together.
     """
     _check(c2, phi, frame_start)
-
-    def fill(file: h5py.File) -> None:
-        maps = file.create_group("/xpcs/twotime/correlation_map")
-        for number, stored in enumerate(_stored_maps(c2, frame_start), start=1):
-            maps.create_dataset(f"c2_{number:05d}", data=stored, compression=_COMPRESSION)
+    with new_file(path, force=force) as made, hdf5_output(made) as out:
+        file = out.file
+        _write_maps(out, "/xpcs/twotime/correlation_map/c2", _stored_maps(c2, frame_start))
         bins = np.arange(1, len(phi) + 1)
         file["/xpcs/twotime/processed_bins"] = bins
         file["/xpcs/twotime/config/stride_frame"] = 1
@@ -82,8 +79,6 @@ def write_aps_u(
         file["/entry/instrument/detector_1/frame_time"] = dt
         file["/entry/instrument/detector_1/count_time"] = dt
 
-    _write(path, fill, force)
-
 
 def write_aps_legacy(
     path: Path,
@@ -97,11 +92,9 @@ def write_aps_legacy(
 ) -> None:
     """Write maps of one ring as APS 8-ID-I legacy two-time results; see `write_aps_u`."""
     _check(c2, phi, frame_start)
-
-    def fill(file: h5py.File) -> None:
-        maps = file.create_group("/exchange/C2T_all")
-        for number, stored in enumerate(_stored_maps(c2, frame_start), start=1):
-            maps.create_dataset(f"g2_{number:05d}", data=stored, compression=_COMPRESSION)
+    with new_file(path, force=force) as made, hdf5_output(made) as out:
+        file = out.file
+        _write_maps(out, "/exchange/C2T_all/g2", _stored_maps(c2, frame_start))
         one = np.ones((1, 1), dtype=np.uint64)
         file["/xpcs/Version"] = b"1.0"
         file["/xpcs/analysis_type"] = b"Twotime"
@@ -116,14 +109,18 @@ def write_aps_legacy(
         file["/measurement/instrument/detector/exposure_period"] = np.full((1, 1), dt)
         file["/measurement/instrument/detector/exposure_time"] = np.full((1, 1), dt)
 
-    _write(path, fill, force)
-
 
 def _check(c2: MapArray, phi: FloatArray, frame_start: int) -> None:
     if c2.ndim != 3 or c2.shape[1] != c2.shape[2] or phi.shape != c2.shape[:1]:
         raise ValueError(f"c2 {c2.shape} and phi {phi.shape} do not fit together")
     if frame_start < 1:
         raise ValueError(f"frame_start {frame_start} is below 1")
+
+
+def _write_maps(out: Hdf5Output, prefix: str, maps: Iterable[NDArray[np.float32]]) -> None:
+    for number, one in enumerate(maps, start=1):
+        out.file.create_dataset(f"{prefix}_{number:05d}", data=one, compression=_COMPRESSION)
+        out.check()
 
 
 def _stored_maps(c2: MapArray, frame_start: int) -> Iterator[NDArray[np.float32]]:
@@ -133,25 +130,3 @@ def _stored_maps(c2: MapArray, frame_start: int) -> Iterator[NDArray[np.float32]
         stored = np.full((size, size), np.nan, dtype=np.float32)
         stored[before:, before:] = one
         yield np.triu(stored)
-
-
-def _write(path: Path, fill: Callable[[h5py.File], None], force: bool) -> None:
-    """Fill a temporary sibling and rename it, so that no half-written file is ever seen."""
-    if path.is_dir():
-        raise OutputError(f"{path}: a directory", hint="name a file in it")
-    if path.exists() and not force:
-        raise OutputError(f"{path}: exists already", hint="use --force to replace it")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        try:
-            with h5py.File(partial, "w") as file:
-                fill(file)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputError(
-            f"{path}: cannot be written: {reason}",
-            hint="choose a directory that exists and can be written to",
-        ) from error

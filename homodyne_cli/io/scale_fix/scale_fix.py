@@ -1,4 +1,4 @@
-"""Read the file that ``homodyne diagnose -o`` writes: an x_scale_map and nothing else."""
+"""The file that ``homodyne diagnose -o`` writes: an x_scale_map and nothing else."""
 
 from __future__ import annotations
 
@@ -139,6 +139,17 @@ def number_text(value: float) -> str:
         text = repr(value)
     mantissa, e, exponent = text.partition("e")
     return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"
+
+
+def fix_text(scale: Mapping[str, float], notes: Sequence[str]) -> str:
+    """Return the text of a fix file, with notes as comments, one a line."""
+    lines = [f"# {_printable(note)}" for note in notes] + block_lines(MAP_PATH, scale, 0, 2)
+    return "\n".join(lines) + "\n"
+
+
+def _printable(text: str) -> str:
+    """Escape what would end a comment or cannot be encoded: names of files may hold it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def block_lines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import zipfile
@@ -364,7 +365,7 @@ def test_writing_where_it_cannot_be(tmp_path: Path, write: Callable[..., None]) 
     arguments = (np.ones((1, 5, 5)), np.zeros(1), 0.005, 0.1)
     taken = tmp_path / "taken.h5"
     taken.write_text("mine")
-    with pytest.raises(OutputError, match=r"taken\.h5: exists already"):
+    with pytest.raises(OutputError, match=r"taken\.h5: already exists"):
         write(taken, *arguments)
     assert taken.read_text() == "mine"
     with pytest.raises(OutputError, match="a directory"):
@@ -381,10 +382,11 @@ def test_writing_where_it_cannot_be(tmp_path: Path, write: Callable[..., None]) 
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: Path) -> Path:
+    def full(*_paths: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "link", full)
     with pytest.raises(OutputError, match="No space left"):
         write_aps_u(tmp_path / "d.h5", np.ones((1, 5, 5)), np.zeros(1), 0.005, 0.1)
     assert list(tmp_path.iterdir()) == []
