@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
@@ -219,6 +220,8 @@ class FitResult:
     covariance
         (p, p) of the free parameters named by `covariance_names`, correlated noise included; the
         contrast and offset directions are projected out, not held.
+    curves
+        Rates and what they accumulate, with 1-sigma bands.
     undetermined
         Sentences naming combinations of parameters that the data do not determine.
     combinations
@@ -256,6 +259,7 @@ class FitResult:
     evaluations: int
     covariance: FloatArray
     covariance_names: tuple[str, ...]
+    curves: Curves
     undetermined: tuple[str, ...]
     x_scale: Mapping[str, float]
     x_scale_mode: XScaleMode

@@ -32,6 +32,7 @@ from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.angle_weights import Weighted, weigh_angles, with_noise
 from homodyne_cli.core.uncertainty.covariance import Covariance, covariance, describe_direction
+from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.core.uncertainty.degeneracies import (
     canonical,
     equivalents,
@@ -205,6 +206,13 @@ def _result(
         evaluations=descent.evaluations,
         covariance=spread.parameters,
         covariance_names=inside,
+        curves=curves_with_bands(
+            dataset.t,
+            objective.expand(descent.x),
+            problem.convention,
+            spread.within_bounds,
+            inside,
+        ),
         undetermined=(
             *(describe_direction(d) for d in spread.directions),
             *shear_unseen(dataset, values, lost),

@@ -9,9 +9,10 @@ pixel sees several modes at once (partial coherence, a pixel that averages over 
     I = sum_m w_m |E_m|^2,    sum w = 1,    <I_i I_j> = 1 + f_ij sum w^2
 
 and the contrast is sum w^2. Any contrast c is made of the fewest modes: as many equal ones as fit
-into 1/c and a weaker one. Their intensity is close to Goodman's gamma distribution of shape 1/c
-(*Statistical Optics*, 2nd ed., 2015, section 6.1). Photons are Poisson counts of counts * I. The
-map of M speckles is what beamlines compute, normalised by the mean of either frame::
+into 1/c and a weaker one. Their intensity is close to the gamma distribution of shape 1/c that
+J. W. Goodman derives for integrated thermal light (*Statistical Optics*, Wiley). Photons are
+Poisson counts of counts * I. The map of M speckles is what beamlines compute, normalised by the
+mean of either frame::
 
     c2_ij = <I_i I_j>_M / (<I_i>_M <I_j>_M)
 

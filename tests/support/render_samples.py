@@ -8,10 +8,12 @@ import math
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, Diagnosis
+from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.dataset import Provenance
 from homodyne_cli.parameters import BY_NAME, NAMES
 from homodyne_cli.problem import Bounds
 from homodyne_cli.results import Combination, FitResult, FittedParameter, IterationRecord, Seconds
+from tests.support.datasets import PUBLISHED
 
 NAN = math.nan
 TRUTH = dict(zip(NAMES, (68480.5, -1.32694, 1707.7, 1.99104e-3, -0.21, -6.1e-4, 2.0), strict=True))
@@ -90,6 +92,9 @@ def fit_result(n_phi: int = 3, *, converged: bool = True) -> FitResult:
         evaluations=11,
         covariance=np.eye(5),
         covariance_names=NAMES[:5],
+        curves=curves_with_bands(
+            np.array([0.1, 0.2]), PUBLISHED, "he2024", np.zeros((5, 5)), NAMES[:5]
+        ),
         undetermined=(),
         x_scale=dict.fromkeys(NAMES, 1.0),
         x_scale_mode="auto",

@@ -1,6 +1,7 @@
-"""Transport and shear integrals, the shear factor, and the plain two-time model.
+"""Transport and shear rates, their integrals, and the shear factor.
 
-The model (He et al., PNAS 2024) for detector angle ``a`` and frames ``t_i < t_j``::
+The model (He et al., PNAS 2024, doi:10.1073/pnas.2401162121) for detector angle ``a`` and frames
+``t_i < t_j``::
 
     c2_a(i, j) = offset_a + contrast_a * exp(-q^2 |A_j - A_i|) * S(kappa_a (G_j - G_i))
 
@@ -33,12 +34,12 @@ _SERIES_RADIUS = 0.5
 
 @dataclass(frozen=True)
 class Running:
-    """A running integral and its derivatives with respect to (amplitude, exponent, offset).
+    """A rate or its integral, and the derivatives by (amplitude, exponent, offset) of the rate.
 
     Attributes
     ----------
     value
-        (n,) integral from the first frame to each frame.
+        (n,) at each frame; integrals are from the first frame.
     derivatives
         (3, n).
     """
@@ -143,14 +144,22 @@ def _cumulative_trapezoid(t: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _trapezoid(t: FloatArray, rate: FloatArray) -> Running:
-    floored = np.maximum(t, 0.5 * (t[1] - t[0]))
-    power = floored ** rate[1]
-    unfloored = rate[0] * power + rate[2]
-    acts = unfloored > RATE_FLOOR
-    slopes = np.stack([power, rate[0] * power * np.log(floored), np.ones_like(power)])
-    value = np.maximum(unfloored, RATE_FLOOR)
-    derivatives = np.where(acts, slopes, 0.0)
-    return Running(_cumulative_trapezoid(t, value), _cumulative_trapezoid(t, derivatives))
+    at = rate_curve(t, rate, "homodyne-2")
+    return Running(_cumulative_trapezoid(t, at.value), _cumulative_trapezoid(t, at.derivatives))
+
+
+def rate_curve(t: FloatArray, rate: FloatArray, convention: Convention) -> Running:
+    """Return rate[0] * t**rate[1] + rate[2] at each frame; arguments as `running_integral`."""
+    floored = convention == "homodyne-2"
+    if floored:
+        t = np.maximum(t, 0.5 * (t[1] - t[0]))
+    power = t ** rate[1]
+    value = rate[0] * power + rate[2]
+    slopes = np.stack([power, rate[0] * power * np.log(t), np.ones_like(power)])
+    if floored:
+        slopes = np.where(value > RATE_FLOOR, slopes, 0.0)
+        value = np.maximum(value, RATE_FLOOR)
+    return Running(value, slopes)
 
 
 def running_integral(t: FloatArray, rate: FloatArray, convention: Convention) -> Running:

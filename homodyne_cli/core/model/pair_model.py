@@ -5,7 +5,9 @@ With q^2 A / 2 the `decay` of a frame and scale * kappa * G its `phase`, a pair 
     g1_ij = exp(-|decay_j - decay_i|) * sinc(phase_j - phase_i)**(power / 2)
     f_ij = g1_ij^2 = exp(-q^2 |A_j - A_i|) * S(kappa (G_j - G_i))
 
-This is the model's one home beside the fused pass, which takes it apart for speed.
+(He et al., PNAS 2024, doi:10.1073/pnas.2401162121). The field has a phase beside, that of the mean
+flow, which intensities do not see. This is the model's one home beside the fused pass, which takes
+it apart for speed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 r"""Per-angle contrast and offset, eliminated by variable projection.
 
+(G. H. Golub and V. Pereyra, SIAM J. Numer. Anal. 10, 413, 1973, doi:10.1137/0710036.)
+
 The scaling enters linearly: c_a = sum_k B_ak theta_k for the contrast and likewise for the offset,
 where B (n_phi, m) is the identity (``individual``), a column of ones (``shared``), a Fourier
 basis in phi (``fourier``) or has no columns at all (``fixed``). Given the pass's Gram matrices

@@ -22,6 +22,8 @@ from homodyne_cli.dataset import FloatArray
 RANK_TOLERANCE = 1e-10
 #: Share of an undetermined direction above which a parameter counts as part of it.
 _PART_OF = 0.1
+#: Share below which a parameter has no part in a null direction.
+_NO_PART = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,32 @@ class Covariance:
         (n_phi,).
     directions
         Undetermined directions, each as {name: component} of unit-scaled parameters.
+    within_bounds
+        (p, p) without NaN: along what is undetermined the parameters are as likely anywhere
+        between their bounds. For what depends on them, of which some may be determined.
     """
 
     parameters: FloatArray
     contrast_uncertainty: FloatArray
     offset_uncertainty: FloatArray
     directions: tuple[dict[str, float], ...]
+    within_bounds: FloatArray
 
 
-def _scaled_inverse(hessian: FloatArray, dead: np.ndarray) -> tuple[FloatArray, FloatArray]:
-    """Return the pseudo-inverse without `dead` rows and the null directions (k, m), unit scale."""
+@dataclass(frozen=True)
+class _Inverse:
+    """A pseudo-inverse (k, k), and the null directions (k, m) that it leaves out.
+
+    The directions are in units in which the diagonal of the matrix is 1; `scale` (k,) are these.
+    """
+
+    matrix: FloatArray
+    null: FloatArray
+    scale: FloatArray
+
+
+def _pseudo_inverse(hessian: FloatArray, dead: np.ndarray) -> _Inverse:
+    """Invert without the rows that are `dead`."""
     hessian = hessian.copy()
     hessian[dead, :] = 0.0
     hessian[:, dead] = 0.0
@@ -54,7 +72,24 @@ def _scaled_inverse(hessian: FloatArray, dead: np.ndarray) -> tuple[FloatArray, 
     values, vectors = np.linalg.eigh(hessian / np.outer(safe, safe))
     good = values > RANK_TOLERANCE
     inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
-    return inverse / np.outer(safe, safe), vectors[:, ~good]
+    return _Inverse(inverse / np.outer(safe, safe), vectors[:, ~good], 1.0 / safe)
+
+
+def _freedom(inverse: _Inverse, widths: FloatArray) -> FloatArray:
+    """Return the covariance (p, p) along null directions, where bounds alone hold parameters.
+
+    Bounds of width w say as much as an uncertainty w / sqrt(12). In these units, D, the freedom
+    that they leave inside the null space is D P D, with P the projection on the null space.
+    """
+    p = len(widths)
+    spans, size, _ = np.linalg.svd(inverse.null[:p], full_matrices=False)
+    # What is null in contrast and offset alone moves no parameter.
+    spans = spans[:, size > _NO_PART]
+    deviations = widths / np.sqrt(12.0)
+    moves = (inverse.scale[:p] / deviations)[:, None] * spans
+    basis, _ = np.linalg.qr(moves / np.linalg.norm(moves, axis=0))
+    reach = deviations[:, None] * basis
+    return np.asarray(reach @ reach.T)
 
 
 def _wider_than_bounds(block: FloatArray, widths: FloatArray) -> list[FloatArray]:
@@ -95,21 +130,23 @@ def covariance(
     curvature = at.hessian if sandwich is None else sandwich[0]
     if len(curvature) == 0:
         zero = np.zeros(len(at.contrast))
-        return Covariance(np.zeros((0, 0)), zero, zero, ())
+        return Covariance(np.zeros((0, 0)), zero, zero, (), np.zeros((0, 0)))
     dead = np.sqrt(np.maximum(np.diag(curvature)[:p], 0.0)) * widths < 1.0
-    inverse, null = _scaled_inverse(curvature, np.flatnonzero(dead))
-    full = inverse if sandwich is None else inverse @ sandwich[1] @ inverse
+    inverse = _pseudo_inverse(curvature, np.flatnonzero(dead))
+    full = inverse.matrix
+    if sandwich is not None:
+        full = inverse.matrix @ sandwich[1] @ inverse.matrix
     if correlated is not None:
-        full = correlated.white_scale * full + inverse @ correlated.score @ inverse
+        full = correlated.white_scale * full + inverse.matrix @ correlated.score @ inverse.matrix
     variance_c = np.einsum(
         "ai,ij,aj->a", at.contrast_directions, full[p:, p:], at.contrast_directions
     )
     variance_o = np.einsum("ai,ij,aj->a", at.offset_directions, full[p:, p:], at.offset_directions)
     block = full[:p, :p].copy()
-    undetermined = np.any(np.abs(null[:p]) > _PART_OF, axis=1)
+    undetermined = np.any(np.abs(inverse.null[:p]) > _PART_OF, axis=1)
     block[undetermined, :] = np.nan
     block[:, undetermined] = np.nan
-    columns = [*null[:p].T, *_wider_than_bounds(block, widths)]
+    columns = [*inverse.null[:p].T, *_wider_than_bounds(block, widths)]
     directions = tuple(
         {n: float(c) for n, c in zip(names, column, strict=True) if abs(c) > _PART_OF}
         for column in columns
@@ -119,6 +156,7 @@ def covariance(
         np.sqrt(np.maximum(variance_c, 0.0)),
         np.sqrt(np.maximum(variance_o, 0.0)),
         tuple(d for d in directions if d),
+        full[:p, :p] + _freedom(inverse, widths),
     )
 
 

@@ -21,7 +21,8 @@ def psi_covariance(
 ) -> FloatArray:
     """Return the covariance of that influence at pairs (i, j) and (k, l), b = root * f.
 
-    Moments of a complex Gaussian field with real covariance: permutations without fixed points.
+    Moments of a complex Gaussian field with real covariance: permutations without fixed points
+    (I. S. Reed, IRE Trans. Inf. Theory 8, 194, 1962).
     """
     (i, j), (k, m) = first, second
     ij, km = model.g1(i, j), model.g1(k, m)

@@ -11,6 +11,7 @@ from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
 from homodyne_cli.core.numerics.backend import describe_device
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
+from homodyne_cli.io.run.curves_file import write_curves
 from homodyne_cli.io.run.fitted_data import write_fitted_data
 from homodyne_cli.io.run.write_run import RunRecord, staged_directory, write_run
 from homodyne_cli.problem import Config
@@ -51,6 +52,7 @@ def save_run(
     inputs = [path for path in (config.path, config.selection.path) if path is not None]
     with staged_directory(target, force=force) as staging:
         _save_maps(staging, dataset, result, draw)
+        write_curves(staging / "curves.csv", result.curves)
         record = RunRecord(
             command_line=command_line,
             versions=versions(),
