@@ -1,6 +1,6 @@
-"""Write what is derived from the program: CLI and config reference, shell completion scripts.
+"""Write what is derived from the program: references, schemas of a run, shell completion scripts.
 
-    python -m docs.generate docs          # docs/cli.md, docs/config.md
+    python -m docs.generate docs          # docs/cli.md, docs/config.md, docs/schema/
     python -m docs.generate completions   # completions/
 
 A test fails if any of these files is stale.
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from homodyne_cli.io.config.reference import config_reference
+from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.run.arrays import fitted_data_schema
+from homodyne_cli.io.run.schema import RUN_FILES
 
 ROOT: Final = Path(__file__).parents[1]
 COMMANDS: Final = ("", "init", "simulate", "fit", "diagnose", "apply-scale", "verify")
@@ -79,10 +82,25 @@ def completion_script(shell: str) -> str:
     return shown.strip() + "\n"
 
 
+def json_schema(schema: Mapping[str, object]) -> str:
+    """Return the text of a JSON Schema."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return to_json({**dialect, **schema}) + "\n"
+
+
+def run_schemas() -> Mapping[str, Mapping[str, object]]:
+    """Return the schema of every file of a run directory, by its name."""
+    files = {name: model.model_json_schema() for name, model in RUN_FILES.items()}
+    return {**files, "fitted_data.h5.json": fitted_data_schema()}
+
+
 def generated(kind: str) -> Mapping[Path, Callable[[], str]]:
     """Return what writes each file of a kind, ``docs`` or ``completions``."""
     if kind == "docs":
-        return {ROOT / "docs/cli.md": cli_reference, ROOT / "docs/config.md": config_page}
+        pages: dict[str, Callable[[], str]] = {"cli.md": cli_reference, "config.md": config_page}
+        for name, schema in run_schemas().items():
+            pages[f"schema/{name}"] = partial(json_schema, schema)
+        return {ROOT / "docs" / name: make for name, make in pages.items()}
     return {
         ROOT / "completions" / name: partial(completion_script, shell)
         for shell, name in SHELLS.items()
@@ -93,7 +111,7 @@ def main() -> None:
     """Write the files of the kinds named on the command line."""
     for kind in sys.argv[1:]:
         for path, make in generated(kind).items():
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(make(), encoding="utf-8")
 
 

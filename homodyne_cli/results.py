@@ -54,6 +54,11 @@ class FittedParameter:
     unmoved: bool
     uncertainty_hessian: float = float("nan")
 
+    @property
+    def moved(self) -> bool:
+        """Whether it left its start, or is fixed."""
+        return not self.unmoved
+
 
 @dataclass(frozen=True)
 class NoiseReport:

@@ -21,7 +21,7 @@ from homodyne_cli.errors import UsageError
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.files.outputs import check_file, write_file
 from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
-from homodyne_cli.io.run.read_run import open_run
+from homodyne_cli.io.run.read_run import open_run, records_gap
 from homodyne_cli.io.scale_fix.scale_fix import fix_text
 from homodyne_cli.parameters import canonical_name
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
@@ -35,7 +35,7 @@ _CHART_HEIGHT = 18
 def run_diagnose(request: DiagnoseRequest) -> int:
     """Diagnose a run; return 1 if it is imbalanced or stopped early."""
     memory = MemoryBudget(budget_of(request.memory))
-    with open_run(request.run, configured_gap(request.config), memory) as run:
+    with open_run(request.run, configured_gap(request.config, request.run), memory) as run:
         return _diagnose(request, run)
 
 
@@ -61,13 +61,27 @@ def _diagnose(request: DiagnoseRequest, run: StoredRun) -> int:
     return IMBALANCE if diagnosis.imbalance or diagnosis.premature else 0
 
 
-def configured_gap(config: Path | None) -> float | None:
-    """Return the gap of a config given for runs that do not record it."""
+def configured_gap(config: Path | None, *runs: Path) -> float | None:
+    """Return the gap of a config given for runs that do not record it.
+
+    Raises
+    ------
+    UsageError
+        If the config names no gap, or every run records its own.
+    """
     if config is None:
         return None
     from homodyne_cli.io.config.load import load_config
 
-    return load_config(config).selection.gap
+    if all(records_gap(run) for run in runs):
+        raise UsageError(
+            f"--config {config}: has no effect, {runs[0]} records what it was fitted with",
+            hint="it gives the gap of homodyne 2.x runs, which do not",
+        )
+    gap = load_config(config).selection.gap
+    if gap is None:
+        raise UsageError(f"--config {config}: names no stator_rotor_gap to take")
+    return gap
 
 
 def _baseline(text: str | None, run: StoredRun) -> tuple[str, ...] | None:

@@ -32,13 +32,11 @@ def run_verify(request: VerifyRequest) -> int:
     """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
     if request.report is not None:
         check_file(request.report, force=request.force, option="--report")
-    gap, memory = configured_gap(request.config), MemoryBudget(budget_of(request.memory))
+    places = [request.run] if request.baseline is None else [request.run, request.baseline]
+    gap, memory = configured_gap(request.config, *places), MemoryBudget(budget_of(request.memory))
     with ExitStack() as held:
-        run = held.enter_context(open_run(request.run, gap, memory))
-        older = None
-        if request.baseline is not None:
-            older = held.enter_context(open_run(request.baseline, gap, memory))
-        return _verify(request, run, older)
+        run, *older = (held.enter_context(open_run(place, gap, memory)) for place in places)
+        return _verify(request, run, older[0] if older else None)
 
 
 def _verify(request: VerifyRequest, run: StoredRun, older: StoredRun | None) -> int:

@@ -102,3 +102,24 @@ def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     done = homodyne("verify", ".", cwd=tmp_path)
     assert done.returncode == 3
     assert "not a run directory" in done.stderr
+
+
+def test_a_gap_that_nothing_needs_is_refused(experiment: Path, tmp_path: Path) -> None:
+    """The config acts where one of the runs does not record its gap."""
+    options = ("--config", "config.yaml", "--quiet")
+    for command in ("verify", "diagnose"):
+        refused = homodyne(command, "run", *options, cwd=experiment)
+        assert refused.returncode == 2
+        assert "records what it was fitted with" in refused.stderr
+    run = read_run(experiment / "run")
+    at = run.solution
+    old = write_legacy_run(tmp_path / "old", run.dataset, at.vector, at.contrast, at.offset)
+    taken = homodyne("verify", "run", "--baseline", str(old), *options, cwd=experiment)
+    assert taken.returncode in (0, 1), taken.stderr
+    (tmp_path / "static.yaml").write_text(
+        "analysis_mode: static\nexperimental_data: {file_path: data.h5}\n"
+    )
+    static = str(tmp_path / "static.yaml")
+    without = homodyne("diagnose", str(old), "--config", static, cwd=experiment)
+    assert without.returncode == 2
+    assert "names no stator_rotor_gap" in without.stderr

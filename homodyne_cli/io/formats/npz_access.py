@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Final
 
 import numpy as np
@@ -18,6 +20,15 @@ from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import DataError
 
 _COPY_AGAIN: Final = "copy it again from its source"
+
+
+#: What NumPy raises on a header that is none, or declares what no memory holds.
+_NO_ARRAY: Final = (ValueError, TypeError, SyntaxError, TokenError, OverflowError, MemoryError)
+#: What a damaged archive raises, or one that is encrypted.
+_DAMAGE: Final = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, KeyError, struct.error),
+)
 
 
 @dataclass(frozen=True)
@@ -134,9 +145,9 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
 def _damage_named(path: Path, name: str) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
+    except _NO_ARRAY as error:
         raise DataError(
             f"cannot be read as an array of numbers: {error}", path=path, dataset=name
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except _DAMAGE as error:
         raise DataError(f"damaged: {error}", path=path, dataset=name, hint=_COPY_AGAIN) from error

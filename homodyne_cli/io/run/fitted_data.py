@@ -19,6 +19,8 @@ import numpy as np
 
 from homodyne_cli.core.numerics.threads import core_threads, made_ahead
 from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource
+from homodyne_cli.io.run.arrays import FITTED_DATA
+from homodyne_cli.io.run.schema import SCHEMA_VERSION
 from homodyne_cli.results import FitResult
 
 _CHUNK_FRAMES = 250
@@ -44,12 +46,13 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
     Maps hold pairs i < j; everything else in them is zero so that it costs no space.
     """
     with h5py.File(path, "w") as file, core_threads() as threads:
+        file.attrs["schema_version"] = SCHEMA_VERSION
         file.attrs["description"] = "pairs i < j only; NaN marks a pair that was not fitted"
         data, model = (_create(file, name, dataset.c2) for name in ("c2", "c2_fitted"))
         for a in range(dataset.n_phi):
             _write_map(threads, data, a, _part_of(dataset.c2[a]))
             _write_map(threads, model, a, partial(fitted.block, a))
-        vectors: dict[str, FloatArray] = {
+        values: dict[str, FloatArray | float | None] = {
             "phi": dataset.phi,
             "t": dataset.t,
             "contrast": result.contrast,
@@ -57,16 +60,19 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
             "contrast_uncertainty": result.contrast_uncertainty,
             "offset_uncertainty": result.offset_uncertainty,
             "sigma": result.sigma,
+            "q": dataset.q,
+            "dt": dataset.dt,
+            "stator_rotor_gap": dataset.gap,
         }
-        for name, vector in vectors.items():
-            file[name] = vector
-        file["q"], file["dt"] = dataset.q, dataset.dt
-        if dataset.gap is not None:
-            file["stator_rotor_gap"] = dataset.gap
+        for name, value in values.items():
+            if value is not None:
+                file[name] = value
         if dataset.sigma is not None and dataset.sigma.ndim == 3:
             noise = _create(file, "sigma_map", dataset.sigma)
             for a, one in enumerate(dataset.sigma):
                 _write_map(threads, noise, a, _part_of(one))
+        for name, stored in file.items():
+            stored.attrs["unit"] = FITTED_DATA[name].unit
 
 
 def _part_of(one: MapArray) -> Block:

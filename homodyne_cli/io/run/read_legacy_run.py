@@ -6,103 +6,154 @@ npz. It records no gap, no convention and no covariance, and its chi2 is not com
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.errors import DataError
-from homodyne_cli.io.files.json_text import read_json_object
-from homodyne_cli.parameters import DEFAULT_GAP, PARAMETERS, AnalysisMode, canonical_name, names_of
+from homodyne_cli.io.formats.npz_access import NpzFile, open_npz
+from homodyne_cli.io.run.arrays import LEGACY_DATA, ArrayChecker
+from homodyne_cli.io.run.fields import Text
+from homodyne_cli.io.run.run_folder import RunFolder
+from homodyne_cli.parameters import (
+    DEFAULT_GAP,
+    PARAMETERS,
+    AnalysisMode,
+    canonical_name,
+    names_of,
+)
 from homodyne_cli.problem import Bounds, FitProblem, InitialParameters
 from homodyne_cli.results import FitRecord, Solution
 
 
-def read_legacy_run(home: Path, gap: float | None) -> StoredRun:
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+class _Entry(BaseModel):
+    """An object of a file: homodyne 2.x writes more than is read here."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class _Row(_Entry):
+    """A parameter; an uncertainty that is no number counts as not recorded."""
+
+    value: float
+    uncertainty: Annotated[float | None, BeforeValidator(_number)] = None
+
+
+class _Parameters(_Entry):
+    """``parameters.json``; rows that are no parameter of the model are passed over."""
+
+    parameters: dict[str, _Row]
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _of_the_model(cls, rows: object) -> object:
+        if not isinstance(rows, dict):
+            return rows
+        return {name: row for key, row in rows.items() if (name := canonical_name(str(key)))}
+
+    @field_validator("parameters")
+    @classmethod
+    def _in_order(cls, rows: dict[str, _Row]) -> dict[str, _Row]:
+        names = names_of(_mode_of(rows))
+        lacking = [n for n in names if n not in rows]
+        if lacking:
+            raise PydanticCustomError("names", f"lacks {', '.join(lacking)}")
+        return {n: rows[n] for n in names}
+
+
+class _Convergence(_Entry):
+    """``convergence_metrics.json``, flat or below ``convergence``."""
+
+    status: Text = "unknown"
+    iterations: Annotated[float | None, BeforeValidator(_number)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, tree: object) -> object:
+        if not isinstance(tree, dict):
+            return tree
+        nested = tree.get("convergence")
+        row = nested if isinstance(nested, dict) else tree
+        status = row.get("status", row.get("convergence_status", "unknown"))
+        return {"status": status, "iterations": row.get("iterations")}
+
+
+def _mode_of(names: dict[str, _Row]) -> AnalysisMode:
+    return "laminar_flow" if "gamma_dot_t0" in names else "static"
+
+
+def read_legacy_run(folder: RunFolder, gap: float | None) -> StoredRun:
     """Read parameters, data and scaling of a homodyne 2.x run; `gap` in Å if known."""
-    values, uncertainties = _parameters(home / "parameters.json")
-    mode: AnalysisMode = "laminar_flow" if "gamma_dot_t0" in values else "static"
+    rows = folder.read("parameters.json", _Parameters).parameters
+    mode = _mode_of(rows)
     notes = ["written by homodyne 2.x: read in the homodyne-2 convention"]
     if gap is None and mode == "laminar_flow":
         gap = DEFAULT_GAP
         notes.append(f"no stator_rotor_gap recorded: {gap:g} Å assumed (--config names another)")
-    dataset, scaling = _arrays(home / "fitted_data.npz", gap)
-    converged, message, iterations = _ending(home / "convergence_metrics.json")
+    dataset, scaling = _arrays(folder.file("fitted_data.npz"), gap)
+    ended = _Convergence(status="no convergence_metrics.json")
+    if folder.holds("convergence_metrics.json"):
+        ended = folder.read("convergence_metrics.json", _Convergence)
     bounds = {p.name: Bounds(p.lower, p.upper) for p in PARAMETERS}
     return StoredRun(
         FitProblem(mode, "homodyne-2", "individual", 0, InitialParameters(), bounds),
         dataset,
-        Solution(values, scaling[:, 0], scaling[:, 1]),
+        Solution({n: r.value for n, r in rows.items()}, scaling[:, 0], scaling[:, 1]),
         FitRecord(
-            converged=converged,
-            message=message,
-            iterations=iterations,
-            uncertainties=uncertainties,
+            converged=ended.status in ("converged", "success"),
+            message=ended.status,
+            iterations=None if ended.iterations is None else int(ended.iterations),
+            uncertainties={n: r.uncertainty for n, r in rows.items() if r.uncertainty is not None},
             written_by="homodyne 2.x",
-            directory=home,
+            directory=folder.home,
             notes=tuple(notes),
         ),
     )
 
 
-def _parameters(path: Path) -> tuple[dict[str, float], dict[str, float]]:
-    rows = read_json_object(path).get("parameters")
-    if not isinstance(rows, dict):
-        raise DataError("has no 'parameters' object", path=path)
-    values: dict[str, float] = {}
-    uncertainties: dict[str, float] = {}
-    for key, row in rows.items():
-        name = canonical_name(str(key))
-        if name is None or not isinstance(row, dict):
-            continue
-        if not isinstance(row.get("value"), (int, float)):
-            raise DataError(f"parameters.{key} has no value", path=path)
-        values[name] = float(row["value"])
-        if isinstance(row.get("uncertainty"), (int, float)):
-            uncertainties[name] = float(row["uncertainty"])
-    mode: AnalysisMode = "laminar_flow" if "gamma_dot_t0" in values else "static"
-    missing = [n for n in names_of(mode) if n not in values]
-    if missing:
-        raise DataError(f"lacks {', '.join(missing)}", path=path)
-    return {n: values[n] for n in names_of(mode)}, uncertainties
-
-
 def _arrays(path: Path, gap: float | None) -> tuple[Dataset, FloatArray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            c2 = np.array(archive["c2_exp"], dtype=float)
-            phi = np.atleast_1d(np.array(archive["phi_angles"], dtype=float))
-            t = np.array(archive["t1"], dtype=float)
-            q = float(np.ravel(archive["q"])[0])
-            key = "per_angle_scaling_solver"
-            scaling = np.array(archive[key if key in archive else "per_angle_scaling"], dtype=float)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot be read: {error}", path=path) from error
-    if t.ndim == 2:
-        t = t[:, 0] if np.ptp(t[0]) == 0.0 else t[0]
-    if c2.shape != (len(phi), len(t), len(t)) or scaling.shape != (len(phi), 2):
-        raise DataError(
-            f"c2_exp {c2.shape}, phi_angles {phi.shape}, t1 {t.shape} and scaling "
-            f"{scaling.shape} do not fit together",
-            path=path,
-        )
+    if not zipfile.is_zipfile(path):
+        raise DataError("cannot be read: no npz archive", path=path)
+    with open_npz(path) as file:
+        checker = ArrayChecker(path)
+        phi = np.atleast_1d(_array(file, checker, "phi_angles"))
+        t = _array(file, checker, "t1")
+        if t.ndim == 2:
+            t = t[:, 0] if np.ptp(t[0]) == 0.0 else t[0]
+        checker.check_times("t1", t)
+        c2 = _array(file, checker, "c2_exp")
+        solver = "per_angle_scaling_solver"
+        name = solver if solver in file.names else "per_angle_scaling"
+        scaling = _array(file, checker, name)
+        q = float(_array(file, checker, "q").ravel()[0])
     source = {"run": Provenance(str(path.parent), "run directory of homodyne 2.x")}
-    dt = float(t[1] - t[0])
-    return Dataset(c2, phi, t, q, gap, dt, None, source), scaling
+    return Dataset(c2, phi, t, q, gap, float(t[1] - t[0]), None, source), scaling
 
 
-def _ending(path: Path) -> tuple[bool, str, int | None]:
-    if not path.is_file():
-        return False, "no convergence_metrics.json", None
-    tree = read_json_object(path)
-    nested = tree.get("convergence")
-    row = nested if isinstance(nested, dict) else tree
-    status = str(row.get("status", row.get("convergence_status", "unknown")))
-    count = row.get("iterations")
-    return (
-        status in ("converged", "success"),
-        status,
-        int(count) if isinstance(count, (int, float)) else None,
-    )
+def _array(file: NpzFile, checker: ArrayChecker, name: str) -> FloatArray:
+    if name not in file.names:
+        raise checker.error(name, "missing")
+    stack, entry = file.stack(name), LEGACY_DATA[name]
+    # A single angle may be a scalar, times a mesh of t1 over t2, and q a list of one.
+    shape = stack.shape
+    if name == "phi_angles":
+        shape = shape or (1,)
+    elif name == "t1" and len(shape) == 2:
+        shape = shape[:1]
+    elif name == "q" and math.prod(shape) == 1:
+        shape = ()
+    checker.check_layout(name, entry, shape, stack.dtype)
+    declared = math.prod(stack.shape) * stack.dtype.itemsize
+    checker.check_storage(name, declared, file.archive.getinfo(f"{name}.npy").compress_size)
+    return checker.check_values(name, entry, np.asarray(file.array(name), dtype=float))

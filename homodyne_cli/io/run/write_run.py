@@ -18,6 +18,7 @@ from pathlib import Path
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.files.json_text import to_json
+from homodyne_cli.io.run.schema import RUN_FILES, SCHEMA_VERSION
 from homodyne_cli.problem import Config, FitProblem
 from homodyne_cli.results import FitResult, Seconds
 
@@ -133,27 +134,37 @@ def write_run(
     record: RunRecord,
 ) -> None:
     """Write every file of a run but maps and pictures into an existing (staging) directory."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    common = {
+        "schema_version": SCHEMA_VERSION,
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        "analysis_mode": result.mode,
+        "convention": result.convention,
+    }
     files = {
-        "parameters.json": _parameters(result, dataset, config.problem, now),
-        "analysis_results_nlsq.json": _analysis(result, dataset, seconds, now),
+        "parameters.json": _parameters(result, dataset, config.problem),
         "convergence_metrics.json": _convergence(result, seconds, record),
-        MANIFEST: _manifest(config, result, record, now),
+        "analysis_results_nlsq.json": _analysis(result, dataset, seconds),
+        MANIFEST: _manifest(config, record),
     }
     for name, content in files.items():
-        (directory / name).write_text(to_json(content) + "\n", encoding="utf-8")
+        entry = RUN_FILES[name].model_validate({**common, **content})
+        (directory / name).write_text(to_json(entry) + "\n", encoding="utf-8")
     (directory / "config.yaml").write_text(record.config_text, encoding="utf-8")
     if config.path is not None:
         shutil.copyfile(config.path, directory / "config_original.yaml")
 
 
-def _parameters(
-    result: FitResult, dataset: Dataset, problem: FitProblem, now: str
-) -> dict[str, object]:
+def _parameters(result: FitResult, dataset: Dataset, problem: FitProblem) -> dict[str, object]:
+    columns = {
+        "phi": dataset.phi,
+        "contrast": result.contrast,
+        "contrast_uncertainty": result.contrast_uncertainty,
+        "offset": result.offset,
+        "offset_uncertainty": result.offset_uncertainty,
+        "sigma": result.sigma,
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return {
-        "timestamp": now,
-        "analysis_mode": result.mode,
-        "convention": result.convention,
         "per_angle_mode": result.per_angle_mode,
         "loss": result.loss,
         "noise": result.noise,
@@ -161,63 +172,39 @@ def _parameters(
         "fourier_order": problem.fourier_order,
         "chi_squared": result.chi2,
         "reduced_chi_squared": result.reduced_chi2,
-        "parameters": {
-            p.name: {
-                "value": p.value,
-                "uncertainty": p.uncertainty,
-                "uncertainty_hessian": p.uncertainty_hessian,
-                "unit": p.unit,
-                "at_bound": p.at_bound,
-                "fixed": p.fixed,
-                "initial": p.initial,
-                "bounds": [p.bounds.lower, p.bounds.upper],
-                "moved": not p.unmoved,
-            }
-            for p in result.parameters
-        },
-        "scaling_bounds": {
-            "contrast": [problem.contrast_bounds.lower, problem.contrast_bounds.upper],
-            "offset": [problem.offset_bounds.lower, problem.offset_bounds.upper],
-        },
-        "scaling": [
-            {
-                "phi": phi,
-                "contrast": c,
-                "contrast_uncertainty": dc,
-                "offset": o,
-                "offset_uncertainty": do,
-                "sigma": s,
-            }
-            for phi, c, dc, o, do, s in zip(
-                dataset.phi,
-                result.contrast,
-                result.contrast_uncertainty,
-                result.offset,
-                result.offset_uncertainty,
-                result.sigma,
-                strict=True,
-            )
-        ],
-        "covariance": {"names": result.covariance_names, "matrix": result.covariance},
+        "parameters": {p.name: p for p in result.parameters},
+        "scaling_bounds": {"contrast": problem.contrast_bounds, "offset": problem.offset_bounds},
+        "scaling": [dict(zip(columns, row, strict=True)) for row in rows],
+        "covariance": {"names": result.covariance_names, "matrix": result.covariance.tolist()},
         "undetermined": result.undetermined,
         "combinations": result.combinations,
         "equivalents": result.equivalents,
     }
 
 
-def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds, now: str) -> dict[str, object]:
+def _ending(result: FitResult, seconds: Seconds) -> dict[str, object]:
+    return {
+        "message": result.message,
+        "iterations": result.iterations,
+        "evaluations": result.evaluations,
+        "execution_time": seconds.fit,
+    }
+
+
+def _verdict(result: FitResult) -> str:
+    return "converged" if result.converged else "not_converged"
+
+
+def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str, object]:
     return {
         "method": "nlsq",
-        "timestamp": now,
-        "analysis_mode": result.mode,
-        "convention": result.convention,
         "fit_quality": {
             "chi_squared": result.chi2,
             "reduced_chi_squared": result.reduced_chi2,
             "degrees_of_freedom": result.degrees_of_freedom,
             "edm": result.edm,
             "loss": result.loss,
-            "convergence_status": "converged" if result.converged else "not_converged",
+            "convergence_status": _verdict(result),
         },
         "dataset_info": {
             "n_angles": dataset.n_phi,
@@ -227,17 +214,14 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds, now: str) -
             "q_value": dataset.q,
             "dt": dataset.dt,
             "stator_rotor_gap": dataset.gap,
-            "phi_angles": dataset.phi,
+            "phi_angles": dataset.phi.tolist(),
             "provenance": dataset.provenance,
             "notes": dataset.notes,
         },
         "optimization_summary": {
             "success": result.converged,
             "status": result.status,
-            "message": result.message,
-            "iterations": result.iterations,
-            "evaluations": result.evaluations,
-            "execution_time": seconds.fit,
+            **_ending(result, seconds),
         },
     }
 
@@ -245,13 +229,10 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds, now: str) -
 def _convergence(result: FitResult, seconds: Seconds, record: RunRecord) -> dict[str, object]:
     return {
         "convergence": {
-            "status": "converged" if result.converged else "not_converged",
-            "message": result.message,
-            "iterations": result.iterations,
-            "evaluations": result.evaluations,
-            "execution_time": seconds.fit,
+            "status": _verdict(result),
             "final_chi_squared": result.chi2,
             "edm": result.edm,
+            **_ending(result, seconds),
         },
         "x_scale": {
             "mode": result.x_scale_mode,
@@ -265,16 +246,16 @@ def _convergence(result: FitResult, seconds: Seconds, record: RunRecord) -> dict
     }
 
 
-def _manifest(config: Config, result: FitResult, record: RunRecord, now: str) -> dict[str, object]:
+def _manifest(config: Config, record: RunRecord) -> dict[str, object]:
     return {
         "written_by": "homodyne",
-        "created": now,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": record.versions,
         "device": record.device,
         "command_line": record.command_line,
-        "convention": result.convention,
         "seed": config.problem.solver.seed,
         "inputs": [
-            {"path": p, "bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in record.inputs
+            {"path": str(p), "bytes": p.stat().st_size, "sha256": sha256_of(p)}
+            for p in record.inputs
         ],
     }

@@ -1,0 +1,99 @@
+"""Kinds of values in the JSON files of a run directory."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from homodyne_cli.parameters import NAMES
+from homodyne_cli.problem import Bounds
+
+
+def _unknown_as(stand_in: float) -> WrapValidator:
+    """Read null as a stand-in, and take from the program itself whatever number it has.
+
+    A fit must not be lost because one of its figures is not what a reader accepts.
+    """
+
+    def known(value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+        if value is None:
+            return stand_in
+        ours = info.mode == "python" and isinstance(value, float)
+        return value if ours else check(value)
+
+    return WrapValidator(known)
+
+
+def printable(text: str) -> str:
+    """Return text with control characters, and bytes of names that are no UTF-8, spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _known_name(name: str) -> str:
+    if name not in NAMES:
+        raise PydanticCustomError("name", "no parameter of the model")
+    return name
+
+
+def _of_numpy(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _ends(value: object) -> object:
+    return [value.lower, value.upper] if isinstance(value, Bounds) else value
+
+
+def _ordered(pair: list[float]) -> list[float]:
+    if len(pair) != 2 or pair[0] >= pair[1]:
+        raise PydanticCustomError("pair", "not a pair of numbers, the lower one first")
+    return pair
+
+
+def _or_null(**limits: float) -> WithJsonSchema:
+    return WithJsonSchema({"type": ["number", "null"], **limits})
+
+
+Figure: TypeAlias = Annotated[float, _unknown_as(math.nan), _or_null()]
+Size: TypeAlias = Annotated[float, Field(ge=0), _unknown_as(math.nan), _or_null(minimum=0)]
+Scale: TypeAlias = Annotated[
+    float, Field(gt=0), _unknown_as(math.nan), _or_null(exclusiveMinimum=0)
+]
+#: Null where there is no limit.
+Limit: TypeAlias = Annotated[
+    float, Field(gt=0), _unknown_as(math.inf), _or_null(exclusiveMinimum=0)
+]
+Whole: TypeAlias = Annotated[int, BeforeValidator(_of_numpy)]
+Count: TypeAlias = Annotated[int, Field(ge=0), BeforeValidator(_of_numpy)]
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_of_numpy)]
+Text: TypeAlias = Annotated[str, AfterValidator(printable)]
+Name: TypeAlias = Annotated[
+    str, AfterValidator(_known_name), WithJsonSchema({"type": "string", "enum": list(NAMES)})
+]
+Pair: TypeAlias = Annotated[
+    list[float],
+    BeforeValidator(_ends),
+    AfterValidator(_ordered),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+
+
+class Entry(BaseModel):
+    """An object of a file."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, allow_inf_nan=False)

@@ -1,0 +1,127 @@
+"""Reading ``fitted_data.h5``: nothing is read before its shape and size are known to be right."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource, Provenance
+from homodyne_cli.errors import DataError
+from homodyne_cli.io.formats.hdf5_access import float_type, open_hdf5
+from homodyne_cli.io.maps.memory import MemoryBudget
+from homodyne_cli.io.maps.spool import open_spool
+from homodyne_cli.io.run.arrays import FITTED_DATA, ArrayChecker, ArrayEntry
+from homodyne_cli.io.run.schema import SCHEMA_VERSION
+
+#: What h5py raises on what is damaged or was put together by hand.
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class FittedData:
+    """What was fitted, and the scaling of the fit."""
+
+    dataset: Dataset
+    contrast: FloatArray
+    offset: FloatArray
+
+
+def read_fitted_data(path: Path, memory: MemoryBudget | None, held: ExitStack) -> FittedData:
+    """Read the data of a run.
+
+    Parameters
+    ----------
+    memory
+        Maps that need more than its budget stay on disk, until `held` is closed. None: no limit.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or an array is missing or not as the table says.
+    UsageError
+        If the budget is too small to work from disk.
+    """
+    with open_hdf5(path) as file:
+        try:
+            return _Reader(file.handle, ArrayChecker(path)).read(memory, held)
+        except _DAMAGE as error:
+            raise DataError(f"cannot be read: {error}", path=path) from error
+
+
+@dataclass(frozen=True)
+class _Reader:
+    file: h5py.File
+    checker: ArrayChecker
+
+    def read(self, memory: MemoryBudget | None, held: ExitStack) -> FittedData:
+        self._check_version()
+        phi, t = self._vector("phi"), self._vector("t")
+        self.checker.check_times("t", t)
+        gap = self._vector("stator_rotor_gap") if self._is_there("stator_rotor_gap") else None
+        per_pair = self._is_there("sigma_map")
+        sigma = self._vector("sigma")
+        dataset = Dataset(
+            c2=self._maps(memory, held, per_pair=per_pair),
+            phi=phi,
+            t=t,
+            q=float(self._vector("q")),
+            gap=None if gap is None else float(gap),
+            dt=float(self._vector("dt")),
+            sigma=self._sigma_map() if per_pair else sigma,
+            provenance={"run": Provenance(str(self.checker.path.parent), "run directory")},
+        )
+        return FittedData(dataset, self._vector("contrast"), self._vector("offset"))
+
+    def _check_version(self) -> None:
+        version = self.file.attrs.get("schema_version", 0)
+        if not isinstance(version, (int, np.integer)) or not 0 <= version <= SCHEMA_VERSION:
+            said = f"is {version!r:.40}: written by a version that this one does not know"
+            raise self.checker.error("schema_version", said)
+
+    def _is_there(self, name: str) -> bool:
+        return self.file.get(name, getlink=True) is not None
+
+    def _checked(self, name: str) -> tuple[h5py.Dataset, ArrayEntry]:
+        """Return a dataset of the right shape whose values lie in this file."""
+        entry, checker = FITTED_DATA[name], self.checker
+        if not self._is_there(name):
+            raise checker.error(name, "missing")
+        if not isinstance(self.file.get(name, getlink=True), h5py.HardLink):
+            raise checker.error(name, "is a link, which may lead out of the run directory")
+        stored = self.file[name]
+        if not isinstance(stored, h5py.Dataset) or stored.shape is None:
+            raise checker.error(name, "holds no array")
+        if stored.is_virtual or stored.external:
+            raise checker.error(name, "keeps its values in other files")
+        checker.check_layout(name, entry, stored.shape, stored.dtype)
+        checker.check_storage(name, stored.nbytes, stored.id.get_storage_size())
+        return stored, entry
+
+    def _vector(self, name: str) -> FloatArray:
+        stored, entry = self._checked(name)
+        return self.checker.check_values(name, entry, np.asarray(stored[()], dtype=float))
+
+    def _sigma_map(self) -> FloatArray:
+        stored, _ = self._checked("sigma_map")
+        sigma = np.asarray(stored[()], dtype=float)
+        if not (sigma[np.isfinite(sigma)] >= 0.0).all() or np.isinf(sigma).any():
+            raise self.checker.error("sigma_map", "holds noise that is negative or infinite")
+        return np.where(sigma > 0.0, sigma, 1.0)
+
+    def _maps(
+        self, memory: MemoryBudget | None, held: ExitStack, *, per_pair: bool
+    ) -> MapArray | MapSource:
+        stored, _ = self._checked("c2")
+        shape, dtype = stored.shape, float_type(stored.dtype, self.checker.path, "c2")
+        if memory is None or memory.holds(shape, dtype):
+            maps: MapArray = np.asarray(stored[()], dtype=dtype)
+            return maps
+        memory.check_streaming(shape, dtype, per_pair=per_pair)
+        spool = held.enter_context(open_spool(memory.scratch, shape, dtype))
+        for angle in range(len(stored)):
+            spool.put(angle, np.asarray(stored[angle], dtype=dtype))
+        return spool.maps()

@@ -1,0 +1,324 @@
+"""What the JSON files of a run directory hold: the same models write them and read them.
+
+Names and keys are those of homodyne 2.x where it has them, so that its readers keep working. Null
+stands for a number that is not known. `schema_version` counts the changes that a reader has to know
+of; directories without it were written before it was recorded and have the keys of version 1. Keys
+that a model does not know are passed over. ``docs/schema`` holds the models as JSON Schema.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from homodyne_cli.io.run.fields import (
+    Count,
+    Entry,
+    Figure,
+    Flag,
+    Limit,
+    Name,
+    Pair,
+    Scale,
+    Size,
+    Text,
+    Whole,
+)
+from homodyne_cli.parameters import (
+    AnalysisMode,
+    Convention,
+    Loss,
+    PerAngleMode,
+    XScaleMode,
+    names_of,
+)
+
+SCHEMA_VERSION: Final = 1
+
+
+class RunFile(Entry):
+    """A file of a run directory."""
+
+    schema_version: Annotated[int, Field(ge=0, le=SCHEMA_VERSION)] = 0
+
+
+class ParameterEntry(Entry):
+    """A parameter: its unit holds for value, start and bounds.
+
+    `uncertainty_hessian` is what independent noise in every pair would give; `moved` tells whether
+    a free parameter left its start.
+    """
+
+    value: float
+    uncertainty: Size = math.nan
+    uncertainty_hessian: Size = math.nan
+    unit: Text = ""
+    at_bound: Flag = False
+    fixed: Flag = False
+    initial: Figure = math.nan
+    bounds: Pair
+    moved: Flag = True
+
+
+class ScalingBounds(Entry):
+    """Bounds of contrast and offset, the same for all angles."""
+
+    contrast: Pair
+    offset: Pair
+
+
+class ScalingEntry(Entry):
+    """Contrast, offset and noise at one angle (degrees)."""
+
+    phi: float
+    contrast: float
+    contrast_uncertainty: Size
+    offset: float
+    offset_uncertainty: Size
+    sigma: float
+
+
+class CovarianceEntry(Entry):
+    """Covariance of the free parameters that are not at a bound, null where not determined."""
+
+    names: tuple[Name, ...]
+    matrix: tuple[tuple[Figure, ...], ...]
+
+    @field_validator("matrix")
+    @classmethod
+    def _is_square(cls, matrix: tuple[tuple[float, ...], ...], info: ValidationInfo) -> object:
+        size = len(info.data.get("names", ()))
+        if {len(matrix), *map(len, matrix)} - {size}:
+            raise PydanticCustomError("shape", f"not {size} rows of {size} numbers")
+        return matrix
+
+
+class NoiseEntry(Entry):
+    """Noise seen in the residuals; `n_speckles` is null where no correlated noise is."""
+
+    n_speckles: Limit = math.inf
+    white_share: Figure = 1.0
+    shared_out: Flag = False
+
+
+class ProfileEntry(Entry):
+    """Where the profile of a parameter has risen by `chi2_rise`; null: not before its bound."""
+
+    name: Name
+    value: float
+    lower: float | None
+    upper: float | None
+    chi2_rise: Figure
+
+
+class CombinationEntry(Entry):
+    """A linear combination of parameters that the data determine."""
+
+    names: tuple[Name, ...]
+    coefficients: tuple[float, ...]
+    value: Figure
+    uncertainty: Size
+    unit: Text
+
+
+class ParametersFile(RunFile):
+    """``parameters.json``: what the fit found."""
+
+    timestamp: Text = ""
+    analysis_mode: AnalysisMode
+    convention: Convention
+    per_angle_mode: PerAngleMode
+    loss: Loss
+    noise: NoiseEntry | None = None
+    profiles: tuple[ProfileEntry, ...] = ()
+    fourier_order: Count
+    chi_squared: Figure = math.nan
+    reduced_chi_squared: Figure = math.nan
+    parameters: dict[Name, ParameterEntry]
+    scaling_bounds: ScalingBounds
+    scaling: tuple[ScalingEntry, ...] = ()
+    covariance: CovarianceEntry
+    undetermined: tuple[Text, ...] = ()
+    combinations: tuple[CombinationEntry, ...] = ()
+    equivalents: tuple[dict[Name, float], ...] = ()
+
+    @field_validator("parameters")
+    @classmethod
+    def _are_those_of_the_mode(
+        cls, parameters: dict[str, ParameterEntry], info: ValidationInfo
+    ) -> object:
+        wanted = names_of(info.data.get("analysis_mode", "laminar_flow"))
+        lacking = [n for n in wanted if n not in parameters]
+        beyond = [n for n in parameters if n not in wanted]
+        if lacking or beyond:
+            what = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(beyond)} too many"
+            raise PydanticCustomError("names", what)
+        return {n: parameters[n] for n in wanted}
+
+
+class FitQuality(Entry):
+    """How well the model describes the data; `edm` is the chi2 still to be had."""
+
+    chi_squared: Figure
+    reduced_chi_squared: Figure
+    degrees_of_freedom: Whole
+    edm: Figure
+    loss: Loss
+    convergence_status: Literal["converged", "not_converged"]
+
+
+class ProvenanceEntry(Entry):
+    """A resolved quantity, as text, and where it came from."""
+
+    value: Text
+    source: Text
+
+
+class DatasetInfo(Entry):
+    """What was fitted: 1/Å, seconds, Å and degrees."""
+
+    n_angles: Count
+    n_time_points: Count
+    total_data_points: Count
+    masked_pairs: Count
+    q_value: float
+    dt: float
+    stator_rotor_gap: float | None
+    phi_angles: tuple[float, ...]
+    provenance: dict[Text, ProvenanceEntry] = Field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+
+
+class OptimizationSummary(Entry):
+    """How the optimiser ended; time in seconds."""
+
+    success: Flag
+    status: Whole
+    message: Text
+    iterations: Count
+    evaluations: Count
+    execution_time: Figure
+
+
+class AnalysisFile(RunFile):
+    """``analysis_results_nlsq.json``: what was fitted and how well."""
+
+    method: Literal["nlsq"]
+    timestamp: Text
+    analysis_mode: AnalysisMode
+    convention: Convention
+    fit_quality: FitQuality
+    dataset_info: DatasetInfo
+    optimization_summary: OptimizationSummary
+
+
+class ConvergenceEntry(Entry):
+    """The verdict on convergence and the figures behind it; time in seconds."""
+
+    status: Literal["converged", "not_converged"]
+    message: Text = ""
+    iterations: Count
+    evaluations: Count = 0
+    execution_time: Figure = math.nan
+    final_chi_squared: Figure = math.nan
+    edm: Figure = math.nan
+
+
+class ConditionEntry(Entry):
+    """Condition number of the Jacobian in physical units, and as x_scale made it."""
+
+    raw: Figure
+    scaled: Figure
+
+
+class XScaleEntry(Entry):
+    """The scale of every free parameter, how it was chosen and what it did."""
+
+    mode: XScaleMode = "auto"
+    values: dict[Name, Scale]
+    condition_number: dict[Literal["start", "end"], ConditionEntry] = Field(default_factory=dict)
+
+
+class SearchEntry(Entry):
+    """How the global stage chose the start, on decimated pairs."""
+
+    screened: Count
+    refined: Count
+    reached: Count
+    chi2: Figure
+    runner_up: Figure | None
+    n_points: Count
+
+
+class StepEntry(Entry):
+    """One accepted step of the optimiser; `seconds` since the fit began."""
+
+    iteration: Count
+    chi2: Figure = math.nan
+    edm: Figure = math.nan
+    step_norm: Figure = math.nan
+    seconds: Figure = math.nan
+    condition: Figure = math.nan
+    condition_raw: Figure = math.nan
+    effective_ratio: Figure = math.nan
+    column_norms: dict[Name, Figure] = Field(default_factory=dict)
+
+
+class SecondsEntry(Entry):
+    """Where the wall-clock time went."""
+
+    load: Figure
+    compile: Figure
+    fit: Figure
+    save: Figure
+    total: Figure
+
+
+class DeviceEntry(Entry):
+    """What computed."""
+
+    device: Text
+
+
+class ConvergenceFile(RunFile):
+    """``convergence_metrics.json``: how the optimiser got there."""
+
+    convergence: ConvergenceEntry
+    x_scale: XScaleEntry
+    search: SearchEntry | None = None
+    history: tuple[StepEntry, ...] = ()
+    seconds: SecondsEntry | None = None
+    device_info: DeviceEntry | None = None
+
+
+class InputEntry(Entry):
+    """A file that was read."""
+
+    path: Text
+    bytes: Count
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class ManifestFile(RunFile):
+    """``manifest.json``: how the run was made."""
+
+    written_by: Text
+    created: Text
+    versions: dict[Text, Text]
+    device: Text
+    command_line: tuple[Text, ...]
+    convention: Convention
+    seed: Count
+    inputs: tuple[InputEntry, ...]
+
+
+#: The JSON files of a run directory, in the order in which they are read.
+RUN_FILES: Final[dict[str, type[RunFile]]] = {
+    "parameters.json": ParametersFile,
+    "convergence_metrics.json": ConvergenceFile,
+    "analysis_results_nlsq.json": AnalysisFile,
+    "manifest.json": ManifestFile,
+}
