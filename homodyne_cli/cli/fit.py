@@ -23,7 +23,7 @@ from homodyne_cli.cli.options import (
     comma_separated,
     memory_budget,
 )
-from homodyne_cli.errors import ConfigError, UsageError
+from homodyne_cli.errors import ConfigError, OutputError, UsageError
 from homodyne_cli.parameters import XScaleMode
 
 DEFAULT_OUTPUT = "homodyne_results"
@@ -123,11 +123,12 @@ def run_fit(request: FitRequest) -> int:
     from homodyne_cli.core.numerics.backend import fit_clock, keep_compiled
     from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled, profile
     from homodyne_cli.io.config.load import load_config
+    from homodyne_cli.io.files.directories import new_directory
     from homodyne_cli.io.files.private_folder import private_folder
     from homodyne_cli.io.maps.read_data import open_dataset
     from homodyne_cli.io.run.save_run import save_run, with_noise_source
-    from homodyne_cli.io.run.write_run import check_output
-    from homodyne_cli.render.console import make_console, print_json, print_plain
+    from homodyne_cli.io.run.write_run import MANIFEST
+    from homodyne_cli.render.console import make_console, print_json, print_note, print_plain
     from homodyne_cli.render.fit_result import draw_maps, fit_answer, show_fit, unused_keys_note
     from homodyne_cli.render.progress import FitProgress
 
@@ -136,14 +137,15 @@ def run_fit(request: FitRequest) -> int:
     profiled = () if request.profile is None else comma_separated(request.profile)
     check_profiled(config.problem, profiled)
     target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
-    check_output(target, force=request.force)
-    memory = memory_budget(request.memory, beside=target)
     if request.compile_cache is not None:
         keep_compiled(str(private_folder(request.compile_cache)))
     notes = make_console(stderr=True)
     if config.unused_keys and not request.quiet:
         print_plain(notes, unused_keys_note(config.unused_keys, listed=request.verbose))
+    unsaved: OutputError | None = None
     with ExitStack() as held:
+        run = held.enter_context(new_directory(target, force=request.force, marker=MANIFEST))
+        memory = memory_budget(request.memory, scratch=run.scratch)
         clock = held.enter_context(fit_clock(started))
         with FitProgress(notes, enabled=not request.quiet) as progress:
             maps = open_dataset(config.selection, config.problem.mode, progress.on_load, memory)
@@ -155,17 +157,25 @@ def run_fit(request: FitRequest) -> int:
                 result = replace(result, profiles=profiles)
             clock.has_fitted()
         dataset = with_noise_source(dataset, result)
-        save_run(
-            target, config, dataset, result, clock.seconds,
-            command_line=tuple(sys.argv),
-            draw=None if request.no_plots else draw_maps,
-            force=request.force,
-        )  # fmt: skip
+        try:
+            save_run(
+                run, config, dataset, result, clock.seconds,
+                command_line=tuple(sys.argv),
+                draw=None if request.no_plots else draw_maps,
+            )  # fmt: skip
+        except OutputError as error:
+            # The result is shown all the same: a fit may have taken hours.
+            unsaved = error
         seconds = clock.seconds()
+    where = None if unsaved else run.target
     if request.as_json:
-        print_json(fit_answer(target, dataset, result, seconds, truth))
+        print_json(fit_answer(where, dataset, result, seconds, truth))
     else:
-        show_fit(target, dataset, result, seconds, truth, plots=not request.no_plots)
+        show_fit(where, dataset, result, seconds, truth, plots=not request.no_plots)
+    for note in () if request.quiet else run.notes:
+        print_note(notes, note)
+    if unsaved is not None:
+        raise unsaved
     return 0 if result.converged else NOT_CONVERGED
 
 

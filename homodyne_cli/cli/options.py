@@ -52,15 +52,14 @@ def comma_separated(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(","))
 
 
-def memory_budget(size: str | None, *, beside: Path | None = None) -> MemoryBudget:
+def memory_budget(size: str | None, *, scratch: Path | None = None) -> MemoryBudget:
     """Return what ``--memory`` asks for.
 
     Parameters
     ----------
-    beside
-        Output in whose folder maps go that do not fit; None for the system's temporary folder.
+    scratch
+        Folder for maps that do not fit; None for the system's temporary folder.
     """
     from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
-    from homodyne_cli.io.run.write_run import existing_parent
 
-    return MemoryBudget(budget_of(size), None if beside is None else existing_parent(beside))
+    return MemoryBudget(budget_of(size), scratch)

@@ -38,7 +38,7 @@ def unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:
 
 
 def fit_answer(
-    target: Path, dataset: Dataset, result: FitResult, seconds: Seconds, truth: Truth
+    target: Path | None, dataset: Dataset, result: FitResult, seconds: Seconds, truth: Truth
 ) -> dict[str, object]:
     """Return what ``fit --json`` prints."""
     return {
@@ -79,7 +79,7 @@ def _parameter(parameter: FittedParameter, truth: Truth) -> dict[str, object]:
 
 
 def show_fit(
-    target: Path,
+    target: Path | None,
     dataset: Dataset,
     result: FitResult,
     seconds: Seconds,
@@ -114,4 +114,5 @@ def show_fit(
     )
     console.print(fit_summary(result, seconds))
     pictures = " (heatmaps: c2_heatmaps_phi_*.png)" if plots else ""
-    print_plain(console, f"Run directory: {target}{pictures}")
+    if target is not None:
+        print_plain(console, f"Run directory: {target}{pictures}")

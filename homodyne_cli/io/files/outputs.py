@@ -30,10 +30,9 @@ def output_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        # A loop of symbolic links is a RuntimeError until Python 3.13; HDF5 has long messages.
-        code = getattr(error, "errno", None)
-        reason = os.strerror(code) if code else str(error)
+    except OSError as error:
+        # HDF5 has messages of its own, half a page long.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise OutputError(f"{path}: cannot be written: {reason}", hint=_HINT) from error
 
 
@@ -70,7 +69,7 @@ def check_file(path: Path, *, force: bool, option: str = "-o") -> None:
     """
     refuse_existing(path, force=force, option=option)
     with output_errors(path):
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         _status_of(target)
         folder = target.parent
         folder.stat()
@@ -104,7 +103,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
     """
     check_file(path, force=force)
     with output_errors(path):
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         status = _status_of(target)
         clear_leftovers(target.parent)
         with staging_beside(target.parent) as staging:

@@ -2,14 +2,15 @@
 
 What is written is made in a private hidden folder beside its final place, ``.homodyne-XXXXXXXX``:
 
-    lock.json   who made it: pid, host, start of the process; locked while that process lives
+    lock.json   who made it: pid, host, start of the process; locked while it is in use
     made/       what is being made
     old/NAME    what NAME held, between the two renames that replace a folder
 
 A finished file or folder is renamed to its place. The folder goes when the block that made it ends,
 by a signal as well. Of a process that was killed it stays: the next command that writes there finds
-its lock free and removes it, and puts an ``old/NAME`` back if there is no NAME. Folders of other
-hosts, whose processes cannot be seen, are left alone.
+its lock free (or the process gone, on file systems without locks) and removes it, and puts an
+``old/NAME`` back if there is no NAME. Folders of other hosts, whose processes cannot be seen, are
+left alone.
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ from pathlib import Path
 from platform import node
 from typing import Final, TextIO
 
+import psutil
+
 from homodyne_cli.io.files.interrupts import on_interrupt
 
 _PREFIX: Final = ".homodyne-"
 _LOCK: Final = "lock.json"
+#: Seconds by which the start of a process seems to move when the clock is set right.
+_CLOCK_SHIFT: Final = 2.0
 
 if sys.platform == "win32":
     import msvcrt
 
     def _take(lock: TextIO) -> bool:
-        """Lock a file for as long as it is open; False if another process has it."""
+        """Lock a file for as long as it is open; BlockingIOError if another process has it."""
         # A lock is mandatory here: it lies behind the text, which others may read.
         lock.seek(1 << 20)
         try:
             msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
+        except OSError as error:
+            raise BlockingIOError from error
         lock.seek(0)
         return True
-
-    def _runs(pid: int, started: object) -> bool:
-        """Whether a process runs: not known here, where the lock alone decides."""
-        return False
 
     def _is_mine(state: os.stat_result) -> bool:
         """Whether a folder is this user's: here others' cannot be removed anyway."""
@@ -56,26 +57,17 @@ else:
     import fcntl
 
     def _take(lock: TextIO) -> bool:
-        """Lock a file for as long as it is open; False if another process has it."""
+        """Lock a file for as long as it is open; BlockingIOError if another process has it.
+
+        Some network file systems have no locks: False there.
+        """
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
+            raise
         except OSError:
-            # Some network file systems have no locks: there the pid alone decides.
-            return True
-        return True
-
-    def _runs(pid: int, started: object) -> bool:
-        """Whether the process that started then runs; another one may have got its number."""
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
             return False
-        except PermissionError:
-            pass
-        now = _start_of(pid)
-        return None in (started, now) or started == now
+        return True
 
     def _is_mine(state: os.stat_result) -> bool:
         """Whether a folder is this user's."""
@@ -148,6 +140,8 @@ def staging_beside(parent: Path) -> Iterator[Staging]:
         except OSError as error:
             reason = error.strerror or str(error)
             staging.notes.append(f"{staging.folder}: cannot be removed: {reason}")
+        finally:
+            lock.close()
 
     with on_interrupt(remove):
         try:
@@ -161,14 +155,12 @@ def _create(parent: Path) -> tuple[Staging, TextIO]:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         try:
             lock = (folder / _LOCK).open("x", encoding="utf-8")
-            if not _take(lock):
-                lock.close()
-                continue
-            owner = {"pid": os.getpid(), "host": node(), "started": _start_of(os.getpid())}
+            locked, me = _take(lock), psutil.Process()
+            owner = {"pid": me.pid, "host": node(), "started": me.create_time(), "locked": locked}
             lock.write(json.dumps(owner))
             lock.flush()
             (folder / "made").mkdir()
-        except FileNotFoundError:
+        except (FileNotFoundError, BlockingIOError):
             # Another process took the folder, still empty, for that of a dead one.
             continue
         except OSError:
@@ -196,27 +188,31 @@ def _clear(folder: Path) -> Iterator[str]:
         folder.rmdir()
         return
     with (folder / _LOCK).open("r+", encoding="utf-8") as lock:
-        if _take(lock) and _is_dead(lock.read()):
+        _take(lock)
+        if _is_dead(lock.read()):
             back = Staging(folder).dissolve(lock)
             yield f"removed {folder}, left by a process that was killed"
             yield from (f"{target} was being replaced then; it is back" for target in back)
 
 
 def _is_dead(signature: str) -> bool:
-    """Whether the process whose lock is free is dead, or died before it could sign."""
+    """Whether a folder whose lock is free has been left, at the latest before it was signed."""
     if not signature:
         return True
     try:
         owner = json.loads(signature)
-        pid, host, started = owner["pid"], owner["host"], owner["started"]
+        if owner["host"] != node():
+            return False
+        return bool(owner["locked"]) or not _runs(int(owner["pid"]), float(owner["started"]))
     except (ValueError, TypeError, KeyError):
         return False
-    return host == node() and isinstance(pid, int) and not _runs(pid, started)
 
 
-def _start_of(pid: int) -> str | None:
-    """Return when a process started, in ticks since boot; None where that cannot be seen."""
+def _runs(pid: int, started: float) -> bool:
+    """Whether the process that started then runs; another one may have got its number."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except (OSError, UnicodeDecodeError):
-        return None
+        return abs(psutil.Process(pid).create_time() - started) < _CLOCK_SHIFT
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

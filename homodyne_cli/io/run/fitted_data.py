@@ -19,6 +19,7 @@ import numpy as np
 
 from homodyne_cli.core.numerics.threads import core_threads, made_ahead
 from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource
+from homodyne_cli.io.files.hdf5_output import hdf5_output
 from homodyne_cli.io.run.arrays import FITTED_DATA
 from homodyne_cli.io.run.schema import SCHEMA_VERSION
 from homodyne_cli.results import FitResult
@@ -45,13 +46,15 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
 
     Maps hold pairs i < j; everything else in them is zero so that it costs no space.
     """
-    with h5py.File(path, "w") as file, core_threads() as threads:
+    with hdf5_output(path) as out, core_threads() as threads:
+        file = out.file
         file.attrs["schema_version"] = SCHEMA_VERSION
         file.attrs["description"] = "pairs i < j only; NaN marks a pair that was not fitted"
         data, model = (_create(file, name, dataset.c2) for name in ("c2", "c2_fitted"))
         for a in range(dataset.n_phi):
             _write_map(threads, data, a, _part_of(dataset.c2[a]))
             _write_map(threads, model, a, partial(fitted.block, a))
+            out.check()
         values: dict[str, FloatArray | float | None] = {
             "phi": dataset.phi,
             "t": dataset.t,

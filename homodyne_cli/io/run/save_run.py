@@ -11,9 +11,11 @@ from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
 from homodyne_cli.core.numerics.backend import describe_device
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
+from homodyne_cli.io.files.directories import NewDirectory
+from homodyne_cli.io.files.outputs import output_errors
 from homodyne_cli.io.run.curves_file import write_curves
 from homodyne_cli.io.run.fitted_data import write_fitted_data
-from homodyne_cli.io.run.write_run import RunRecord, staged_directory, write_run
+from homodyne_cli.io.run.write_run import RunRecord, write_run
 from homodyne_cli.problem import Config
 from homodyne_cli.results import FitResult, Seconds
 from homodyne_cli.version import versions
@@ -23,7 +25,7 @@ Draw = Callable[[Path, Dataset, ModelMaps, FloatArray], None]
 
 
 def save_run(
-    target: Path,
+    run: NewDirectory,
     config: Config,
     dataset: Dataset,
     result: FitResult,
@@ -31,9 +33,8 @@ def save_run(
     *,
     command_line: tuple[str, ...],
     draw: Draw | None,
-    force: bool,
 ) -> None:
-    """Write a run directory, all of it or nothing.
+    """Write a run directory and put it in place.
 
     Parameters
     ----------
@@ -41,18 +42,16 @@ def save_run(
         Tells where the time has gone until it is called.
     draw
         None draws no pictures.
-    force
-        Replace a run directory that is there.
 
     Raises
     ------
     OutputError
-        If `target` exists or cannot be written.
+        If it cannot be written.
     """
     inputs = [path for path in (config.path, config.selection.path) if path is not None]
-    with staged_directory(target, force=force) as staging:
-        _save_maps(staging, dataset, result, draw)
-        write_curves(staging / "curves.csv", result.curves)
+    with output_errors(run.target):
+        _save_maps(run.path, dataset, result, draw)
+        write_curves(run.path / "curves.csv", result.curves)
         record = RunRecord(
             command_line=command_line,
             versions=versions(),
@@ -60,7 +59,8 @@ def save_run(
             config_text=dump_yaml(config.resolved),
             inputs=tuple(inputs),
         )
-        write_run(staging, config, dataset, result, seconds(), record)
+        write_run(run.path, config, dataset, result, seconds(), record)
+    run.put_in_place()
 
 
 def _save_maps(staging: Path, dataset: Dataset, result: FitResult, draw: Draw | None) -> None:

@@ -1,6 +1,5 @@
-"""Writing a run directory: all of it or nothing.
+"""Writing the files of a run but maps and pictures.
 
-The directory is made beside its final place and renamed, so a killed run leaves no half directory.
 Names follow homodyne 2.x, so that its readers keep working.
 """
 
@@ -8,15 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from homodyne_cli.dataset import Dataset
-from homodyne_cli.errors import OutputError
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.run.schema import RUN_FILES, SCHEMA_VERSION
 from homodyne_cli.problem import Config, FitProblem
@@ -44,79 +40,6 @@ class RunRecord:
     device: str
     config_text: str
     inputs: tuple[Path, ...]
-
-
-def check_output(target: Path, *, force: bool) -> None:
-    """Refuse an output place that exists or cannot be written, before any work is done.
-
-    Raises
-    ------
-    OutputError
-        If `target` exists (and, with `force`, is not a run directory), or its parent is not
-        a writable directory.
-    """
-    if target.exists() or target.is_symlink():
-        if not force:
-            raise OutputError(
-                f"{target}: already exists", hint="choose another -o, or --force to replace it"
-            )
-        if not (target / MANIFEST).is_file():
-            raise OutputError(
-                f"{target}: --force replaces run directories only, and this is not one",
-                hint=f"a run directory holds {MANIFEST}; choose another -o",
-            )
-    parent = existing_parent(target)
-    try:
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".homodyne-probe-"):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{target}: cannot be written: {error.strerror or error}",
-            hint="choose a folder that you may write to with -o",
-        ) from error
-
-
-def existing_parent(target: Path) -> Path:
-    """Return the nearest folder above an output place that is there already."""
-    parent = target.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    return parent
-
-
-@contextmanager
-def staged_directory(target: Path, *, force: bool) -> Iterator[Path]:
-    """Yield a directory beside `target` that becomes `target` when the block ends well.
-
-    Raises
-    ------
-    OutputError
-        As `check_output`, or if the file system refuses.
-    """
-    check_output(target, force=force)
-    final = target.absolute()
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
-    done = False
-    try:
-        yield staging
-        staging.chmod(0o755)
-        if final.exists():
-            old = staging.with_name(staging.name + "-old")
-            final.rename(old)
-            staging.rename(final)
-            shutil.rmtree(old)
-        else:
-            staging.rename(final)
-        done = True
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if not done:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:
