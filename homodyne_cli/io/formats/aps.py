@@ -154,9 +154,9 @@ def _common_type(file: Hdf5File, paths: Sequence[str]) -> np.dtype[np.generic]:
 
 def _processed_bins(file: Hdf5File, n_maps: int) -> NDArray[np.intp] | None:
     name = f"{_TWOTIME}/processed_bins"
-    values = file.numbers(name)
+    values = file.indices(name)
     if values is not None:
-        return np.asarray(values, dtype=np.intp)
+        return values
     mapping = file.numbers(f"{_QMAP}/dynamic_index_mapping")
     if mapping is not None and len(mapping) == n_maps:
         return np.arange(1, n_maps + 1)
@@ -195,20 +195,20 @@ def _on_grid(file: Hdf5File, bins: NDArray[np.intp], notes: list[str]) -> _Bins:
     if first is None or second is None:
         name = f"{_QMAP}/dynamic_v_list_dim{0 if first is None else 1}"
         raise file.missing(name, "the APS-U layout has the q and phi of the bins there")
-    mapping = file.numbers(f"{_QMAP}/dynamic_index_mapping")
+    mapping = file.indices(f"{_QMAP}/dynamic_index_mapping")
     if mapping is None:
         notes.append(
             f"{_QMAP}/dynamic_index_mapping is missing: bins were taken to lie on the q-phi "
             "grid without gaps"
         )
-        mapping = np.arange(len(first) * len(second), dtype=np.float64)
+        mapping = np.arange(len(first) * len(second))
     if bins.min() < 1 or bins.max() > len(mapping):
         raise DataError(
             f"holds bins {bins.min()} to {bins.max()}; the qmap has 1 to {len(mapping)}",
             path=file.path,
             dataset=f"{_TWOTIME}/processed_bins",
         )
-    natural = np.asarray(mapping, dtype=np.intp)[bins - 1]
+    natural = mapping[bins - 1]
     if natural.min() < 0 or natural.max() >= len(first) * len(second):
         raise DataError(
             f"leads to place {natural.max()} of a grid of {len(first)} x {len(second)}",
@@ -251,9 +251,9 @@ def _q_axis(file: Hdf5File, notes: list[str]) -> int:
 def _legacy_bins(
     file: Hdf5File, numbers: Sequence[int], q: FloatArray, group: str
 ) -> NDArray[np.intp]:
-    listed = file.numbers("/xpcs/qphi_bin_to_process")
+    listed = file.indices("/xpcs/qphi_bin_to_process")
     if listed is not None and len(listed) >= len(numbers):
-        return _bins_of_maps(file, numbers, np.asarray(listed, dtype=np.intp), group)
+        return _bins_of_maps(file, numbers, listed, group)
     n_maps = len(numbers)
     if list(numbers) != list(range(1, n_maps + 1)) or n_maps == len(q):
         return np.asarray(numbers, dtype=np.intp)

@@ -38,7 +38,8 @@ def asymmetry(block: MapArray) -> float:
     difference = largest = 0.0
     for first in range(0, len(block), _BAND):
         band, mirrored = (half[first : first + _BAND] for half in (block, block.T))
-        apart = np.abs(band - mirrored)
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = np.abs(band - mirrored)
         difference = max(difference, float(np.max(apart, initial=0.0, where=np.isfinite(apart))))
         size = np.abs(band)
         largest = max(largest, float(np.max(size, initial=0.0, where=np.isfinite(size))))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import h5py
 import numpy as np
@@ -14,51 +14,104 @@ from numpy.typing import NDArray
 
 from homodyne_cli.dataset import FloatArray, MapArray
 from homodyne_cli.errors import DataError
+from homodyne_cli.io.formats.guard import check_list, guarded
+from homodyne_cli.io.formats.hdf5_links import LinkedFiles, Node
 
 AnyArray = NDArray[np.generic]
-
-_COPY_AGAIN: Final = "copy it again from its source: the copy or the correlation may not have ended"
 
 
 @dataclass(frozen=True)
 class Hdf5File:
-    """An open HDF5 file."""
+    """An open HDF5 file, and those that its links lead to.
+
+    Attributes
+    ----------
+    nodes
+        What names led to.
+    """
 
     path: Path
-    handle: h5py.File
+    files: LinkedFiles
+    nodes: dict[str, Node | None] = field(default_factory=dict)
 
-    def has(self, name: str) -> bool:
-        """Return whether a group or dataset of that name can be reached."""
-        return name in self.handle
+    def node(self, name: str) -> Node | None:
+        """Return the group or dataset of a name, None if there is none.
+
+        Raises
+        ------
+        DataError
+            It cannot be reached, or cannot be read as it stands.
+        """
+        if name not in self.nodes:
+            try:
+                place = self.files.find(self.path, name)
+                if place is not None and isinstance(place[1], h5py.Dataset):
+                    self.files.check(*place)
+            except DataError as error:
+                if error.path == self.path:
+                    raise
+                raise DataError(
+                    f"needs {error}", path=self.path, dataset=name, hint=error.hint
+                ) from error
+            self.nodes[name] = None if place is None else place[1]
+        return self.nodes[name]
+
+    def reached(self, name: str) -> Node | None:
+        """Return the same, and None for what cannot be reached or read either."""
+        try:
+            return self.node(name)
+        except DataError:
+            return None
 
     def is_dataset(self, name: str) -> bool:
-        """Return whether the name leads to a dataset."""
-        return isinstance(self.handle.get(name), h5py.Dataset)
+        """Return whether the name leads to a dataset that can be read."""
+        return isinstance(self.reached(name), h5py.Dataset)
 
     def is_group(self, name: str) -> bool:
         """Return whether the name leads to a group."""
-        return isinstance(self.handle.get(name), h5py.Group)
+        return isinstance(self.reached(name), h5py.Group)
 
     def members(self, name: str = "/") -> tuple[str, ...]:
         """Return the names in a group, sorted as text; none if it is not a group."""
-        group = self.handle.get(name)
-        return tuple(sorted(group)) if isinstance(group, h5py.Group) else ()
+        group = self.node(name)
+        if not isinstance(group, h5py.Group):
+            return ()
+        with guarded(self.path, name):
+            return tuple(sorted(_text(key) for key in group))
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """Return a dataset.
+
+        Raises
+        ------
+        DataError
+            There is none, or it cannot be read as it stands.
+        """
+        node = self.node(name)
+        if isinstance(node, h5py.Dataset):
+            return node
+        if node is None:
+            raise self.missing(name, "the file was cut, or its writer failed")
+        raise DataError("a group where a dataset is expected", path=self.path, dataset=name)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a dataset; empty for a scalar or an empty dataset."""
-        shape = self.handle[name].shape
-        return () if shape is None else tuple(int(n) for n in shape)
+        dataset = self.dataset(name)
+        with guarded(self.path, name):
+            return tuple(int(n) for n in dataset.shape or ())
 
     def dtype(self, name: str) -> np.dtype[np.generic]:
         """Return the element type of a dataset."""
-        dtype: np.dtype[np.generic] = self.handle[name].dtype
+        dataset = self.dataset(name)
+        with guarded(self.path, name):
+            dtype: np.dtype[np.generic] = dataset.dtype
         return dtype
 
     def missing(self, name: str, why: str) -> DataError:
         """Return the error for a dataset that is not there, naming its neighbours."""
         parent = name.rsplit("/", 1)[0] or "/"
-        found = ", ".join(self.members(parent)[:20]) or "nothing"
-        return DataError(f"missing; {parent} holds {found}", path=self.path, dataset=name, hint=why)
+        held = ", ".join(self.members(parent)[:20]) or "nothing"
+        return DataError(f"missing; {parent} holds {held}", path=self.path, dataset=name, hint=why)
 
     def numbers(self, name: str) -> FloatArray | None:
         """Return a dataset or root attribute as a flat float64 array, None if there is none.
@@ -66,7 +119,7 @@ class Hdf5File:
         Raises
         ------
         DataError
-            The values are not numbers.
+            The values are not numbers, or too many for a list.
         """
         values = self._values(name)
         if values is None or values.size == 0:
@@ -78,6 +131,27 @@ class Hdf5File:
                 dataset=name,
             )
         return np.asarray(values, dtype=np.float64).ravel()
+
+    def indices(self, name: str) -> NDArray[np.intp] | None:
+        """Return the same as whole numbers.
+
+        Raises
+        ------
+        DataError
+            They are not.
+        """
+        values = self.numbers(name)
+        if values is None:
+            return None
+        whole = np.abs(values) < 2.0**53
+        whole[whole] = values[whole] == np.round(values[whole])
+        if not whole.all():
+            raise DataError(
+                f"holds {values[~whole][0]:g} where a whole number is needed",
+                path=self.path,
+                dataset=name,
+            )
+        return values.astype(np.intp)
 
     def scalar(self, name: str) -> float | None:
         """Return the only number of a dataset or attribute, None if there is none.
@@ -105,51 +179,44 @@ class Hdf5File:
 
     def attribute(self, name: str, key: str) -> str | None:
         """Return an attribute of a group or dataset as text, None if there is none."""
-        node = self.handle.get(name)
-        if node is None or key not in node.attrs:
+        node = self.node(name)
+        values = None if node is None else self._attribute(node, name, key)
+        return None if values is None or not values.size else _text(values.ravel().tolist()[0])
+
+    def _attribute(self, node: Node, name: str, key: str) -> AnyArray | None:
+        place = f"{name} attribute {key}"
+        with guarded(self.path, place):
+            if not h5py.h5a.exists(node.id, key.encode()):
+                return None
+            stored = h5py.h5a.open(node.id, key.encode())
+            # What declares no space at all has no shape.
+            shape, dtype = stored.shape, stored.dtype
+            size = None if shape is None else math.prod(shape) * dtype.itemsize
+        if size is None:
             return None
-        values = np.asarray(node.attrs[key]).ravel()
-        return _text(values.tolist()[0]) if values.size else None
+        check_list(size, self.path, place, shape)
+        with guarded(self.path, place):
+            return np.asarray(node.attrs[key])
 
     def _values(self, name: str) -> AnyArray | None:
-        node = self.handle.get(name)
+        node = self.node(name)
         if isinstance(node, h5py.Dataset):
             if node.shape is None:
                 return None
-            with _damage_named(self.path, name):
+            check_list(node.nbytes, self.path, name, node.shape)
+            with guarded(self.path, name):
                 return np.asarray(node[()])
-        key = name.removeprefix("/")
-        if node is None and key in self.handle.attrs:
-            return np.asarray(self.handle.attrs[key])
-        return None
+        root = self.node("/")
+        return None if node is not None or root is None else self._attribute(root, "/", name[1:])
 
     def block(
         self, name: str, index: tuple[slice | int, ...], dtype: np.dtype[np.generic]
     ) -> MapArray:
         """Return a part of a dataset, and only that part, in native byte order."""
-        with _damage_named(self.path, name):
-            part: MapArray = np.asarray(self.handle[name][index], dtype=dtype)
+        dataset = self.dataset(name)
+        with guarded(self.path, name):
+            part: MapArray = np.asarray(dataset[index], dtype=dtype)
         return part
-
-    def outline(self, depth: int = 4, limit: int = 60) -> list[str]:
-        """Return one line per group or dataset: path, shape and type."""
-        lines: list[str] = []
-        for line in self._walk(self.handle, depth):
-            if len(lines) == limit:
-                lines.append("...")
-                break
-            lines.append(line)
-        return lines
-
-    def _walk(self, group: h5py.Group, depth: int) -> Iterator[str]:
-        for key in group:
-            node = group.get(key)
-            if isinstance(node, h5py.Dataset):
-                yield f"{node.name} {node.shape} {node.dtype}"
-            elif isinstance(node, h5py.Group):
-                yield f"{node.name}/ ({len(node)})"
-                if depth > 1 and len(node) <= 50:
-                    yield from self._walk(node, depth - 1)
 
 
 def _text(item: object) -> str:
@@ -178,33 +245,10 @@ def open_hdf5(path: Path) -> Iterator[Hdf5File]:
     DataError
         It is locked, truncated or damaged.
     """
-    try:
-        handle = h5py.File(path, "r")
-    except BlockingIOError as error:
-        raise DataError(
-            "locked by another program that has it open for writing",
-            path=path,
-            hint="wait until that program closes the file, or copy the file and read the copy",
-        ) from error
-    except OSError as error:
-        raise DataError(_reason(error), path=path, hint=_COPY_AGAIN) from error
-    with handle:
-        yield Hdf5File(path, handle)
-
-
-@contextmanager
-def _damage_named(path: Path, name: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"damaged: {error}", path=path, dataset=name, hint=_COPY_AGAIN) from error
-
-
-def _reason(error: OSError) -> str:
-    text = str(error)
-    if "truncated file" in text:
-        return f"truncated HDF5 file ({text.partition('truncated file: ')[2].rstrip(')')})"
-    return f"cannot be read as HDF5: {text}"
+    with ExitStack() as held:
+        files = LinkedFiles(path, held)
+        files.open(path)
+        yield Hdf5File(path, files)
 
 
 def first_scalar(file: Hdf5File, names: Iterable[str]) -> tuple[float, str] | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.aps import read_aps_legacy, read_aps_u
-from homodyne_cli.io.formats.hdf5_access import open_hdf5
+from homodyne_cli.io.formats.guard import check_regular
+from homodyne_cli.io.formats.hdf5_access import Hdf5File, open_hdf5
 from homodyne_cli.io.formats.npz_access import open_npz
 from homodyne_cli.io.formats.nxxpcs import find_entry, read_nxxpcs
 from homodyne_cli.io.formats.plain import read_npz, read_plain_hdf5
@@ -20,6 +22,10 @@ ACCEPTED: Final = (
     "file (/entry/twotime/two_time_corr_func), a homodyne 2.x cache npz (c2_exp), or HDF5 or "
     "npz with c2 (n_phi, n, n), phi, q, dt"
 )
+
+
+_APS_U: Final = "/xpcs/twotime/correlation_map"
+_OUTPUT: Final = "/xpcs/output_data"
 
 
 @contextmanager
@@ -38,39 +44,49 @@ def open_source(path: Path) -> Iterator[RawSource]:
             yield read_npz(archive)
         return
     with open_hdf5(path) as file:
-        entry = find_entry(file)
-        legacy = legacy_group(file.has, file.texts("/xpcs/output_data"))
-        if file.is_group("/xpcs/twotime/correlation_map"):
-            yield read_aps_u(file)
-        elif legacy is not None:
-            yield read_aps_legacy(file, legacy)
-        elif entry is not None:
-            yield read_nxxpcs(file, entry)
-        elif file.is_dataset("/c2"):
-            yield read_plain_hdf5(file)
-        else:
-            raise _unknown(path, file.members("/"), file.has)
+        raw = _read_hdf5(file)
+        yield replace(raw, files=tuple(file.files.handles))
 
 
-def legacy_group(has: Callable[[str], bool], declared: tuple[str, ...] | None) -> str | None:
+def _read_hdf5(file: Hdf5File) -> RawSource:
+    entry = find_entry(file)
+    legacy = legacy_group(file)
+    if file.is_group(_APS_U):
+        return read_aps_u(file)
+    if legacy is not None:
+        return read_aps_legacy(file, legacy)
+    if entry is not None:
+        return read_nxxpcs(file, entry)
+    if file.is_dataset("/c2"):
+        return read_plain_hdf5(file)
+    # What is there and cannot be reached says why.
+    names = file.members("/")
+    for name in (_APS_U, *(f"/{name}" for name in names)):
+        file.node(name)
+    raise _unknown(file, names)
+
+
+def legacy_group(file: Hdf5File) -> str | None:
     """Return the group of the legacy layout's maps; files may name another than /exchange."""
+    declared = file.texts(_OUTPUT) if file.is_dataset(_OUTPUT) else None
     for root in (*(declared or ()), "/exchange"):
         group = f"/{root.strip('/')}/C2T_all"
-        if has(group):
+        if file.is_group(group):
             return group
     return None
 
 
-def _unknown(path: Path, found: Sequence[str], has: Callable[[str], bool]) -> DataError:
-    if has("/xpcs/multitau") or has("/exchange/norm-0-g2"):
+def _unknown(file: Hdf5File, names: Sequence[str]) -> DataError:
+    shown = ", ".join(names[:20]) or "empty"
+    if file.reached("/xpcs/multitau") or file.reached("/exchange/norm-0-g2"):
         return DataError(
-            f"a multi-tau result without two-time maps; top level: {', '.join(found)}",
-            path=path,
+            f"a multi-tau result without two-time maps; top level: {shown}",
+            path=file.path,
             hint="correlate the series with the two-time method, or name that result",
         )
     return DataError(
-        f"no known layout of two-time maps; top level: {', '.join(found[:20]) or 'empty'}",
-        path=path,
+        f"no known layout of two-time maps; top level: {shown}",
+        path=file.path,
         hint=f"accepted: {ACCEPTED}",
     )
 
@@ -83,6 +99,7 @@ def file_kind(path: Path) -> str:
     DataError
         Missing, a directory, not readable, or neither.
     """
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(8)
@@ -96,10 +113,6 @@ def file_kind(path: Path) -> str:
             "no such file",
             path=path,
             hint="correct experimental_data.file_path (relative to the config file)",
-        ) from error
-    except IsADirectoryError as error:
-        raise DataError(
-            "a directory, not a data file", path=path, hint="name the file in it"
         ) from error
     except OSError as error:
         raise DataError(f"cannot be opened: {error.strerror}", path=path) from error

@@ -11,7 +11,7 @@ import numpy as np
 from homodyne_cli.dataset import FloatArray, MapArray
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.aps import frame_interval, unit_of_q
-from homodyne_cli.io.formats.halves import asymmetry, stored_half, upper_pairs
+from homodyne_cli.io.formats.halves import Half, asymmetry, stored_half, upper_pairs
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type
 from homodyne_cli.io.formats.raw_source import BlockReader, RawSource, by_number
 from homodyne_cli.io.formats.units import to_degrees
@@ -19,6 +19,7 @@ from homodyne_cli.io.formats.units import to_degrees
 _SIGNAL: Final = "twotime/two_time_corr_func"
 _HALVES: Final = {"all": "full", "upper_half": "upper", "lower_half": "lower"}
 _SYMMETRIC: Final = 1e-4
+_BLOCK: Final = 256
 
 Axis = Literal["first", "last"]
 
@@ -37,7 +38,7 @@ class _Stack:
 def find_entry(file: Hdf5File) -> str | None:
     """Return the first top-level group that holds NXxpcs two-time maps, None if none does."""
     for name in file.members("/"):
-        if file.is_group(f"/{name}") and file.has(f"/{name}/{_SIGNAL}"):
+        if file.reached(f"/{name}/{_SIGNAL}") is not None:
             return f"/{name}"
     return None
 
@@ -60,7 +61,7 @@ def read_nxxpcs(file: Hdf5File, entry: str) -> RawSource:
     q, phi = _lists(file, entry, stack, signal)
     stack = _oriented(file, signal, stack, notes)
     shift = 0.0
-    if file.attribute(signal, "baseline_reference") == "0":
+    if _is_zero(file.attribute(signal, "baseline_reference")):
         shift = 1.0
         notes.append(f"{signal} has its baseline at 0 (baseline_reference): 1 was added to c2")
     detectors = [
@@ -83,6 +84,14 @@ def read_nxxpcs(file: Hdf5File, entry: str) -> RawSource:
         shift=shift,
         notes=tuple(notes),
     )
+
+
+def _is_zero(text: str | None) -> bool:
+    """Return whether an attribute is zero, as whatever kind of number or text it is stored."""
+    try:
+        return text is not None and float(text) == 0.0
+    except ValueError:
+        return False
 
 
 def _keyed(file: Hdf5File, signal: str) -> _Stack:
@@ -190,18 +199,32 @@ def _positions(file: Hdf5File, numbers: Sequence[int], n_bins: int, signal: str)
     return [number - 1 for number in numbers]
 
 
+def _seen_along_diagonal(stack: _Stack, rows: int) -> tuple[Half, float]:
+    """Return which half of the first map is filled and how asymmetric it is.
+
+    Square blocks along the diagonal show both, however large the map.
+    """
+    halves: set[Half] = set()
+    difference = 0.0
+    for low in range(0, rows, _BLOCK):
+        block = stack.read(0, low, min(low + _BLOCK, rows))
+        halves.add(stored_half(block, upper_pairs(len(block))))
+        difference = max(difference, asymmetry(block))
+    held = halves - {"empty"}
+    return (held.pop() if len(held) == 1 else "full" if held else "empty"), difference
+
+
 def _oriented(file: Hdf5File, signal: str, stack: _Stack, notes: list[str]) -> _Stack:
     """Return the maps with the time origin in the first row and column.
 
     ``lower_left`` may mean that rows run backwards, or only how to draw the map: a map that is
     symmetric or half empty as it stands has its origin in the corner already.
     """
-    rows, columns = stack.shapes[0][0], stack.shapes[0][-1]
-    if rows != columns:
+    rows, *others = stack.shapes[0] or (0,)
+    if others != [rows]:
         return stack
-    block = stack.read(0, 0, rows)
-    half = stored_half(block, upper_pairs(rows))
-    stands = half != "full" or asymmetry(block) <= _SYMMETRIC
+    half, difference = _seen_along_diagonal(stack, rows)
+    stands = half != "full" or difference <= _SYMMETRIC
     if file.attribute(signal, "time_origin_location") == "lower_left" and not stands:
         as_stored = stack.read
 

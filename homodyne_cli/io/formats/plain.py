@@ -146,6 +146,8 @@ def _n_maps(arrays: _Arrays) -> int:
             path=arrays.path,
             dataset=arrays.name,
         )
+    if 0 in arrays.shape:
+        raise DataError(f"has shape {arrays.shape}: empty", path=arrays.path, dataset=arrays.name)
     return 1 if len(arrays.shape) == 2 else arrays.shape[0]
 
 
@@ -238,10 +240,13 @@ def _cache(archive: NpzFile) -> RawSource:
 def _spacing(archive: NpzFile, n_frames: int) -> Interval | None:
     if "t1" not in archive.names:
         return None
-    times = np.asarray(archive.array("t1"), dtype=np.float64)
-    if times.ndim == 2:
+    stack = archive.stack("t1")
+    if stack.dtype.kind not in "fiu" or len(stack.shape) not in (1, 2) or 0 in stack.shape:
+        return None
+    times = np.asarray(archive.array("t1") if len(stack.shape) == 1 else stack.slice(0))
+    if len(stack.shape) == 2 and times[0] == times[-1]:
         # Older caches store the mesh; time runs along one of its axes.
-        times = times[:, 0] if times[-1, 0] != times[0, 0] else times[0]
+        times = np.array([stack.slice(k)[0] for k in range(stack.shape[0])])
     if times.shape != (n_frames,) or n_frames < 2:
         return None
     step = float((times[-1] - times[0]) / (n_frames - 1))

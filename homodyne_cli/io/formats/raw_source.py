@@ -72,6 +72,8 @@ class RawSource:
         To be added to the maps.
     notes
         Sentences the user should read.
+    files
+        The file, and those that links and virtual datasets in it lead to.
     """
 
     path: Path
@@ -90,6 +92,7 @@ class RawSource:
     numbered_from: int = 1
     shift: float = 0.0
     notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 _NUMBER: Final = re.compile(r"(\d+)$")

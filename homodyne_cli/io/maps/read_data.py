@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.errors import ConfigError, DataError
-from homodyne_cli.io.formats.hdf5_access import open_hdf5
-from homodyne_cli.io.formats.layouts import file_kind, open_source
-from homodyne_cli.io.formats.npz_access import open_npz
+from homodyne_cli.io.formats.layouts import open_source
 from homodyne_cli.io.formats.raw_source import Interval, RawSource
 from homodyne_cli.io.maps.load_maps import Progress, load_maps
 from homodyne_cli.io.maps.memory import MemoryBudget
@@ -158,21 +156,6 @@ def _read(
         n_masked=loaded.n_masked,
         notes=raw.notes + chosen.notes + dt_notes + loaded.notes,
     )
-
-
-def file_outline(path: Path) -> list[str]:
-    """Return one line per group, dataset or array of a data file, for display.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read at all.
-    """
-    if file_kind(path) == "npz":
-        with open_npz(path) as archive:
-            return archive.outline()
-    with open_hdf5(path) as file:
-        return file.outline()
 
 
 def resolve_dt(

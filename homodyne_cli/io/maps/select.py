@@ -53,7 +53,7 @@ def ring_ids(q: FloatArray, phi: FloatArray | None) -> IndexArray:
     Some files give every (q, phi) bin the mean q of its own pixels, so that the bins of one
     ring differ by a fraction of a percent. Such a group counts as one ring only when it is
     narrow and holds every angle once; otherwise just q equal to 0.1 % go together. Maps
-    whose q is not a positive number get -1.
+    whose q is not a positive number, or whose angle is none, get -1.
 
     Parameters
     ----------
@@ -68,6 +68,8 @@ def ring_ids(q: FloatArray, phi: FloatArray | None) -> IndexArray:
         (n_maps,) ring numbers, ascending with q.
     """
     known = np.isfinite(q) & (q > 0)
+    if phi is not None:
+        known &= np.isfinite(phi)
     values = q[known]
     ids = np.full(len(q), -1, dtype=np.intp)
     strict = _split_at_gaps(values, _STRICT)

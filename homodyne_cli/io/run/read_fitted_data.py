@@ -47,7 +47,7 @@ def read_fitted_data(path: Path, memory: MemoryBudget | None, held: ExitStack) -
     """
     with open_hdf5(path) as file:
         try:
-            return _Reader(file.handle, ArrayChecker(path)).read(memory, held)
+            return _Reader(file.files.open(path), ArrayChecker(path)).read(memory, held)
         except _DAMAGE as error:
             raise DataError(f"cannot be read: {error}", path=path) from error
 

@@ -17,7 +17,7 @@ import pytest
 
 from homodyne_cli.errors import ConfigError, DataError, OutputError
 from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
-from homodyne_cli.io.maps.read_data import file_outline, read_dataset
+from homodyne_cli.io.maps.read_data import read_dataset
 from homodyne_cli.problem import DataSelection
 from tests.support.layout_writers import (
     Grid,
@@ -81,8 +81,6 @@ def test_truncated_hdf5(tmp_path: Path, fraction: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * fraction)])
     fails(path, "truncated HDF5 file")
-    with pytest.raises(DataError, match="truncated"):
-        file_outline(path)
 
 
 def test_truncated_npz(tmp_path: Path) -> None:
@@ -378,7 +376,8 @@ def test_writing_where_it_cannot_be(tmp_path: Path, write: Callable[..., None]) 
         write(tmp_path / "d.h5", np.ones((2, 5, 5)), *arguments[1:])
     assert [p.name for p in tmp_path.iterdir()] == ["taken.h5"]
     write(taken, *arguments, force=True)
-    assert file_outline(taken)
+    with h5py.File(taken) as file:
+        assert "xpcs" in file
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
-from homodyne_cli.io.maps.read_data import file_outline, read_dataset
+from homodyne_cli.io.maps.read_data import read_dataset
 from homodyne_cli.problem import DataSelection
 from tests.support.layout_writers import (
     Grid,
@@ -469,9 +469,3 @@ def test_written_files_read_back(
     assert (data.q, data.dt, data.n_masked, data.notes) == (0.0054, 0.1, 0, ())
     assert "upper" in data.provenance["layout"].value
     assert [p.name for p in tmp_path.iterdir()] == ["w.h5"]
-
-
-def test_outline_lists_what_is_there(tmp_path: Path) -> None:
-    lines = file_outline(aps_u(tmp_path / "a.h5", Grid()))
-    assert any(line.startswith("/xpcs/qmap/dynamic_v_list_dim0 (2,)") for line in lines)
-    assert file_outline(homodyne_cache(tmp_path / "c.npz", Grid()))[0].startswith("c2_exp (6, ")
