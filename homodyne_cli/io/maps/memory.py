@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ _COPIES: Final = 2.0
 #: Of loading a map that then goes to disk: the map, its transpose and masks, in sizes of the map.
 _ONE_MAP: Final = 3.0
 _UNITS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_SIZE: Final = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", re.IGNORECASE)
+_SIZE: Final = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([KMGT]?)(I?)B?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ def parse_size(text: str) -> int:
         It is not a size.
     """
     match = _SIZE.fullmatch(text)
-    number = match.group(1) if match else ""
-    if match is None or number.count(".") > 1 or number == "." or float(number) <= 0.0:
+    size = 0.0
+    if match:
+        base = 1024 if match[3] else 1000
+        size = float(match[1]) * base ** _UNITS[match[2].upper()]
+    if not 1.0 <= size <= sys.maxsize:
         raise UsageError(f"--memory {text!r}: not a size", hint="for example 2GB, 1.5GiB or 800M")
-    base = 1024 if match.group(3) else 1000
-    return int(float(number) * base ** _UNITS[match.group(2).upper()])
+    return int(size)

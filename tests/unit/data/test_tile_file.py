@@ -130,13 +130,21 @@ def test_budgets_that_cannot_work_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("2GB", 2 * 10**9), ("1.5 GiB", 3 * 2**29), ("800M", 8 * 10**8), ("1000", 1000)],
+    [
+        ("2GB", 2 * 10**9),
+        ("1.5 GiB", 3 * 2**29),
+        ("800M", 8 * 10**8),
+        ("1000", 1000),
+        ("1.5gi", 3 * 2**29),
+    ],
 )
 def test_sizes(text: str, expected: int) -> None:
     assert parse_size(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "GB", "2 giga", "-1G", "1..5G", ".", "0G", "2GBs"])
+@pytest.mark.parametrize(
+    "text", ["", "GB", "2 giga", "-1G", "1..5G", ".", "0G", "2GBs", "1,5GB", "9" * 400]
+)
 def test_what_is_not_a_size(text: str) -> None:
     with pytest.raises(UsageError, match="not a size"):
         parse_size(text)
