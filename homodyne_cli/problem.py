@@ -1,12 +1,20 @@
-"""What is asked of a fit: the selection of data, the model, bounds, start and solver options."""
+"""What is asked of a fit: the selection of data, the model, bounds, start and solver options.
+
+The fields are the keys of the config; see `keys`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import MinLen, Predicate
+
+from homodyne_cli.keys import Count, CountOrZero, Key, Positive, Section
 from homodyne_cli.parameters import (
+    BY_NAME,
     CONTRAST_BOUNDS,
     OFFSET_BOUNDS,
     AnalysisMode,
@@ -25,97 +33,120 @@ class Bounds:
     upper: float
 
 
+def _is_last_frame(frame: int) -> bool:
+    return frame == -1 or frame >= 1
+
+
+# fmt: off
 @dataclass(frozen=True)
 class DataSelection:
-    """Which part of which file is fitted.
+    """Which part of which file is fitted."""
 
-    Attributes
-    ----------
-    path
-        The data file, absolute.
-    start_frame, end_frame
-        First and last frame, counted from 1, both included; ``end_frame=-1`` is the last.
-    q
-        Wave vector in 1/Å, None to take the only ring of the file.
-    dt
-        Frame interval in seconds, None to take the file's.
-    gap
-        Stator-rotor gap in Å; None where the mode needs none.
-    phi_ranges
-        Angle intervals (degrees) to keep, None to keep all. ``lo > hi`` wraps through 180.
-    bad_frames
-        Frames (counted from 1 in the file) whose pairs are left out.
-    sigma
-        Noise of one c2 value; None to estimate it (or take the file's array).
-    """
-
-    path: Path
-    start_frame: int = 1
-    end_frame: int = -1
-    q: float | None = None
-    dt: float | None = None
-    gap: float | None = None
-    phi_ranges: tuple[tuple[float, float], ...] | None = None
-    bad_frames: tuple[int, ...] = ()
-    sigma: float | None = None
+    path: Annotated[Path, Key(
+        "HDF5 or npz file with two-time correlation maps, relative to the config's folder.",
+        at="experimental_data.file_path")]
+    bad_frames: Annotated[tuple[Count, ...], Key(
+        "Frames whose pairs are left out, counted from 1 in the file, for example [12, 40-43].",
+        at="experimental_data.bad_frames", written="list of frames and ranges a-b")] = ()
+    dt: Annotated[Positive | None, Key(
+        "Time between frames; null takes the data file's.",
+        at="analyzer_parameters.dt", unit="s")] = None
+    start_frame: Annotated[Count, Key(
+        "First frame, counted from 1.", at="analyzer_parameters.start_frame")] = 1
+    end_frame: Annotated[int, Predicate(_is_last_frame), Key(
+        "Last frame, included; -1 is the last of the file.",
+        at="analyzer_parameters.end_frame", written="integer >= 1, or -1")] = -1
+    q: Annotated[Positive | None, Key(
+        "Wave vector: picks the nearest ring of the data file; null takes the only one.",
+        at="analyzer_parameters.scattering.wavevector_q", unit="1/Å")] = None
+    gap: Annotated[Positive | None, Key(
+        "Gap between stator and rotor, required for laminar_flow; 200 µm are 2.0e6 Å.",
+        at="analyzer_parameters.geometry.stator_rotor_gap", unit="Å")] = None
+    phi_ranges: Annotated[tuple[tuple[float, float], ...] | None, Key(
+        "Detector angles to keep; a range with min_angle > max_angle wraps through 180.",
+        at="phi_filtering.target_ranges", unit="degrees",
+        written="list of {min_angle, max_angle} or [min, max]")] = None
+    sigma: Annotated[Positive | None, Key(
+        "Standard deviation of one c2 value; null takes the file's, or estimates it.",
+        at="noise.sigma")] = None
 
 
 @dataclass(frozen=True)
 class InitialParameters:
-    """Where a fit starts and what it may move.
+    """Where a fit starts and what it may move."""
 
-    `values` is None where the config leaves the start to the program. `fixed` maps names to
-    the values they are held at. `contrast` and `offset` are per angle or a single value.
-    """
-
-    values: Mapping[str, float] | None = None
-    active: tuple[str, ...] | None = None
-    fixed: Mapping[str, float] = field(default_factory=dict)
-    contrast: tuple[float, ...] | None = None
-    offset: tuple[float, ...] | None = None
+    values: Annotated[Mapping[str, float] | None, Key(
+        "Start of the fit, inside the bounds; null leaves it to the program. 'homodyne simulate' "
+        "takes these as the truth.",
+        written="list in parameter_names order, or mapping by name")] = None
+    active: Annotated[Annotated[tuple[str, ...], MinLen(1)] | None, Key(
+        "Parameters to fit, the others stay at their start, for example [D0, alpha]; null fits "
+        "all.", at="active_parameters", written="list of names")] = None
+    fixed: Annotated[Mapping[str, float], Key(
+        "Parameters held at a value, for example {D_offset: 0.0}, or (as a list) at their start.",
+        at="fixed_parameters", written="mapping name: value, or list of names")] = field(
+        default_factory=dict)
+    contrast: Annotated[Annotated[tuple[float, ...], MinLen(1)] | None, Key(
+        "Contrast per angle, or one for all; required for per_angle_mode fixed.",
+        at="per_angle_scaling.contrast", written="number or list of numbers")] = None
+    offset: Annotated[Annotated[tuple[float, ...], MinLen(1)] | None, Key(
+        "Offset per angle, or one for all; required for per_angle_mode fixed.",
+        at="per_angle_scaling.offset", written="number or list of numbers")] = None
 
 
 @dataclass(frozen=True)
 class ShearTransforms:
     """Coordinates in which power laws are optimised; `decorrelate` acts on both of them."""
 
-    enabled: bool = False
-    gamma_dot_t0_ref: float = 0.01
-    beta_ref: float = 0.0
-    decorrelate: bool = False
+    enabled: Annotated[bool, Key(
+        "Optimise the logarithm of gamma_dot_t0 and beta from a reference.")] = False
+    gamma_dot_t0_ref: Annotated[Positive, Key("Reference shear rate prefactor.")] = 0.01
+    beta_ref: Annotated[float, Key("Reference shear exponent.")] = 0.0
+    decorrelate: Annotated[bool, Key(
+        "Optimise both power laws by their rate inside the window instead of D0 and "
+        "gamma_dot_t0.")] = False
 
 
 @dataclass(frozen=True)
 class DiagnosticsOptions:
     """Gradient checks and logs during the fit."""
 
-    enabled: bool = False
-    sample_size: int = 2048
-    check_gradients: bool = True
-    log_jacobian_norms: bool = False
+    enabled: Annotated[bool, Key("Check and log gradients during the fit.")] = False
+    sample_size: Annotated[Count, Key("Pairs used for the gradient check.")] = 2048
+    check_gradients: Annotated[bool, Key("Compare with finite differences.")] = True
+    log_jacobian_norms: Annotated[bool, Key("Log Jacobian norms per iteration.")] = False
 
 
 @dataclass(frozen=True)
 class SolverOptions:
-    """How `scipy.optimize.least_squares` is driven; tolerances as SciPy defines them.
+    """How `scipy.optimize.least_squares` is driven; tolerances as SciPy defines them."""
 
-    `adaptive_x_scale` None is True with ``x_scale: auto`` and False with a scale that was chosen.
-    """
-
-    max_iterations: int = 100
-    ftol: float = 1e-10
-    xtol: float = 1e-10
-    gtol: float = 1e-10
-    loss: Loss = "linear"
-    trust_region_scale: float = 1.0
-    x_scale: XScaleMode = "auto"
-    x_scale_map: Mapping[str, float] | None = None
-    shear_transforms: ShearTransforms = ShearTransforms()
-    diagnostics: DiagnosticsOptions = DiagnosticsOptions()
-    adaptive_x_scale: bool | None = None
-    global_search: bool = True
-    multi_start: int = 0
-    seed: int = 0
+    max_iterations: Annotated[Count, Key("Most iterations of the optimiser.")] = 100
+    ftol: Annotated[Positive, Key(
+        "Relative change of the cost to stop at (tolerance in homodyne 2.x).")] = 1e-10
+    xtol: Annotated[Positive, Key("Relative change of the parameters to stop at.")] = 1e-10
+    gtol: Annotated[Positive, Key("Norm of the scaled gradient to stop at.")] = 1e-10
+    loss: Annotated[Loss, Key(
+        "Loss function, as SciPy defines it; all but linear withstand outliers.")] = "linear"
+    trust_region_scale: Annotated[Positive, Key("Factor on the first trust-region radius.")] = 1.0
+    x_scale: Annotated[XScaleMode, Key(
+        "How parameters are scaled; null is config where x_scale_map is given, else auto (from "
+        "the data).")] = "auto"
+    x_scale_map: Annotated[Mapping[str, Positive] | None, Key(
+        "Scale per parameter; 'homodyne diagnose' recommends one, 'homodyne apply-scale' enters "
+        "it.", written="mapping name: number > 0")] = None
+    shear_transforms: Annotated[ShearTransforms, Section("shear_transforms")] = ShearTransforms()
+    diagnostics: Annotated[DiagnosticsOptions, Section("diagnostics")] = DiagnosticsOptions()
+    adaptive_x_scale: Annotated[bool | None, Key(
+        "Renew the scale wherever the fit moves out of balance; null does where x_scale is "
+        "auto.")] = None
+    global_search: Annotated[bool, Key(
+        "Look for the best minimum on decimated pairs before the fit; start values are one of "
+        "its starts.")] = True
+    multi_start: Annotated[CountOrZero, Key(
+        "Starts that the global search refines, if more than its own 8.",
+        written="integer >= 0, or {enable, n_starts, seed}")] = 0
+    seed: Annotated[CountOrZero, Key("Seed of the starting points.")] = 0
 
     @property
     def adaptive(self) -> bool:
@@ -124,19 +155,39 @@ class SolverOptions:
         return self.x_scale == "auto" if chosen is None else chosen
 
 
+def default_bounds() -> dict[str, Bounds]:
+    """Return the bounds of the parameter table, contrast and offset included."""
+    table = {name: Bounds(parameter.lower, parameter.upper) for name, parameter in BY_NAME.items()}
+    return {**table, "contrast": Bounds(*CONTRAST_BOUNDS), "offset": Bounds(*OFFSET_BOUNDS)}
+
+
 @dataclass(frozen=True)
 class FitProblem:
-    """Everything that a fit needs beside the data."""
+    """Everything that a fit needs beside the data; `bounds` are those of the mode's parameters."""
 
-    mode: AnalysisMode
-    convention: Convention
-    per_angle_mode: PerAngleMode
-    fourier_order: int
-    initial: InitialParameters
-    bounds: Mapping[str, Bounds]
+    mode: Annotated[AnalysisMode, Key(
+        "Model to fit: laminar_flow has D0, alpha, D_offset, gamma_dot_t0, beta, "
+        "gamma_dot_t_offset and phi0, static the first three.", at="analysis_mode",
+        spellings=(("static_isotropic", "static"), ("static_anisotropic", "static")))]
+    convention: Annotated[Convention, Key(
+        "Form of the shear factor and of the integrals: he2024 as published (PNAS 2024), "
+        "homodyne-2 as homodyne 2.x computes them, to reproduce its runs.",
+        at="model.convention")] = "he2024"
+    per_angle_mode: Annotated[PerAngleMode, Key(
+        "Contrast and offset: individual (per angle; also auto, direct), shared (one of each), "
+        "fixed (as given; also constant), fourier (smooth in phi).",
+        spellings=(("auto", "individual"), ("direct", "individual"), ("constant", "fixed")),
+    )] = "individual"
+    fourier_order: Annotated[Count, Key("Highest harmonic for per_angle_mode fourier.")] = 2
+    initial: Annotated[InitialParameters, Section("initial_parameters")] = InitialParameters()
+    bounds: Annotated[Mapping[str, Bounds], Key(
+        "The fit stays inside these; contrast and offset are names too.",
+        at="parameter_space.bounds",
+        written="list of {name, min, max}, or mapping name: [min, max]")] = field(
+        default_factory=default_bounds)
     contrast_bounds: Bounds = Bounds(*CONTRAST_BOUNDS)
     offset_bounds: Bounds = Bounds(*OFFSET_BOUNDS)
-    solver: SolverOptions = SolverOptions()
+    solver: Annotated[SolverOptions, Section("optimization.nlsq")] = SolverOptions()
 
 
 @dataclass(frozen=True)
@@ -145,21 +196,25 @@ class Config:
 
     Attributes
     ----------
-    path
-        The YAML file it came from, None if made in memory.
     selection, problem
         What the data reader and the solver take.
     output_directory
-        From ``output.directory``, absolute; None if the config names none.
+        Where the run goes, absolute; None if the config names none.
+    path
+        The YAML file it came from, None if made in memory.
     unused_keys
-        Dotted homodyne 2.x keys that are accepted and have no effect here.
+        Dotted names of keys that are accepted and have no effect here: those of homodyne 2.x, and
+        those that another key switches off.
     resolved
         The complete configuration as plain YAML data, defaults filled in.
     """
 
-    path: Path | None
-    selection: DataSelection
-    problem: FitProblem
-    output_directory: Path | None
-    unused_keys: tuple[str, ...]
-    resolved: Mapping[str, object]
+    selection: Annotated[DataSelection, Section("")]
+    problem: Annotated[FitProblem, Section("")]
+    output_directory: Annotated[Path | None, Key(
+        "Run directory, relative to the config's folder; 'homodyne fit -o' wins over it.",
+        at="output.directory")] = None
+    path: Path | None = None
+    unused_keys: tuple[str, ...] = ()
+    resolved: Mapping[str, object] = field(default_factory=dict)
+# fmt: on

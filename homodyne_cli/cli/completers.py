@@ -50,7 +50,7 @@ def parameter_names(incomplete: str) -> list[str]:
 
 def config_keys(incomplete: str) -> list[str]:
     """Offer ``key.path=`` of the config, and its values where they can be listed."""
-    from homodyne_cli.io.config.reference import config_reference
+    from homodyne_cli.io.config.keys import config_reference
 
     key, equals, value = incomplete.partition("=")
     rows = {row.key: row.type for row in config_reference()}

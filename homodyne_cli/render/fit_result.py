@@ -32,9 +32,9 @@ def draw_maps(folder: Path, dataset: Dataset, fitted: ModelMaps, sigma: FloatArr
 
 
 def unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:
-    """Say how many keys of a homodyne 2.x config have no effect here, and which."""
+    """Say how many keys of a config have no effect here, and which."""
     which = ":\n  " + "\n  ".join(keys) if listed else " (-v lists them)"
-    return f"{len(keys)} homodyne 2.x keys of the config have no effect here{which}"
+    return f"Without effect here: {len(keys)} of the config's keys{which}"
 
 
 def fit_answer(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 
 import yaml
 
+from homodyne_cli.io.config.keys import OtherForms, config_keys
 from homodyne_cli.io.config.source import Tree
 from homodyne_cli.io.yaml_text.scalars import ImplicitResolvers, core_schema
 from homodyne_cli.parameters import names_of
-from homodyne_cli.problem import Bounds, DataSelection, FitProblem
+from homodyne_cli.problem import Config
 
 
 def _both_schemas() -> ImplicitResolvers:
@@ -46,83 +48,49 @@ def dump_yaml(data: object) -> str:
     return text
 
 
-def resolved_data(
-    selection: DataSelection, problem: FitProblem, output_directory: Path | None
-) -> Tree:
+def resolved_data(config: Config) -> Tree:
     """Return a complete config as plain data; loading it gives the same selection and problem."""
-    ranges = selection.phi_ranges
-    return {
-        "analysis_mode": problem.mode,
-        "model": {"convention": problem.convention},
-        "analyzer_parameters": {
-            "dt": selection.dt,
-            "start_frame": selection.start_frame,
-            "end_frame": selection.end_frame,
-            "scattering": {"wavevector_q": selection.q},
-            "geometry": {"stator_rotor_gap": selection.gap},
-        },
-        "experimental_data": {
-            "file_path": str(selection.path),
-            "bad_frames": list(selection.bad_frames),
-        },
-        "phi_filtering": {
-            "enabled": ranges is not None,
-            "target_ranges": [{"min_angle": low, "max_angle": high} for low, high in ranges or ()],
-        },
-        "noise": {"sigma": selection.sigma},
-        "per_angle_mode": problem.per_angle_mode,
-        "fourier_order": problem.fourier_order,
-        "initial_parameters": _initial(problem),
-        "parameter_space": {"bounds": _bounds(problem)},
-        "optimization": {"nlsq": _nlsq(problem)},
-        "output": {"directory": None if output_directory is None else str(output_directory)},
-    }
+    written = _written(config)
+    data: Tree = {}
+    for key in config_keys():
+        if key.name not in written and key.owner is OtherForms:
+            continue
+        node = data
+        for step in key.path[:-1]:
+            inner = node.setdefault(step, {})
+            assert isinstance(inner, dict)
+            node = inner
+        value = written[key.name] if key.name in written else reduce(getattr, key.fields, config)
+        node[key.path[-1]] = _plain(value)
+    return data
 
 
-def _initial(problem: FitProblem) -> Tree:
-    initial = problem.initial
-    names = names_of(problem.mode)
-    values = None if initial.values is None else [initial.values[name] for name in names]
-    return {
-        "parameter_names": list(names),
-        "values": values,
-        "per_angle_scaling": {
-            "contrast": None if initial.contrast is None else list(initial.contrast),
-            "offset": None if initial.offset is None else list(initial.offset),
-        },
-        "active_parameters": None if initial.active is None else list(initial.active),
-        "fixed_parameters": dict(initial.fixed) or None,
-    }
-
-
-def _bounds(problem: FitProblem) -> list[Tree]:
-    def entry(name: str, bounds: Bounds) -> Tree:
-        return {"name": name, "min": bounds.lower, "max": bounds.upper}
-
-    return [
-        *(entry(name, problem.bounds[name]) for name in names_of(problem.mode)),
-        entry("contrast", problem.contrast_bounds),
-        entry("offset", problem.offset_bounds),
-    ]
-
-
-def _nlsq(problem: FitProblem) -> Tree:
-    solver = problem.solver
+def _written(config: Config) -> dict[str, object]:
+    """Return what is written in another form than the dataclasses hold it."""
+    problem, solver, ranges = config.problem, config.problem.solver, config.selection.phi_ranges
+    names, values = names_of(problem.mode), problem.initial.values
+    scaling = {"contrast": problem.contrast_bounds, "offset": problem.offset_bounds}
     # Null for the default, so that an x_scale_map added later acts.
     by_default = "auto" if solver.x_scale_map is None else "config"
     return {
-        "max_iterations": solver.max_iterations,
-        "ftol": solver.ftol,
-        "xtol": solver.xtol,
-        "gtol": solver.gtol,
-        "loss": solver.loss,
-        "trust_region_scale": solver.trust_region_scale,
-        "x_scale": None if solver.x_scale == by_default else solver.x_scale,
-        "x_scale_map": None if solver.x_scale_map is None else dict(solver.x_scale_map),
-        "shear_transforms": asdict(solver.shear_transforms),
-        "diagnostics": asdict(solver.diagnostics),
-        "adaptive_x_scale": solver.adaptive_x_scale,
-        "global_search": solver.global_search,
-        "multi_start": solver.multi_start,
-        "seed": solver.seed,
+        "phi_filtering.enabled": ranges is not None,
+        "phi_filtering.target_ranges": [
+            {"min_angle": low, "max_angle": high} for low, high in ranges or ()
+        ],
+        "initial_parameters.parameter_names": names,
+        "initial_parameters.values": values and [values[name] for name in names],
+        "initial_parameters.fixed_parameters": problem.initial.fixed or None,
+        "parameter_space.bounds": [
+            {"name": name, "min": bounds.lower, "max": bounds.upper}
+            for name, bounds in {**problem.bounds, **scaling}.items()
+        ],
+        "optimization.nlsq.x_scale": None if solver.x_scale == by_default else solver.x_scale,
     }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,17 +1,21 @@
-"""Bring the ways a config may be written into the one form that `config_schema` describes."""
+"""Bring the ways a config may be written into one normal form.
+
+In the normal form there is one way to write each thing: parameters by their names in the table,
+values and bounds by name, pairs as lists, frames one by one.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from homodyne_cli.io.config.editor import Editor
 from homodyne_cli.io.config.legacy import NLSQ, modernise
-from homodyne_cli.io.config.schema import LAST_FRAME
-from homodyne_cli.io.config.source import Source, Tree, nearest
+from homodyne_cli.io.config.source import dotted, nearest
+from homodyne_cli.io.config.tree import ConfigTree, Named
 from homodyne_cli.io.yaml_text.load import DataPath
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
-from homodyne_cli.parameters import NAMES, AnalysisMode, names_of
+from homodyne_cli.parameters import BY_NAME, NAMES, AnalysisMode, names_of
+from homodyne_cli.problem import default_bounds
 
 MODES: Final[dict[str, AnalysisMode]] = {
     "laminar_flow": "laminar_flow",
@@ -22,220 +26,210 @@ MODES: Final[dict[str, AnalysisMode]] = {
 SCALING: Final = ("contrast", "offset")
 BOUNDS: Final = ("parameter_space", "bounds")
 INITIAL: Final = ("initial_parameters",)
-_RANGE: Final = re.compile(r"\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*\Z")
+RANGES: Final = ("phi_filtering", "target_ranges")
+BAD_FRAMES: Final = ("experimental_data", "bad_frames")
+#: A map of so many frames would not fit in a machine.
+MOST_BAD_FRAMES: Final = 100_000
+_FRAMES: Final = re.compile(r"\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*\Z")
 
 
-def normalise(data: Tree, source: Source) -> tuple[Tree, Source, tuple[str, ...]]:
-    """Return the config in normal form, where its values came from, and the unused 2.x keys.
-
-    Parameters
-    ----------
-    data
-        The config as written; changed in place.
-    source
-        Where it came from.
-
-    Raises
-    ------
-    ConfigError
-        For what cannot be brought into normal form: an unknown mode or parameter, a wrong number
-        of initial values, something that is neither of the accepted forms.
-    """
-    tree = Editor(data, source)
+def normalise(tree: ConfigTree) -> None:
+    """Bring a config into normal form; what cannot be brought into it is refused."""
     modernise(tree)
-    names = names_of(_mode(tree))
-    _bounds(tree)
+    names = names_of(_mode(tree) or "laminar_flow")
+    _bounds(tree, names)
     _initial(tree, names)
     where = (*NLSQ, "x_scale_map")
     if tree.get(where) == {}:
         tree.pop(where)
-    _by_name(tree, where, names)
+    scales = tree.entries(where, names)
+    if scales is not None and isinstance(tree.get(where), dict):
+        tree.put_named(where, scales)
+        if tree.get((*NLSQ, "x_scale")) is None:
+            tree.put((*NLSQ, "x_scale"), "config")
     _phi_ranges(tree)
     _bad_frames(tree)
-    return tree.data, tree.source, tuple(tree.unused)
 
 
-def _mode(tree: Editor) -> AnalysisMode:
+def _mode(tree: ConfigTree) -> AnalysisMode | None:
     where = ("analysis_mode",)
     value = tree.get(where)
     hint = f"it should be one of {', '.join(MODES)}"
     if value is None:
-        raise tree.source.error((), "analysis_mode is missing", hint=hint)
-    if not isinstance(value, str) or value not in MODES:
+        tree.source.refuse(where, "analysis_mode is missing", hint=hint, named=False, missing=True)
+    elif isinstance(value, str) and value in MODES:
+        return MODES[value]
+    else:
         near = nearest(value, MODES) if isinstance(value, str) else None
         hint = f"did you mean {near!r}? {hint}" if near else hint
-        raise tree.error(where, f"{show(value)} is not a mode", hint=hint)
-    return MODES[value]
+        tree.refuse(where, f"{show(value)} is not a mode", hint=hint)
+    return None
 
 
-def _pair(tree: Editor, value: object, where: DataPath, keys: tuple[str, str]) -> Tree:
-    """Read ``[low, high]`` or a mapping; moves are recorded for the list."""
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, list) and len(value) == len(keys):
-        return dict(zip(keys, value, strict=True))
+def _pair(
+    tree: ConfigTree, item: object, where: DataPath, keys: tuple[str, str]
+) -> tuple[list[object], tuple[str | int, str | int]] | None:
+    """Read ``[low, high]`` or a mapping as a list of two, with the steps that lead to them."""
+    if isinstance(item, list) and len(item) == len(keys):
+        return item, (0, 1)
+    if isinstance(item, dict):
+        for key in [key for key in item if key not in keys]:
+            tree.refuse_key((*where, key), keys)
+        return [item.get(key) for key in keys], keys
     hint = f"it should be [{', '.join(keys)}] or a mapping with {' and '.join(keys)}"
-    raise tree.error(where, f"{show(value)} is not a pair of bounds", hint=hint)
+    tree.source.refuse(where, f"{show(item)} is not a pair of bounds", hint=hint)
+    return None
 
 
-def _bounds(tree: Editor) -> None:
+def _bounds(tree: ConfigTree, names: tuple[str, ...]) -> None:
     raw = tree.get(BOUNDS)
-    if raw is None:
+    known = (*NAMES, *SCALING)
+    if isinstance(raw, list):
+        named = tree.by_name(_named_items(tree, raw), known)
+    elif isinstance(raw, dict):
+        named = tree.entries(BOUNDS, known) or {}
+    else:
+        if raw is not None:
+            hint = "it should be a list of {name, min, max}, or a mapping from names to [min, max]"
+            tree.refuse(BOUNDS, f"{show(raw)} is {kind_of(raw)}", hint=hint)
         return
-    entries: dict[DataPath, tuple[object, object]]
-    if isinstance(raw, dict):
-        entries = {(*BOUNDS, name): (name, item) for name, item in raw.items()}
-    elif isinstance(raw, list):
-        entries = {
-            (*BOUNDS, index): _named_entry(tree, item, (*BOUNDS, index))
-            for index, item in enumerate(raw)
-        }
-    else:
-        hint = "it should be a list of {name, min, max}, or a mapping from names to [min, max]"
-        raise tree.error(BOUNDS, f"{show(raw)} is {kind_of(raw)}", hint=hint)
-    result: Tree = {}
-    first: dict[str, DataPath] = {}
-    moves: dict[DataPath, DataPath] = {}
-    for where, (written, item) in entries.items():
-        name = tree.canonical(written, where, (*NAMES, *SCALING))
-        _refuse_second(tree, first, name, where)
-        result[name] = {} if item is None else _pair(tree, item, where, ("min", "max"))
-        moves[*BOUNDS, name] = where
-        if isinstance(item, list):
-            moves |= {(*BOUNDS, name, key): (*where, i) for i, key in enumerate(("min", "max"))}
-    tree.put(BOUNDS, result)
-    tree.move(moves)
+    tree.put_named(BOUNDS, named)
+    for name, (item, _) in named.items():
+        where = (*BOUNDS, name)
+        _interval(tree, name, {} if item is None else item, where)
+        if name not in (*names, *SCALING):
+            # homodyne 2.x configs give them for every mode.
+            tree.unused[dotted(where)] = None
+            tree.pop(where)
 
 
-def _named_entry(tree: Editor, item: object, where: DataPath) -> tuple[object, object]:
-    if not isinstance(item, dict) or "name" not in item:
-        hint = "each item of the list should be a mapping with name, min and max"
-        raise tree.error(where, f"{show(item)} names no parameter", hint=hint)
-    return item["name"], {key: value for key, value in item.items() if key != "name"}
+def _named_items(tree: ConfigTree, items: list[object]) -> list[tuple[object, object, DataPath]]:
+    named: list[tuple[object, object, DataPath]] = []
+    for index, item in enumerate(items):
+        where = (*BOUNDS, index)
+        if isinstance(item, dict) and "name" in item:
+            rest = {key: value for key, value in item.items() if key != "name"}
+            named.append((item["name"], rest, where))
+        else:
+            hint = "each item of the list should be a mapping with name, min and max"
+            tree.source.refuse(where, f"{show(item)} names no parameter", hint=hint)
+    return named
 
 
-def _refuse_second(tree: Editor, first: dict[str, DataPath], name: str, where: DataPath) -> None:
-    if name in first:
-        place = tree.source.place(first[name], key=True)
-        hint = f"it is first given at {place}; keep one of them"
-        raise tree.error(where, f"{name} is given twice", hint=hint, key=True)
-    first[name] = where
+def _interval(tree: ConfigTree, name: str, item: object, where: DataPath) -> None:
+    """Put bounds as a list of two; a bound that is not given keeps its default."""
+    pair = _pair(tree, item, where, ("min", "max"))
+    if pair is None:
+        tree.pop(where)
+        return
+    given, steps = pair
+    table = default_bounds()[name]
+    defaults = (table.lower, table.upper)
+    low, high = (d if value is None else value for value, d in zip(given, defaults, strict=True))
+    tree.put(where, [low, high])
+    tree.source.move({(*where, i): (*where, step) for i, step in enumerate(steps)})
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low >= high:
+        message = f"bounds of {name}: min {low:g} is not below max {high:g}"
+        default = " (a bound that is not given keeps its default)" * (None in given)
+        culprit = (*where, 1 if given[0] is None else 0)
+        tree.source.refuse(culprit, message, hint="min < max" + default, named=False)
+        tree.pop(where)
 
 
-def _initial(tree: Editor, names: tuple[str, ...]) -> None:
-    order = _parameter_names(tree, names)
-    values = (*INITIAL, "values")
-    _listed_values(tree, values, order)
-    _by_name(tree, values, names)
-    given = tree.get(values)
-    if isinstance(given, dict):
-        missing = [name for name in names if name not in given]
-        if missing:
-            hint = f"give all of {', '.join(names)}, or null to let the program choose"
-            raise tree.error(values, f"no value for {', '.join(missing)}", hint=hint)
+def _initial(tree: ConfigTree, names: tuple[str, ...]) -> None:
+    _values(tree, names, _order(tree, names))
     fixed = (*INITIAL, "fixed_parameters")
-    listed = tree.get(fixed)
-    if isinstance(listed, list):
-        checked = _names(tree, fixed, names)
-        tree.put(fixed, dict.fromkeys(checked))
-        tree.move({(*fixed, name): (*fixed, index) for index, name in enumerate(checked)})
-    else:
-        _by_name(tree, fixed, names)
+    held = tree.entries(fixed, names)
+    if held is not None:
+        values = tree.get((*INITIAL, "values"))
+        start = {name: BY_NAME[name].start for name in names}
+        start |= values if isinstance(values, dict) else {}
+        tree.put_named(
+            fixed, {n: (start[n] if v is None else v, place) for n, (v, place) in held.items()}
+        )
     active = (*INITIAL, "active_parameters")
     if isinstance(tree.get(active), list):
-        tree.put(active, _names(tree, active, names))
+        tree.put(active, list(tree.entries(active, names) or ()))
     for name in SCALING:
         where = (*INITIAL, "per_angle_scaling", name)
         scalar = tree.get(where)
         if isinstance(scalar, (int, float)):
             tree.put(where, [scalar])
-            tree.move({(*where, 0): where})
+            tree.source.move({(*where, 0): where})
 
 
-def _parameter_names(tree: Editor, names: tuple[str, ...]) -> list[str]:
+def _order(tree: ConfigTree, names: tuple[str, ...]) -> list[str]:
     where = (*INITIAL, "parameter_names")
     if not isinstance(tree.get(where), list):
         return list(names)
-    order = _names(tree, where, names)
+    order = list(tree.entries(where, names) or ())
     missing = [name for name in names if name not in order]
-    if missing:
+    if missing and not tree.source.refused(where):
         hint = f"list all of {', '.join(names)}, in any order, or leave it out"
-        raise tree.error(where, f"{', '.join(missing)} missing", hint=hint)
-    tree.put(where, order)
+        tree.refuse(where, f"{', '.join(missing)} missing", hint=hint)
     return order
 
 
-def _names(tree: Editor, where: DataPath, known: tuple[str, ...]) -> list[str]:
-    items = tree.get(where)
-    first: dict[str, DataPath] = {}
-    for index, item in enumerate(items if isinstance(items, list) else []):
-        place = (*where, index)
-        _refuse_second(tree, first, tree.canonical(item, place, known), place)
-    return list(first)
-
-
-def _listed_values(tree: Editor, where: DataPath, order: list[str]) -> None:
-    values = tree.get(where)
-    if not isinstance(values, list):
+def _values(tree: ConfigTree, names: tuple[str, ...], order: list[str]) -> None:
+    where = (*INITIAL, "values")
+    node = tree.get(where)
+    named: Named
+    if isinstance(node, list):
+        if len(node) != len(order):
+            given = f"{len(node)} value{'s' * (len(node) != 1)} for {len(order)} parameters"
+            tree.refuse(where, given, hint=f"give one each for {', '.join(order)}")
+            return
+        named = {n: (v, (*where, i)) for i, (n, v) in enumerate(zip(order, node, strict=True))}
+    elif isinstance(node, dict):
+        named = tree.entries(where, names) or {}
+    else:
         return
-    if len(values) != len(order):
-        given = f"{len(values)} value{'s' * (len(values) != 1)} for {len(order)} parameters"
-        raise tree.error(where, given, hint=f"give one each for {', '.join(order)}")
-    tree.put(where, dict(zip(order, values, strict=True)))
-    tree.move({(*where, name): (*where, index) for index, name in enumerate(order)})
+    tree.put_named(where, named)
+    missing = [name for name in names if name not in named]
+    if missing and not tree.source.refused(where):
+        hint = f"give all of {', '.join(names)}, or null to let the program choose"
+        tree.refuse(where, f"no value for {', '.join(missing)}", hint=hint)
 
 
-def _by_name(tree: Editor, where: DataPath, known: tuple[str, ...]) -> None:
-    """Replace aliases among the keys of a mapping from parameter names."""
-    mapping = tree.get(where)
-    if not isinstance(mapping, dict):
-        return
-    first: dict[str, DataPath] = {}
-    result: Tree = {}
-    for written, value in mapping.items():
-        place = (*where, written)
-        name = tree.canonical(written, place, known)
-        _refuse_second(tree, first, name, place)
-        result[name] = value
-    tree.put(where, result)
-    tree.move({(*where, name): place for name, place in first.items()})
-
-
-def _phi_ranges(tree: Editor) -> None:
-    where = ("phi_filtering", "target_ranges")
-    ranges = tree.get(where)
-    if not isinstance(ranges, list):
+def _phi_ranges(tree: ConfigTree) -> None:
+    raw = tree.get(RANGES)
+    if not isinstance(raw, list):
         return
     keys = ("min_angle", "max_angle")
-    result = [_pair(tree, item, (*where, i), keys) for i, item in enumerate(ranges)]
-    tree.put(where, result)
-    lists = [i for i, item in enumerate(ranges) if isinstance(item, list)]
-    tree.move({(*where, i, key): (*where, i, j) for i in lists for j, key in enumerate(keys)})
+    for index, item in enumerate(raw):
+        where = (*RANGES, index)
+        pair = _pair(tree, item, where, keys)
+        if pair is None:
+            continue
+        raw[index], steps = pair
+        tree.source.move({(*where, i): (*where, step) for i, step in enumerate(steps)})
 
 
-def _bad_frames(tree: Editor) -> None:
-    where = ("experimental_data", "bad_frames")
-    raw = tree.get(where)
+def _bad_frames(tree: ConfigTree) -> None:
+    raw = tree.get(BAD_FRAMES)
     if raw is None or isinstance(raw, dict):
         return
-    items = raw if isinstance(raw, list) else [raw]
     frames: list[object] = []
-    origins: list[DataPath] = []
-    for index, item in enumerate(items):
-        place: DataPath = (*where, index) if isinstance(raw, list) else where
-        expanded = _frame_range(tree, item, place) if isinstance(item, str) else [item]
+    moves: dict[DataPath, DataPath] = {}
+    for index, item in enumerate(raw if isinstance(raw, list) else [raw]):
+        place: DataPath = (*BAD_FRAMES, index) if isinstance(raw, list) else BAD_FRAMES
+        expanded = _frame_range(tree, item, place) if isinstance(item, str) else (item,)
+        if len(frames) + len(expanded) > MOST_BAD_FRAMES:
+            message = f"more than {MOST_BAD_FRAMES} frames"
+            tree.refuse(BAD_FRAMES, message, hint="leave them out by start_frame and end_frame")
+            return
+        moves |= {(*BAD_FRAMES, len(frames) + i): place for i in range(len(expanded))}
         frames += expanded
-        origins += [place] * len(expanded)
-    tree.put(where, frames)
-    tree.move({(*where, index): place for index, place in enumerate(origins)})
+    tree.put(BAD_FRAMES, frames)
+    tree.source.move(moves)
 
 
-def _frame_range(tree: Editor, text: str, where: DataPath) -> list[object]:
-    match = _RANGE.match(text)
+def _frame_range(tree: ConfigTree, text: str, where: DataPath) -> range:
+    match = _FRAMES.match(text)
+    low, high = (int(match[1]), int(match[2])) if match else (0, 0)
+    if 1 <= low <= high:
+        return range(low, high + 1)
+    problem = "an empty or impossible range" if match else "not a range"
     hint = "it should be a frame, counted from 1, or a range such as 40-43"
-    if match is None:
-        raise tree.error(where, f"{text!r} is not a range of frames", hint=hint)
-    low, high = int(match[1]), int(match[2])
-    if not 1 <= low <= high <= LAST_FRAME:
-        raise tree.error(where, f"{text!r} is an empty or impossible range of frames", hint=hint)
-    return list(range(low, high + 1))
+    tree.source.refuse(where, f"{show(text)} is {problem} of frames", hint=hint)
+    return range(0)

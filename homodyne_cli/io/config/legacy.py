@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from homodyne_cli.io.config.editor import Editor
-from homodyne_cli.io.config.source import nearest
+from homodyne_cli.io.config.tree import ConfigTree
 from homodyne_cli.io.yaml_text.load import DataPath
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
 
 NLSQ: Final = ("optimization", "nlsq")
 #: What homodyne 2.x takes for multi_start.n_starts.
 DEFAULT_STARTS: Final = 10
+
+#: Other spellings of keys that act; given twice, they must agree.
+SAME: Final = {
+    "analyzer_parameters.temporal.dt": "analyzer_parameters.dt",
+    "analyzer_parameters.temporal.start_frame": "analyzer_parameters.start_frame",
+    "analyzer_parameters.temporal.end_frame": "analyzer_parameters.end_frame",
+    "optimization.nlsq.tolerance": "optimization.nlsq.ftol",
+}
+#: Older places of keys that act; where both are given, the older one has no effect.
+OLDER: Final = {
+    "optimization_config.angle_filtering": "phi_filtering",
+    "optimization.nlsq.diagnostics.enable": "optimization.nlsq.diagnostics.enabled",
+    "optimization.nlsq.anti_degeneracy.per_angle_mode": "per_angle_mode",
+    "optimization.nlsq.anti_degeneracy.fourier_order": "fourier_order",
+    "optimization.nlsq.anti_degeneracy.fourier.order": "fourier_order",
+}
 
 _TOP: Final = (
     "metadata config_version analysis_settings noise_estimation performance performance_settings "
@@ -91,61 +106,53 @@ def unused_name(where: DataPath) -> str | None:
     return None
 
 
-def modernise(tree: Editor) -> None:
+def modernise(tree: ConfigTree) -> None:
     """Let the homodyne 2.x spellings of keys that act, act; list the keys that do not."""
-    analyzer = ("analyzer_parameters",)
-    for key in ("dt", "start_frame", "end_frame"):
-        tree.rename((*analyzer, "temporal", key), (*analyzer, key), must_agree=True)
-    tree.rename(("optimization_config", "angle_filtering"), ("phi_filtering",))
-    tree.rename((*NLSQ, "tolerance"), (*NLSQ, "ftol"), must_agree=True)
-    tree.rename((*NLSQ, "diagnostics", "enable"), (*NLSQ, "diagnostics", "enabled"))
+    for old, new in SAME.items():
+        tree.rename(tuple(old.split(".")), tuple(new.split(".")), must_agree=True)
     defence = (*NLSQ, "anti_degeneracy")
-    if tree.get((*defence, "enable")) is not False:
-        tree.rename((*defence, "per_angle_mode"), ("per_angle_mode",))
-        tree.rename((*defence, "fourier_order"), ("fourier_order",))
-        tree.rename((*defence, "fourier", "order"), ("fourier_order",))
+    enabled = tree.get((*defence, "enable")) is not False
+    for old, new in OLDER.items():
+        where = tuple(old.split("."))
+        if enabled or where[: len(defence)] != defence:
+            tree.rename(where, tuple(new.split(".")))
     _drop_unused(tree, tree.data, ())
     _multi_start(tree)
 
 
-def _drop_unused(tree: Editor, node: object, where: DataPath) -> None:
+def _drop_unused(tree: ConfigTree, node: object, where: DataPath) -> None:
     if isinstance(node, list):
         for index, item in enumerate(node):
             _drop_unused(tree, item, (*where, index))
     if not isinstance(node, dict):
         return
     for key in list(node):
+        name = unused_name((*where, key))
         if not isinstance(key, str):
             message = f"the key {show(key)} is {kind_of(key)}"
-            raise tree.error((*where, key), message, hint="keys are text", key=True)
-        name = unused_name((*where, key))
-        if name is None:
+            tree.source.refuse((*where, key), message, hint="keys are text", key=True)
+        elif name is None:
             _drop_unused(tree, node[key], (*where, key))
+            continue
         else:
             tree.unused[name] = None
-            del node[key]
+        del node[key]
 
 
-def _multi_start(tree: Editor) -> None:
+def _multi_start(tree: ConfigTree) -> None:
     """Turn ``{enable, n_starts, seed}`` into the number of starts and ``nlsq.seed``."""
     where = (*NLSQ, "multi_start")
-    if not isinstance(tree.get(where), dict):
-        return
-    tree.rename((*where, "seed"), (*NLSQ, "seed"))
     section = tree.get(where)
     if not isinstance(section, dict):
         return
     known = ("enable", "n_starts", "seed")
-    for key in section:
-        if key not in known:
-            near = nearest(key, known)
-            hint = f"did you mean {near!r}? " if near else ""
-            hint += f"keys here are {', '.join(known)}"
-            raise tree.error((*where, key), "unknown key", hint=hint, key=True)
-    enable = section.get("enable")
+    for key in [key for key in section if key not in known]:
+        tree.refuse_key((*where, key), known)
+    tree.rename((*where, "seed"), (*NLSQ, "seed"))
+    enable, starts = section.get("enable"), section.get("n_starts")
     if enable is not None and not isinstance(enable, bool):
         message = f"{show(enable)} is {kind_of(enable)}"
-        raise tree.error((*where, "enable"), message, hint="it should be true or false")
-    starts = section.get("n_starts")
+        tree.refuse((*where, "enable"), message, hint="it should be true or false")
     count = DEFAULT_STARTS if starts is None else starts
-    tree.put(where, 0 if enable is False else count, written=(*where, "n_starts"))
+    tree.put(where, 0 if enable is False else count)
+    tree.source.move({where: (*where, "n_starts")})

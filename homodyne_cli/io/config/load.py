@@ -1,50 +1,29 @@
 """Load a config: from YAML text, ``--set`` options or memory to a `Config`.
 
-The way is: strict YAML (`yaml_load`), command-line settings (`config_source`), one normal form
-(`config_forms`), types and ranges (`config_schema`), what several values say together
-(`config_build`). Every error names the place that the user wrote.
+The way is: strict YAML (`yaml_text.load`), command-line settings (`source`), one normal form
+(`legacy`, `forms`), each key by the type and range that it declares (`validate`), what several
+values say together (`checks`). Everything that is wrong is told in one run, each with the place
+that the user wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from homodyne_cli.errors import ConfigError, Location
-from homodyne_cli.io.config.build import build
+from homodyne_cli.io.config.checks import Checker, without_effect
 from homodyne_cli.io.config.dump import dump_yaml, resolved_data
 from homodyne_cli.io.config.forms import normalise
-from homodyne_cli.io.config.legacy import pattern_of, unused_below
-from homodyne_cli.io.config.reference import acting_below, config_reference
-from homodyne_cli.io.config.schema import Root
-from homodyne_cli.io.config.source import Source, Tree, apply_overrides, copy_tree, dotted, nearest
+from homodyne_cli.io.config.keys import config_reference
+from homodyne_cli.io.config.source import Source, apply_overrides, copy_tree
 from homodyne_cli.io.config.templates import template_text
-from homodyne_cli.io.yaml_text.load import DataPath, Document, load_mapping, read_document
-from homodyne_cli.io.yaml_text.scalars import kind_of, show
+from homodyne_cli.io.config.tree import ConfigTree
+from homodyne_cli.io.config.validate import read_config
+from homodyne_cli.io.yaml_text.load import Document, load_mapping, read_document
 from homodyne_cli.problem import Config
 
 __all__ = ["config_reference", "dump_yaml", "load_config", "resolve_config", "template_text"]
-
-_EXPECTED: Final = {
-    "bool_type": "true or false",
-    "dict_type": "a mapping",
-    "finite_number": "a finite number",
-    "float_type": "a number",
-    "int_type": "a whole number",
-    "list_type": "a list",
-    "model_type": "a mapping, 'key: value' lines",
-    "string_type": "text",
-    "string_too_short": "text that is not empty",
-    "too_short": "a list that is not empty",
-}
-_ENTRY_KEYS: Final = {
-    "parameter_space.bounds.*": ["min", "max"],
-    "phi_filtering.target_ranges.*": ["min_angle", "max_angle"],
-}
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -63,7 +42,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     ConfigError
         If the file is missing, is not YAML, or says something that makes no sense. The message
         begins with file:line:column (or ``--set key.path``) and shows the value seen; the hint
-        says what would be accepted.
+        says what would be accepted. Where several things are wrong it has a line for each.
     """
     document = read_document(path)
     return _resolve(load_mapping(document), document, overrides, path.absolute().parent)
@@ -101,77 +80,17 @@ def _resolve(
     overrides: Sequence[str],
     folder: Path,
 ) -> Config:
-    tree: Tree = {key: copy_tree(value) for key, value in data.items()}
-    source = Source(document, apply_overrides(tree, overrides))
-    normal, source, unused = normalise(tree, source)
-    try:
-        root = Root.model_validate(normal)
-    except ValidationError as error:
-        raise _first_error(error.errors(include_url=False), normal, source) from error
-    built = build(root, source, folder)
-    return Config(
+    source = Source(document)
+    tree = ConfigTree({key: copy_tree(value) for key, value in data.items()}, source)
+    apply_overrides(tree.data, overrides, source)
+    normalise(tree)
+    config, forms = read_config(tree, folder)
+    if not source.refused(("analysis_mode",)):
+        config = Checker(config, forms, tree, folder).settle()
+    source.check()
+    return replace(
+        config,
         path=source.path,
-        selection=built.selection,
-        problem=built.problem,
-        output_directory=built.output_directory,
-        unused_keys=(*unused, *built.unused),
-        resolved=resolved_data(built.selection, built.problem, built.output_directory),
+        unused_keys=(*tree.unused, *without_effect(config, forms, tree)),
+        resolved=resolved_data(config),
     )
-
-
-def _first_error(errors: Iterable[ErrorDetails], data: Tree, source: Source) -> ConfigError:
-    """Return the error that stands first in the file; those of options come before."""
-
-    def order(detail: ErrorDetails) -> tuple[int, int]:
-        place = source.place(_real_path(detail["loc"], data), key=True)
-        if not isinstance(place, Location):
-            return (0, 0)
-        return (place.line or 0, place.column or 0)
-
-    return _explain(min(errors, key=order), data, source)
-
-
-def _explain(detail: ErrorDetails, data: Tree, source: Source) -> ConfigError:
-    where = _real_path(detail["loc"], data)
-    name = source.name(where)
-    if detail["type"] == "extra_forbidden":
-        return _unknown_key(where, source)
-    if detail["type"] == "missing":
-        return source.error(where, f"{dotted(where)} is missing", hint="give a number")
-    value = detail["input"]
-    types = {row.key: row.type for row in config_reference()}
-    general = _EXPECTED.get(detail["type"]) or detail["msg"].removeprefix("Input should be ")
-    kind = general if detail["type"] == "too_short" else types.get(dotted(where), general)
-    hint = f"it should be: {kind}"
-    shown = show(value) if not isinstance(value, (dict, list)) else kind_of(value)
-    return source.error(where, f"{name}: {shown} is not accepted", hint=hint)
-
-
-def _real_path(loc: DataPath, data: object) -> DataPath:
-    """Drop the steps of an error's place that stand for a branch of a union, not for data."""
-    where: DataPath = ()
-    node = data
-    for depth, step in enumerate(loc):
-        last = depth == len(loc) - 1
-        if isinstance(node, dict) and (step in node or last):
-            node = node.get(step)
-        elif isinstance(node, list) and isinstance(step, int):
-            node = node[step]
-        else:
-            continue
-        where = (*where, step)
-    return where
-
-
-def _unknown_key(where: DataPath, source: Source) -> ConfigError:
-    key = str(where[-1])
-    section = dotted(where[:-1])
-    acting = acting_below(where[:-1]) or _ENTRY_KEYS.get(pattern_of(where[:-1]), [])
-    near = nearest(key, (*acting, *unused_below(where[:-1])))
-    if near is not None:
-        hint = f"did you mean {near!r}?"
-    else:
-        elsewhere = [row.key for row in config_reference() if row.key.split(".")[-1] == key]
-        hint = f"it belongs under {elsewhere[0]}" if elsewhere else f"keys are {', '.join(acting)}"
-    inside = f" in {section}" if section else ""
-    return source.error(where, f"unknown key {key!r}{inside}", hint=hint, key=True)

@@ -1,19 +1,26 @@
-"""Where each value of a config came from: a place in a file, or a ``--set`` option."""
+"""Where each value of a config came from, and what is wrong with it.
+
+A value is known by its path in the normal form of the config. `Source` turns that into a place in
+a file, or a ``--set`` option; it also collects what is refused, so that one run tells it all.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from homodyne_cli.errors import ConfigError, Location
 from homodyne_cli.io.yaml_text.load import DataPath, Document, parse_scalar
-from homodyne_cli.io.yaml_text.scalars import show
+from homodyne_cli.io.yaml_text.scalars import cut, show
+from homodyne_cli.io.yaml_text.strict import MAX_DEPTH
 from homodyne_cli.parameters import canonical_name
 
 Tree: TypeAlias = dict[str, object]
+#: Of a config in which more is wrong, this much is told.
+MOST_TOLD: Final = 20
 
 
 def dotted(where: DataPath) -> str:
@@ -33,41 +40,68 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return lowered[match[0]] if match else None
 
 
-@dataclass(frozen=True)
-class Source:
-    """Turns paths in the normalised config into places that the user can look at.
+class _Refusal(NamedTuple):
+    place: Location | str
+    message: str
+    hint: Callable[[], str]
+    missing: bool
 
-    Attributes
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """Options come before the file, and what is missing has no place of its own."""
+        place = Location(None) if isinstance(self.place, str) else self.place
+        return (self.missing, place.line or 0, place.column or 0)
+
+    @property
+    def text(self) -> str:
+        """The message behind its place."""
+        if isinstance(self.place, str):
+            name = self.place.removeprefix("--set ")
+            return f"{self.place}: {self.message.removeprefix(f'{name}: ')}"
+        return f"{self.place}: {self.message}"
+
+
+class Source:
+    """Where the values of a config came from, and what is wrong with them.
+
+    Parameters
     ----------
     document
         The file, None for a config made in memory.
-    overrides
-        Paths set on the command line.
-    moved
-        Normalised path -> path as written, where the two differ.
     """
 
-    document: Document | None = None
-    overrides: frozenset[DataPath] = frozenset()
-    moved: Mapping[DataPath, DataPath] = field(default_factory=dict)
+    def __init__(self, document: Document | None) -> None:
+        self.document = document
+        self.overrides: set[DataPath] = set()
+        self._moved: dict[DataPath, DataPath] = {}
+        self._refusals: list[_Refusal] = []
+        self._refused: set[DataPath] = set()
 
     @property
     def path(self) -> Path | None:
         """The config file."""
         return None if self.document is None else self.document.path
 
+    def move(self, moves: Mapping[DataPath, DataPath]) -> None:
+        """Record new path -> old path of values; the old ones hold before any of the moves."""
+        self._moved.update({new: self.written(old) for new, old in moves.items()})
+
     def written(self, where: DataPath) -> DataPath:
         """Return the path under which the user wrote a value."""
         for length in range(len(where), 0, -1):
-            origin = self.moved.get(where[:length])
+            origin = self._moved.get(where[:length])
             if origin is not None:
                 return (*origin, *where[length:])
         return where
 
+    def name(self, where: DataPath) -> str:
+        """Return the dotted name of a value, as the user wrote it."""
+        return dotted(self.written(where))
+
     def place(self, where: DataPath, *, key: bool = False) -> Location | str:
         """Return the location of a value in the file, or the option that set it.
 
-        `where` is a normalised path; with `key`, the place of the key instead of its value.
+        With `key`, the place of the key instead of its value.
         """
         written = self.written(where)
         option = self._option(written)
@@ -89,19 +123,53 @@ class Source:
         )
         return next(below, None)
 
-    def error(
-        self, where: DataPath, message: str, *, hint: str | None = None, key: bool = False
-    ) -> ConfigError:
-        """Return the error to raise for the value at a normalised path."""
-        place = self.place(where, key=key)
-        if isinstance(place, str):
-            name = place.removeprefix("--set ")
-            return ConfigError(f"{place}: {message.removeprefix(f'{name}: ')}", hint=hint)
-        return ConfigError(message, location=place, hint=hint)
+    def refuse(
+        self,
+        where: DataPath,
+        message: str,
+        *,
+        hint: str | Callable[[], str],
+        key: bool = False,
+        named: bool = True,
+        missing: bool = False,
+    ) -> None:
+        """Note what is wrong with a value, or that it is missing.
 
-    def name(self, where: DataPath) -> str:
-        """Return the dotted name of a normalised path, as the user wrote it."""
-        return dotted(self.written(where))
+        Parameters
+        ----------
+        message
+            Follows the name of the value, unless `named` is off.
+        hint
+            What would be accepted; called only if it is told.
+        key
+            The place is that of the key, not of the value.
+        """
+        text = f"{cut(self.name(where))}: {message}" if named else message
+        tell = hint if callable(hint) else lambda: hint
+        self._refusals.append(_Refusal(self.place(where, key=key), text, tell, missing))
+        self._refused.update(where[:length] for length in range(1, len(where) + 1))
+        self._refused.add((*where, "*"))
+
+    def refused(self, where: DataPath) -> bool:
+        """Whether something was wrong with a value, with a part of it or with all around it."""
+        above = ((*where[:length], "*") for length in range(len(where)))
+        return where in self._refused or any(path in self._refused for path in above)
+
+    def check(self) -> None:
+        """Raise what was refused, if anything was, in the order of the file."""
+        if not self._refusals:
+            return
+        ordered = sorted(self._refusals, key=lambda refusal: refusal.order)
+        if len(ordered) == 1:
+            raise ConfigError(ordered[0].text, hint=ordered[0].hint())
+        told, more = ordered[:MOST_TOLD], len(ordered) - MOST_TOLD
+        messages = [refusal.text for refusal in told] + [f"and {more} more"] * (more > 0)
+        hints = [f"{_short(refusal.place)}: {refusal.hint()}" for refusal in told]
+        raise ConfigError("\n       ".join(messages), hint="\n      ".join(hints))
+
+
+def _short(place: Location | str) -> str:
+    return place if isinstance(place, str) else str(replace(place, path=None)).rpartition(">:")[2]
 
 
 def copy_tree(value: object) -> object:
@@ -113,29 +181,23 @@ def copy_tree(value: object) -> object:
     return value
 
 
-def apply_overrides(data: Tree, overrides: Sequence[str]) -> frozenset[DataPath]:
+def apply_overrides(data: Tree, overrides: Sequence[str], source: Source) -> None:
     """Write ``key.path=value`` settings into `data`, in order.
 
     Values are read as YAML. A step into a list is an index from 0, or the ``name`` of one of its
     mappings (``parameter_space.bounds.D0.max=1e5``).
-
-    Returns
-    -------
-    frozenset
-        The paths that were set.
 
     Raises
     ------
     ConfigError
         If a setting has no ``=``, an empty step, or leads through a value that has no keys.
     """
-    done: set[DataPath] = set()
     for setting in overrides:
         name, equals, text = setting.partition("=")
         steps = name.strip().split(".")
-        if not equals or not all(steps):
+        if not equals or not all(steps) or len(steps) > MAX_DEPTH:
             raise ConfigError(
-                f"--set {setting}: not of the form key.path=value",
+                f"--set {cut(setting)}: not of the form key.path=value",
                 hint="for example --set optimization.nlsq.max_iterations=200",
             )
         option = f"--set {name.strip()}"
@@ -143,8 +205,7 @@ def apply_overrides(data: Tree, overrides: Sequence[str]) -> frozenset[DataPath]
             value = parse_scalar(text)
         except ConfigError as error:
             raise ConfigError(f"{option}: {error.message}", hint=error.hint) from error
-        done.add(_assign(data, steps, value, option))
-    return frozenset(done)
+        source.overrides.add(_assign(data, steps, value, option))
 
 
 def _assign(data: Tree, steps: Sequence[str], value: object, option: str) -> DataPath:
@@ -172,7 +233,7 @@ def _assign(data: Tree, steps: Sequence[str], value: object, option: str) -> Dat
 
 
 def _index(items: list[object], step: str, context: str) -> int:
-    if step.isdecimal() and int(step) < len(items):
+    if step.isdecimal() and len(step) < 9 and int(step) < len(items):
         return int(step)
     wanted = canonical_name(step) or step
     names = [item.get("name") if isinstance(item, dict) else None for item in items]

@@ -1,0 +1,142 @@
+"""From the normal form to the dataclasses: each key by the type and range that it declares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from homodyne_cli.io.config.keys import (
+    ConfigKey,
+    KeyTree,
+    OtherForms,
+    config_keys,
+    key_tree,
+    keys_below,
+)
+from homodyne_cli.io.config.legacy import unused_below
+from homodyne_cli.io.config.source import Source
+from homodyne_cli.io.config.tree import ConfigTree
+from homodyne_cli.io.yaml_text.load import DataPath
+from homodyne_cli.io.yaml_text.scalars import kind_of, show
+from homodyne_cli.problem import Bounds, Config
+
+_STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
+_EXPECTED: Final = {
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "text",
+    "too_short": "a list that is not empty",
+    "tuple_type": "a list",
+}
+
+
+def read_config(tree: ConfigTree, folder: Path) -> tuple[Config, OtherForms]:
+    """Return the values of all keys; refuse bad values and unknown keys.
+
+    What is refused or absent has its default; a mode or data file that is, some value.
+
+    Parameters
+    ----------
+    tree
+        A config in normal form.
+    folder
+        What relative paths are relative to, absolute.
+    """
+    values: dict[tuple[str, ...], object] = {
+        ("problem", "mode"): "laminar_flow",
+        ("selection", "path"): folder,
+    }
+    for key, value in _given(tree, key_tree(), tree.data, ()):
+        try:
+            checked = _adapter(_as_written(key.hint)).validate_python(_shaped(key, value, folder))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                _refuse(tree.source, key, detail)
+        else:
+            values[key.fields] = _bounds(checked) if _mentions(key.hint, Bounds) else checked
+    return _assemble(values)
+
+
+def _given(
+    tree: ConfigTree, known: KeyTree, node: Mapping[str, object], where: DataPath
+) -> Iterator[tuple[ConfigKey, object]]:
+    for name, value in list(node.items()):
+        place, key = (*where, name), known.get(name)
+        if key is None:
+            tree.refuse_key(place, (*keys_below(where), *unused_below(where)))
+        elif isinstance(key, ConfigKey):
+            if value is not None:
+                yield key, value
+        elif isinstance(value, dict):
+            yield from _given(tree, key, value, place)
+        elif value is not None:
+            hint = "it should be: a mapping, 'key: value' lines"
+            tree.refuse(place, f"{_shown(value)} is not accepted", hint=hint)
+
+
+def _assemble(values: Mapping[tuple[str, ...], object]) -> tuple[Config, OtherForms]:
+    parts = dict(values)
+    owners = {key.fields[:-1]: key.owner for key in config_keys()}
+    for place in sorted(owners, key=len, reverse=True):
+        inner = {name[-1]: parts.pop(name) for name in list(parts) if name[:-1] == place and name}
+        forms = inner.pop("forms", None)
+        parts[place] = owners[place](**inner)
+    config = parts[()]
+    assert isinstance(config, Config)
+    assert isinstance(forms, OtherForms)
+    return config, forms
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=_STRICT)
+
+
+def _mentions(hint: Any, kind: type) -> bool:
+    return hint is kind or any(_mentions(part, kind) for part in get_args(hint))
+
+
+def _as_written(hint: Any) -> Any:
+    return Mapping[str, tuple[float, float]] if _mentions(hint, Bounds) else hint
+
+
+def _bounds(pairs: Mapping[str, tuple[float, float]]) -> dict[str, Bounds]:
+    return {name: Bounds(*pair) for name, pair in pairs.items()}
+
+
+def _shaped(key: ConfigKey, value: object, folder: Path) -> object:
+    """Return a value as Python has it: tuples, paths, 1e3 as a whole number where one belongs."""
+    if isinstance(value, list):
+        return tuple(_shaped(key, item, folder) for item in value)
+    if isinstance(value, dict):
+        return {name: _shaped(key, item, folder) for name, item in value.items()}
+    if isinstance(value, float) and value.is_integer() and _mentions(key.hint, int):
+        return int(value)
+    if isinstance(value, str) and value and _mentions(key.hint, Path):
+        return folder / os.path.expanduser(value)  # noqa: PTH111 (Path's raises for ~nobody)
+    if isinstance(value, str):
+        return dict(key.key.spellings).get(value, value)
+    return value
+
+
+def _refuse(source: Source, key: ConfigKey, detail: ErrorDetails) -> None:
+    where = (*key.path, *detail["loc"])
+    if source.refused(where):
+        return
+    general = detail["msg"].removeprefix("Input should be ")
+    kind = _EXPECTED.get(detail["type"], general)
+    if not detail["loc"] and detail["type"] not in {"too_short", "less_than_equal"}:
+        kind = key.accepted
+    hint = f"it should be: {kind}"
+    source.refuse(where, f"{_shown(detail['input'])} is not accepted", hint=hint)
+
+
+def _shown(value: object) -> str:
+    return kind_of(value) if isinstance(value, (dict, list, tuple)) else show(value)
