@@ -108,7 +108,7 @@ def run_one(seed: int, modes: Sequence[str]) -> Answer:
     experiment = draw(seed)
     problem = _problem(experiment.truth, SolverOptions())
     objective = build_objective(experiment.data, problem, dataset_sigma(experiment.data))
-    at_truth = objective.cost(experiment.truth)[0]
+    at_truth = objective.cost(experiment.truth)
     found = {}
     for mode in modes:
         start = None if mode.startswith("search") and seed % 2 else experiment.start

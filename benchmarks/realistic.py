@@ -40,7 +40,7 @@ PARTS: Final = {
     "tiles": ("pack",),
     "screening": ("costs",),
     "coarse descents": ("_refine",),
-    "descent on all pairs": ("go_down", "polish"),
+    "minimisation on all pairs": ("minimise",),
     "noise along lags, uncertainties": ("weigh_angles", "with_noise"),
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"

@@ -53,7 +53,9 @@ def imported(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            # A module may be imported from its room by name.
+            room = PACKAGE.parent.joinpath(*node.module.split(".")).is_dir()
+            names |= {f"{node.module}.{a.name}" for a in node.names} if room else {node.module}
         elif isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
     return {

@@ -15,7 +15,7 @@ from homodyne_cli.assessments import Diagnosis, StoredRun
 from homodyne_cli.cli.requests import DiagnoseRequest
 from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.evaluation import evaluate_run
-from homodyne_cli.core.minimise.x_scale import BASELINE
+from homodyne_cli.core.minimise.policy import BASELINE
 from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.errors import UsageError
 from homodyne_cli.io.files.json_text import to_json

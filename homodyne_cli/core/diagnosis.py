@@ -10,13 +10,12 @@ import numpy as np
 from homodyne_cli.assessments import Diagnosis, Measure
 from homodyne_cli.core.evaluation import EvaluatedRun
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
-from homodyne_cli.core.minimise.minimise import EDM_CONVERGED
+from homodyne_cli.core.minimise.policy import EDM_CONVERGED
 from homodyne_cli.core.minimise.state import predicted_edm
 from homodyne_cli.core.minimise.x_scale import baseline_level, effective_ratio, gradient_x_scale
-from homodyne_cli.core.numerics.gram import condition_number
-from homodyne_cli.core.objective.build import free_names
+from homodyne_cli.core.numerics.gram import column_norms, condition_number
 from homodyne_cli.core.objective.free_parameters import FreeParameters
-from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import hold
 from homodyne_cli.core.uncertainty.covariance import covariance, describe_direction
 from homodyne_cli.dataset import FloatArray
@@ -44,7 +43,7 @@ class Gradients:
     noise: FloatArray
 
 
-def held_gradients(objective: Objective, grams: AngleGrams, solution: Solution) -> Gradients:
+def held_gradients(objective: PairObjective, grams: AngleGrams, solution: Solution) -> Gradients:
     """Return the reference document's gradients; contrast and offset do not move.
 
     Parameters
@@ -52,13 +51,12 @@ def held_gradients(objective: Objective, grams: AngleGrams, solution: Solution) 
     grams
         Of the pass at the solution, pairs weighted equally.
     """
-    free = np.array(objective.free, dtype=int)
-    contrast = solution.contrast
+    places, contrast = objective.places, solution.contrast
     held = hold(grams, contrast, solution.offset, np.ones(len(contrast)))
-    diagonal = np.einsum("akk->ak", grams.gram)[:, free]
+    diagonal = np.einsum("akk->ak", grams.gram)[:, places]
     weight = (contrast * objective.sigma) ** 2
     return Gradients(
-        values=2.0 * held.gradient[free],
+        values=2.0 * held.gradient[places],
         noise=2.0 * np.sqrt(np.einsum("a,ak->k", weight, diagonal)),
     )
 
@@ -82,14 +80,14 @@ def diagnose(
         What the recommended map is built from. Gradients below their noise floor say nothing
         about scale: the map then falls back to sensitivities and the diagnosis says so.
     """
-    run, at = evaluated.run, evaluated.at
-    names = free_names(run.problem)
+    run, at, bounded = evaluated.run, evaluated.at, evaluated.objective.free
+    names = bounded.names
     x = np.array([run.solution.values[n] for n in names])
-    lower = np.array([run.problem.bounds[n].lower for n in names])
-    upper = np.array([run.problem.bounds[n].upper for n in names])
-    free = FreeParameters(names, x, np.minimum(lower, x), np.maximum(upper, x))
+    # A run may have ended outside its bounds.
+    lower, upper = np.minimum(bounded.lower, x), np.maximum(bounded.upper, x)
+    free = FreeParameters(names, x, lower, upper)
     hessian = at.reduced_hessian
-    norms = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    norms = column_norms(hessian)
     gradients = held_gradients(evaluated.objective, evaluated.grams, run.solution)
     table = dict(zip(names, gradients.values.tolist(), strict=True))
     below = tuple(
@@ -103,7 +101,7 @@ def diagnose(
     ratio = effective_ratio(norms, np.array([run.record.x_scale.get(n, 1.0) for n in names]))
     level = baseline_level(table, baseline)
     edm = predicted_edm(at, x, free)
-    spread = covariance(at, names, upper - lower)
+    spread = covariance(at, names, bounded.width)
     return Diagnosis(
         names=names,
         values=x,

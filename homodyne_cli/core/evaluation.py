@@ -12,7 +12,7 @@ from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, hold
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
@@ -34,7 +34,7 @@ class EvaluatedRun:
     """
 
     run: StoredRun
-    objective: Objective
+    objective: PairObjective
     grams: AngleGrams
     at: Projection
 
@@ -54,8 +54,7 @@ class EvaluatedRun:
     @property
     def degrees_of_freedom(self) -> int:
         """Pairs less unknowns."""
-        objective = self.objective
-        return objective.tiles.n_points - len(objective.free) - objective.scaling.size
+        return self.objective.tiles.n_points - self.objective.n_unknown
 
     def chi2_of(self, other: StoredRun) -> float:
         """Return chi2 of another run's model and scaling on the pairs and noise of this one."""
@@ -83,11 +82,11 @@ def evaluate_best(
 
 def _evaluate_at(
     problem: FitProblem, dataset: Dataset, values: Mapping[str, float]
-) -> tuple[Objective, AngleGrams, Projection]:
+) -> tuple[PairObjective, AngleGrams, Projection]:
     vector = np.array(list(values.values()))
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
     objective = replace(objective, full=vector)
-    x = vector[list(objective.free)]
+    x = vector[objective.places]
     grams = objective.plain_grams(x)
     at = objective.derivatives(x) if objective.robust else objective.project(grams)
     return objective, grams, at

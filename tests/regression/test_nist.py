@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import pytest
 from scipy import optimize
 
 from homodyne_cli.core.minimise.coordinates import Coordinates
+from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
-from homodyne_cli.core.minimise.state import Task
 from homodyne_cli.core.objective.free_parameters import FreeParameters
-from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import SolverOptions
@@ -30,10 +28,13 @@ class Regression:
     """Answers what the solver layer asks of an objective, for one problem."""
 
     problem: Problem
+    free: FreeParameters
 
-    def cost(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        none = np.zeros(0)
-        return self._chi2(self.problem.residual(x)), none, none
+    def expand(self, x: FloatArray) -> FloatArray:
+        return x
+
+    def cost(self, x: FloatArray) -> float:
+        return self._chi2(self.problem.residual(x))
 
     def derivatives(self, x: FloatArray) -> Projection:
         residual, jacobian = self.problem.residual(x), self.problem.jacobian(x)
@@ -52,13 +53,13 @@ class Regression:
 def ours(problem: Problem, start: FloatArray) -> float:
     p = len(start)
     names = tuple(f"b{k + 1}" for k in range(p))
-    bracket = FreeParameters(names, start, np.full(p, -np.inf), np.full(p, np.inf))
+    free = FreeParameters(names, start, np.full(p, -np.inf), np.full(p, np.inf))
     identity = Coordinates(np.zeros(p, dtype=bool), np.zeros(p))
     options = SolverOptions(
         max_iterations=ROUNDS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT, x_scale="jac"
     )
-    objective = cast(Objective, Regression(problem))
-    found = minimise(Task(objective, options, bracket, identity))
+    log = Minimisation(Regression(problem, free), options, identity)
+    found = minimise(log, near=True)
     return problem.digits(found.x)
 
 

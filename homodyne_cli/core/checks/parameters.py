@@ -9,8 +9,7 @@ import numpy as np
 from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.remarks import Remark, worst_of
 from homodyne_cli.core.checks.residual_maps import Residuals
-from homodyne_cli.core.minimise.minimise import EDM_CONVERGED
-from homodyne_cli.core.minimise.state import EDM_FLAT
+from homodyne_cli.core.minimise.policy import EDM_CONVERGED, EDM_FLAT
 from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import BY_NAME

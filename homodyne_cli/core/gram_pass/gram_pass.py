@@ -39,9 +39,6 @@ _TOGETHER = 32
 #: Calls that may be under way: tiles that are read from a file must not pile up.
 _UNDER_WAY = 2
 
-#: Contrast, offset and sigma of the angles, on the host.
-Scalings = tuple[FloatArray, FloatArray, FloatArray]
-
 
 def _flat(sums: FieldSums) -> jax.Array:
     """Put all sums of an angle in one row: every array that leaves a device costs a call."""
@@ -80,7 +77,7 @@ def _places(kind: PassSpec) -> IndexArray:
 
 def _parted(
     kind: PassSpec, n_phi: int, length: int, state: jax.Array
-) -> tuple[Curves[jax.Array], AngleScaling]:
+) -> tuple[Curves[jax.Array], AngleScaling[jax.Array]]:
     """Take apart what `_state` put together."""
     shapes = (*curve_shapes(kind, n_phi, length), *((n_phi,),) * len(AngleScaling._fields))
     ends = np.cumsum([math.prod(shape) for shape in shapes])
@@ -93,7 +90,7 @@ def _parted(
 def _steps_sum(
     kind: PassSpec,
     curves: Curves[jax.Array],
-    scaling: AngleScaling,
+    scaling: AngleScaling[jax.Array],
     fixed: Fixed,
     steps: TileBatch,
     filled: jax.Array,
@@ -193,7 +190,11 @@ def _gram(tiles: PairTiles, kind: PassSpec, rows: FloatArray) -> FloatArray:
 
 
 def _state(
-    tiles: PairTiles, kind: PassSpec, model: ModelCurves, length: int, scaling: Scalings | None
+    tiles: PairTiles,
+    kind: PassSpec,
+    model: ModelCurves,
+    length: int,
+    scaling: AngleScaling[FloatArray] | None,
 ) -> FloatArray:
     """Return all that changes from pass to pass as one vector (..., size).
 
@@ -211,7 +212,7 @@ def evaluate(
     tiles: PairTiles,
     kind: PassSpec,
     parameters: FloatArray,
-    scaling: Scalings | None = None,
+    scaling: AngleScaling[FloatArray] | None = None,
 ) -> AngleGrams:
     """Run the pass once over all pairs.
 
@@ -220,8 +221,7 @@ def evaluate(
     parameters
         (7,) or, for ``static``, (3,) in table order.
     scaling
-        Contrast, offset and sigma, (n_phi,) each; what a robust weight is computed from. Not
-        needed for the linear loss.
+        What a robust weight is computed from. Not needed for the linear loss.
     """
     model = _model(tiles, kind, parameters)
     state = _state(tiles, kind, model, tiles.length, scaling)

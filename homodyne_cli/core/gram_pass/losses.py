@@ -9,20 +9,26 @@ the compressed residual of the solver always exists.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import jax
 
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.parameters import Loss
 
+#: Where vectors are held, or what shape they have.
+Leaf = TypeVar("Leaf")
 
-class AngleScaling(NamedTuple):
-    """Per-angle state that a robust weight depends on; each (n_phi,)."""
 
-    contrast: jax.Array
-    offset: jax.Array
-    sigma: jax.Array
+class AngleScaling(NamedTuple, Generic[Leaf]):
+    """From the normalised model to residuals in units of sigma, (n_phi,) each, on host or device.
+
+    A robust weight depends on it.
+    """
+
+    contrast: Leaf
+    offset: Leaf
+    sigma: Leaf
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,11 @@ def rho(loss: Loss, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def loss_terms(
-    weight: PairWeight, model: jax.Array, y: jax.Array, base: jax.Array, scaling: AngleScaling
+    weight: PairWeight,
+    model: jax.Array,
+    y: jax.Array,
+    base: jax.Array,
+    scaling: AngleScaling[jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """Return pair weights and losses over a tile.
 

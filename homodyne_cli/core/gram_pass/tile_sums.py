@@ -18,12 +18,12 @@ exponential per pair for all angles. Small arguments go through a series.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
 import jax
 import numpy as np
 
-from homodyne_cli.core.gram_pass.losses import LINEAR, AngleScaling, PairWeight, loss_terms
+from homodyne_cli.core.gram_pass.losses import LINEAR, AngleScaling, Leaf, PairWeight, loss_terms
 from homodyne_cli.core.maps.tiling import TILE
 from homodyne_cli.core.model.curves import SHEAR_FACTORS, ModelCurves
 from homodyne_cli.core.numerics.backend import jnp
@@ -32,10 +32,6 @@ from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
 
 #: |h| below which sinc and its slope come from their series; terms below reach 1e-16 there.
 _SERIES_RADIUS = 0.25
-
-
-#: Where vectors are held, or what shape they have.
-Leaf = TypeVar("Leaf")
 
 
 class TileBatch(NamedTuple):
@@ -228,7 +224,11 @@ def _squares(patterns: jax.Array) -> jax.Array:
 
 
 def step_sums(
-    kind: PassSpec, curves: Curves[jax.Array], scaling: AngleScaling, fixed: Fixed, step: TileBatch
+    kind: PassSpec,
+    curves: Curves[jax.Array],
+    scaling: AngleScaling[jax.Array],
+    fixed: Fixed,
+    step: TileBatch,
 ) -> FieldSums:
     """Sum fields times patterns over the tiles of one step."""
     rows, columns, data, pair_weight = step

@@ -23,13 +23,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from homodyne_cli.core.minimise import policy
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.parameters import RATES
 from homodyne_cli.problem import Bounds, ShearTransforms
-
-#: Relative distance beyond a bound that going to u and back may cause.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,14 @@ class Coordinates:
             return False
         places = [amplitude for amplitude, _ in self.rates]
         x, low, high = self.to_x(u)[places], lower[places], upper[places]
-        margin = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
+        margin = policy.ROUNDING_OF_COORDINATES * np.maximum(np.abs(low), np.abs(high))
         return bool(np.any((x < low - margin) | (x > high + margin)))
+
+    def shifted(self, shift: FloatArray) -> Coordinates:
+        """Return coordinates of u + shift."""
+        factor = np.exp(np.where(self.logarithmic, -shift, 0.0))
+        moved = np.where(self.logarithmic, self.reference * factor, self.reference - shift)
+        return replace(self, reference=moved)
 
     def without_rates(self) -> Coordinates:
         """Return the coordinates in which physical bounds are a box."""
@@ -110,8 +114,8 @@ class Coordinates:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Parameters as the trust region sees them: u / scale.
+class ScaledCoordinates:
+    """What the trust region moves in: u / scale.
 
     Attributes
     ----------
@@ -133,31 +137,7 @@ class Seen:
         return float(np.linalg.norm((to_u(x) - to_u(other)) / self.scale))
 
 
-@dataclass(frozen=True)
-class Shifted:
-    """The vector v = u + shift that SciPy moves."""
-
-    coordinates: Coordinates
-    shift: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-
-    def physical(self, v: FloatArray) -> FloatArray:
-        """Return parameters inside the bounds, which u and rounding may leave."""
-        x = self.coordinates.to_x(v - self.shift)
-        return np.clip(x, self.lower, self.upper)
-
-    def left(self, v: FloatArray) -> bool:
-        """Whether the coordinates are of no use at v."""
-        return self.coordinates.leaves(v - self.shift, self.lower, self.upper)
-
-    def box(self) -> tuple[FloatArray, FloatArray]:
-        """Return the bounds of v."""
-        lower, upper = self.coordinates.box(self.lower, self.upper)
-        return lower + self.shift, upper + self.shift
-
-
-def coordinates(
+def coordinates_of(
     names: tuple[str, ...],
     transforms: ShearTransforms,
     bounds: dict[str, Bounds],

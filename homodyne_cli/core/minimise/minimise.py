@@ -1,204 +1,164 @@
-"""From a start to the minimum: descents whose scale is refreshed, then Gauss-Newton to the end.
+r"""From a start to the minimum of chi2.
 
-SciPy stops where chi2 falls by less than ftol of itself, which with ten million pairs is a few
-hundredths of an uncertainty short of the minimum. A few undamped Gauss-Newton steps, each taken
-only if it brings the expected distance to the minimum (EDM) down, go the rest of the way, so that
-the answer does not depend on the path that led there.
+**The step.** Over a short distance chi2(x + s) = chi2 + 2 g^T s + s^T H s with g = J^T r and
+H = J^T J, contrast and offset projected out. Its minimum within the bounds is the Gauss-Newton
+step, and the decrease that it predicts,
+
+    EDM = g^T H^-1 g        (without bounds: the expected distance to the minimum, MINUIT's idea),
+
+is the distance to the minimum in units of noise: one parameter off by a share s of its uncertainty
+costs s^2. No rule here looks at gradients or steps in units of their own, so none depends on the
+units of the parameters.
+
+**Far from the minimum** the quadratic cannot be trusted, and SciPy's trust region (`trust_region`)
+takes steps of limited length in coordinates u / scale, `x_scale: auto` being 1/|J_k|: a scale in
+which every parameter matters as much. Where J changes so much on the way that the scale no longer
+balances its columns, the phase ends as `UNBALANCED` and another begins with a fresh scale.
+
+**Near the minimum** undamped Gauss-Newton steps are better: SciPy keeps away from bounds by a term
+in its Hessian that damps steps along valleys even where bounds are far, and takes five steps where
+Gauss-Newton takes two. They are kept while each takes a fifth off the EDM; where one does not, the
+trust region takes over from there (`gauss_newton`). They pass over a scale, a radius, xtol and
+gtol, so that a minimisation for which one of these was chosen is left to the trust region.
+
+**The end.** SciPy stops where chi2 falls by less than ftol of itself, which with ten million pairs
+is a few hundredths of an uncertainty short of the minimum. Full steps go on from there while the
+EDM falls (`polish`), so that the answer does not depend on the path that led to it. In a valley
+along which chi2 does not fall by what noise would notice there is no such point, and none is looked
+for (`FLAT_VALLEY`).
+
+The phases write to one log, the `Minimisation`, which knows the point, the pass there and its EDM.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.state import (
-    EDM_FLAT,
-    FLAT,
-    FTOL,
-    MAX_ITERATIONS,
-    NEAR,
-    STALE,
     MinimiserState,
-    Task,
-    describe_point,
+    StopReason,
     in_flat_valley,
+    is_converged,
     linear_step,
 )
-from homodyne_cli.core.minimise.trust_region import Limits, descend, stand
+from homodyne_cli.core.minimise.trust_region import run_trust_region
 from homodyne_cli.core.numerics.gram import solve_gram
-from homodyne_cli.core.objective.free_parameters import FreeParameters
-from homodyne_cli.core.objective.projection import Projection
-from homodyne_cli.dataset import FloatArray
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.problem import SolverOptions
 
-#: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
-#: parameter moved by 0.3 of its uncertainty costs 0.1.
-EDM_CONVERGED = 0.1
-#: Largest ratio of scaled column norms that counts as balanced (reference document).
-BALANCED = 10.0
-#: A millionth of an uncertainty, squared: nothing is left to gain.
-_EDM_NOTHING = 1e-12
-#: What the step before let expect is left after the next one: too little to look at.
-_EDM_CERTAIN = 1e-13
-_POLISHING_STEPS, _CLOSING_STEPS = 4, 20
-#: Share of the EDM that may be left after a Gauss-Newton step that replaces the trust region's.
-_WORTHWHILE = 0.8
-_ROUNDS = 20
+#: What Gauss-Newton steps would pass over.
+_OF_THE_TRUST_REGION = ("x_scale", "trust_region_scale", "xtol", "gtol")
 
 
-def is_converged(status: int, edm: float) -> bool:
-    """Whether a descent that ended so is at a minimum, as far as noise would notice."""
-    return status > 0 and edm < (EDM_FLAT if status == FLAT else EDM_CONVERGED)
-
-
-def go_down(task: Task, *, near: bool, known: Projection | None = None) -> MinimiserState:
-    """Go from the bracket's start to where noise would notice no difference from the minimum.
-
-    With ``x_scale: auto`` a fit whose scale no longer balances the columns at its end, or that
-    stopped early by its EDM, goes on once with a fresh scale. With ``adaptive_x_scale``, which
-    ``auto`` implies, the scale is renewed wherever the fit moves out of balance, whatever it was at
-    the start.
+def minimise(log: Minimisation, *, near: bool, to_the_end: bool = True) -> MinimiserState:
+    """Go on to the minimum from where the minimisation stands.
 
     Parameters
     ----------
     near
-        Whether the start is expected to be near a minimum. Gauss-Newton steps are then tried first,
-        unless a scale was chosen, which they would pass over.
-    known
-        The pass at the start, if it has been made.
+        Whether that is expected to be near a minimum already.
+    to_the_end
+        Polish, once noise would notice no difference from the minimum.
     """
-    options = task.options
-    limits = Limits(ratio=BALANCED if options.adaptive else np.inf)
-    again = options.x_scale == "auto"
-    if near and again:
-        found = stand(task, known)
-        enough = min(options.ftol * found.chi2, EDM_CONVERGED)
-        found = close_in(task, found, enough, limits.ratio)
-    else:
-        found = descend(task, eager=near, limits=limits, known=known)
-    renewed = replace(task, options=replace(options, x_scale="auto", trust_region_scale=1.0))
-    for last in (*[False] * _ROUNDS, True):
-        left = task.left(found)
-        ended = found.history[-1]
-        early = ended.effective_ratio > BALANCED or ended.edm >= EDM_CONVERGED
-        once_more = again and found.status > 0 and early
-        if found.status == STALE and left < 1:
-            return replace(found, status=MAX_ITERATIONS)
-        if left < 1 or not (once_more or found.status == STALE):
-            break
-        again = again and not once_more
-        limits = Limits() if last else limits
-        found = _onward(renewed, found, limits, eager=near)
-    early = found.history[-1].edm >= EDM_CONVERGED
-    if found.status > 0 and early and in_flat_valley(found.history, options):
-        found = replace(found, status=FLAT)
-    return found
+    options = log.options
+    if log.stop is StopReason.UNDER_WAY or log.iterations == 0:
+        begun = log.here
+        ratio = policy.BALANCED if options.adaptive else np.inf
+        # To the minimum.
+        if near and chosen_by_default(options):
+            gauss_newton(log, min(options.ftol * log.at.chi2, policy.EDM_CONVERGED), ratio)
+        else:
+            run_trust_region(log, ratio, eager=near)
+        # Again, where the scale went out of balance; and once where it may be why SciPy is content.
+        second_chance = options.x_scale == "auto"
+        for renewal in range(1, policy.RENEWALS + 2):
+            early = log.here.effective_ratio > policy.BALANCED or not _at_minimum(log)
+            if second_chance and log.stop.is_success and early and log.iterations_left > 0:
+                second_chance = False
+            elif log.stop is not StopReason.UNBALANCED:
+                break
+            last = renewal > policy.RENEWALS
+            run_trust_region(log, np.inf if last else ratio, eager=near, afresh=True)
+        # Short of the minimum, for no better reason than that there is none to be seen.
+        stuck = log.stop.is_success and not _at_minimum(log)
+        if stuck and in_flat_valley(log.since(begun), options):
+            log.stop = StopReason.FLAT_VALLEY
+    if to_the_end:
+        polish(log)
+    return log.state()
 
 
-def close_in(
-    task: Task, found: MinimiserState, enough: float, ratio: float = np.inf
-) -> MinimiserState:
-    """Take Gauss-Newton steps until the EDM is small enough; where they fail, the trust region.
+def chosen_by_default(options: SolverOptions) -> bool:
+    """Whether nothing was chosen that Gauss-Newton steps would pass over."""
+    default = SolverOptions()
+    return all(getattr(options, n) == getattr(default, n) for n in _OF_THE_TRUST_REGION)
 
-    SciPy's trust region keeps away from bounds by a term in its Hessian that damps steps along
-    valleys even where bounds are far: it takes five steps where Gauss-Newton takes two.
 
-    Parameters
-    ----------
-    found
-        Where to begin.
-    enough
-        EDM below which it ends, with status ``FTOL``.
-    ratio
-        Effective ratio above which the trust region stops.
+def _at_minimum(log: Minimisation) -> bool:
+    return log.here.edm < policy.EDM_CONVERGED
+
+
+def gauss_newton(log: Minimisation, enough: float, ratio: float = np.inf) -> StopReason:
+    """Take Gauss-Newton steps until the EDM is below `enough`; where they fail, the trust region.
+
+    The latter stops where the effective ratio is above `ratio`.
     """
-    for _ in range(min(_CLOSING_STEPS, task.left(found))):
-        if found.history[-1].edm < enough:
+    for _ in range(min(policy.CLOSING_STEPS, log.iterations_left)):
+        if log.here.edm < enough or not _gauss_newton_step(log, policy.WORTHWHILE):
             break
-        went, found = _gauss_newton_step(task, found, to=_WORTHWHILE)
-        if not went:
-            break
-    if found.history[-1].edm < enough:
-        return replace(found, status=FTOL)
-    if task.left(found) < 1:
-        return found
-    found = _onward(task, found, Limits(ratio, edm=enough), eager=True)
-    return replace(found, status=FTOL) if found.status == NEAR else found
+    there = log.here.edm < enough
+    if there or run_trust_region(log, ratio, enough, eager=True) is StopReason.AT_HAND:
+        log.stop = StopReason.FTOL
+    return log.stop
 
 
-def _onward(task: Task, found: MinimiserState, limits: Limits, *, eager: bool) -> MinimiserState:
-    """Run the trust region from where a descent has come to."""
-    rest = task.onward(found)
-    return descend(rest, eager=eager, limits=limits, known=found.at).after(found)
-
-
-def polish(task: Task, found: MinimiserState) -> MinimiserState:
+def polish(log: Minimisation) -> None:
     """Go on to the minimum while the EDM falls; a fit that stopped early stays as it is."""
-    if not is_converged(found.status, found.history[-1].edm):
-        return found
-    for _ in range(min(_POLISHING_STEPS, task.left(found))):
-        if found.history[-1].edm < _EDM_NOTHING:
+    if not is_converged(log.stop, log.here.edm):
+        return
+    for _ in range(min(policy.POLISHING_STEPS, log.iterations_left)):
+        if log.here.edm < policy.EDM_NOTHING:
             break
-        if _promised(found.history) < _EDM_CERTAIN:
-            step, _ = linear_step(found.at, found.x, task.bracket)
-            return _without_a_pass(found, step, task.bracket)
-        went, found = _gauss_newton_step(task, found, to=1.0)
-        if not went:
+        if _edm_after_next_step(log) < policy.EDM_CERTAIN:
+            _step_without_a_pass(log)
             break
-    return found
+        if not _gauss_newton_step(log, 1.0):
+            break
 
 
-def minimise(task: Task) -> MinimiserState:
-    """Go from a start that is near to the minimum."""
-    return polish(task, go_down(task, near=True))
-
-
-def _gauss_newton_step(
-    task: Task, found: MinimiserState, *, to: float
-) -> tuple[bool, MinimiserState]:
-    """Return whether a step brought the EDM down to that share of it, and the descent after it."""
-    started = time.perf_counter()
-    bracket, last = task.bracket, found.history[-1]
-    step, _ = linear_step(found.at, found.x, bracket)
-    x = np.clip(found.x + step, bracket.lower, bracket.upper)
-    at = task.objective.derivatives(x)
-    log_norms = task.options.diagnostics.log_jacobian_norms
-    entry = replace(
-        describe_point(at, x, bracket, found.seen, log_norms=log_norms),
-        iteration=last.iteration + 1,
-        step_norm=found.seen.distance(x, found.x),
-        seconds=last.seconds + time.perf_counter() - started,
-    )
-    found = replace(found, evaluations=found.evaluations + 1)
+def _gauss_newton_step(log: Minimisation, share: float) -> bool:
+    """Take the step if it leaves less than that share of the EDM; return whether it did."""
+    step, edm = linear_step(log.at, log.x, log.free)
+    x = log.free.clip(log.x + step)
+    entry = log.describe(x)
     # In a curved valley a full step may end on its wall.
-    rise = max(min(last.edm, EDM_CONVERGED), 1e-10 * last.chi2)
-    if not (entry.edm < to * last.edm and entry.chi2 - last.chi2 <= rise):
-        return False, found
-    task.tell(entry)
-    return True, replace(found, x=x, at=at, history=(*found.history, entry))
+    allowed = max(min(edm, policy.EDM_CONVERGED), policy.ROUNDING_OF_CHI2 * log.at.chi2)
+    if not (entry.edm < share * edm and entry.chi2 - log.at.chi2 <= allowed):
+        return False
+    log.accept(x, entry)
+    return True
 
 
-def _promised(history: Sequence[IterationRecord]) -> float:
+def _edm_after_next_step(log: Minimisation) -> float:
     """Return the EDM after the next step if it falls by as much as with the last one."""
-    if len(history) < 2 or history[-2].edm == 0.0:
+    if log.iterations < 1 or log.history[-2].edm == 0.0:
         return np.inf
-    return history[-1].edm ** 2 / history[-2].edm
+    return log.here.edm**2 / log.history[-2].edm
 
 
-def _without_a_pass(
-    found: MinimiserState, step: FloatArray, bracket: FreeParameters
-) -> MinimiserState:
+def _step_without_a_pass(log: Minimisation) -> None:
     """Take a step so short that everything is linear over it; EDM stays that of the last pass."""
-    p, at = len(step), found.at
+    at, (step, edm) = log.at, linear_step(log.at, log.x, log.free)
+    p = len(step)
     pull = at.hessian[p:, :p] @ step
-    scaling = -solve_gram(at.hessian[p:, p:], pull) if len(pull) else pull
-    at = replace(
+    scaling = -solve_gram(at.hessian[p:, p:], pull)
+    moved = replace(
         at,
-        chi2=max(at.chi2 - found.history[-1].edm, 0.0),
+        chi2=max(at.chi2 - edm, 0.0),
         contrast=at.contrast + at.contrast_directions @ scaling,
         offset=at.offset + at.offset_directions @ scaling,
     )
-    return replace(found, x=np.clip(found.x + step, bracket.lower, bracket.upper), at=at)
+    log.relocate(replace(log.state(), x=log.free.clip(log.x + step), at=moved))

@@ -1,245 +1,172 @@
-"""One descent: SciPy's trust region on the compressed residual.
+r"""One phase of a minimisation: SciPy's trust region on a compressed residual.
 
-The optimiser works on v = u + shift, where u are the coordinates and
-shift = (trust_region_scale - 1) u0: SciPy takes its first trust radius from the length of the
-scaled start vector, so lengthening that vector by a factor lengthens the radius by it, and nothing
-else changes.
+`scipy.optimize.least_squares` wants residuals and a Jacobian; with s = sqrt(chi2), g = J^T r and
+H = J^T J it is given the (p+1)-row pair
+
+    f = (0, ..., 0, s)        J = [ chol(H - g g^T / s^2) ; g^T / s ]
+
+which has the same cost f^T f = chi2, the same J^T J = H and the same J^T f = g, so the trust
+region takes the same steps as on the millions of rows. f needs no derivatives: a trial step
+that is rejected costs a cost-only pass.
+
+It moves v = u + shift, where u are the coordinates and shift = (trust_region_scale - 1) u0: SciPy
+takes its first trust radius from the length of the scaled start vector, so lengthening that vector
+by a factor lengthens the radius by it, and nothing else changes.
+
+A step across the bounds of a power law's amplitude ends the stay in coordinates with rates (see
+`coordinates`); the phase goes on without them.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize
 
-from homodyne_cli.core.minimise.coordinates import Seen, Shifted
-from homodyne_cli.core.minimise.state import (
-    FLAT,
-    MAX_ITERATIONS,
-    NEAR,
-    OUTSIDE,
-    STALE,
-    MinimiserState,
-    Task,
-    describe_point,
-    in_flat_valley,
-)
-from homodyne_cli.core.minimise.x_scale import column_norm_scale
-from homodyne_cli.core.numerics.gram import without_effect
-from homodyne_cli.core.objective.objective import compressed_jacobian, compressed_residual
-from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.minimise.coordinates import Coordinates
+from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.state import StopReason, in_flat_valley
+from homodyne_cli.core.numerics.gram import square_root, without_effect
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.errors import ConfigError
-from homodyne_cli.results import IterationRecord
-
-#: SciPy counts trial steps, the config counts iterations; a stuck trust region ends here.
-_TRIALS_PER_ITERATION = 20
+from homodyne_cli.problem import SolverOptions
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Where a descent stops besides SciPy's tolerances: effective ratio above, EDM below these."""
-
-    ratio: float = np.inf
-    edm: float = 0.0
-
-
-class _Trace:
-    """Remembers the last derivatives and records accepted steps of one descent."""
-
-    def __init__(self, task: Task, known: Projection | None, *, eager: bool = True) -> None:
-        self._task = task
-        self._eager = eager
-        self._started = time.perf_counter()
-        self._last = None if known is None else (task.bracket.start.copy(), known)
-        self.evaluations = 0
-        self.history: list[IterationRecord] = []
-
-    def why_stopped(self, limits: Limits) -> int:
-        """Return NEAR, FLAT or STALE where there is reason to stop here, else MAX_ITERATIONS."""
-        here = self.history[-1]
-        if here.edm < limits.edm:
-            return NEAR
-        if in_flat_valley(self.history, self._task.options):
-            return FLAT
-        return STALE if here.effective_ratio > limits.ratio else MAX_ITERATIONS
-
-    def cost(self, x: FloatArray) -> float:
-        if self._last is not None and np.array_equal(self._last[0], x):
-            return self._last[1].chi2
-        if self._eager:
-            return self.derivatives(x).chi2
-        self.evaluations += 1
-        return self._task.objective.cost(x)[0]
-
-    def derivatives(self, x: FloatArray) -> Projection:
-        if self._last is not None and np.array_equal(self._last[0], x):
-            return self._last[1]
-        self.evaluations += 1
-        found = self._task.objective.derivatives(x)
-        self._last = (x.copy(), found)
-        return found
-
-    def record(self, x: FloatArray, seen: Seen, step_norm: float) -> IterationRecord:
-        """Describe the accepted point `x`."""
-        found = self.derivatives(x)
-        point = describe_point(
-            found,
-            x,
-            self._task.bracket,
-            seen,
-            log_norms=self._task.options.diagnostics.log_jacobian_norms,
-        )
-        entry = replace(
-            point,
-            iteration=len(self.history),
-            step_norm=step_norm,
-            seconds=time.perf_counter() - self._started,
-        )
-        self.history.append(entry)
-        return entry
-
-
-def _choose_scale(task: Task, trace: _Trace) -> Seen:
-    """Return the scale; for ``jac`` what SciPy starts from.
-
-    A given scale is one of physical parameters, so that of u_k is x_scale_k / (dx_k/du_k): a unit
-    step along u_k moves parameter k by x_scale_k.
-    """
-    options, bracket, coordinates = task.options, task.bracket, task.coordinates
-    x, width = bracket.start, bracket.upper - bracket.lower
-    slope = coordinates.jacobian(x)
-    own = np.diag(slope)
-    if options.x_scale == "unit":
-        return Seen(coordinates, 1.0 / own, np.ones(len(x)))
-    if options.x_scale == "config":
-        table = options.x_scale_map
-        if not table:
-            raise ConfigError(
-                "x_scale is 'config' but optimization.nlsq.x_scale_map is empty",
-                hint="give a map (homodyne diagnose RUN -o fix.yaml) or use --x-scale auto",
-            )
-        given = np.array([table.get(n, 1.0) for n in bracket.names])
-        return Seen(coordinates, given / own, given)
-    hessian = trace.derivatives(x).reduced_hessian
-    scale = column_norm_scale(slope.T @ hessian @ slope, x / own, width / own)
-    return Seen(coordinates, scale, column_norm_scale(hessian, x, width))
-
-
-def stand(task: Task, known: Projection | None = None) -> MinimiserState:
-    """Look at the start without leaving it; see `descend`."""
-    trace = _Trace(task, known)
-    x = task.bracket.start
-    seen = _choose_scale(task, trace)
-    entry = trace.record(x, seen, 0.0)
-    task.tell(entry)
-    return MinimiserState(
-        x, trace.derivatives(x), seen, MAX_ITERATIONS, trace.evaluations, (entry,)
-    )
-
-
-def descend(
-    task: Task,
+def run_trust_region(
+    log: Minimisation,
+    ratio: float = np.inf,
+    enough: float = 0.0,
     *,
     eager: bool = False,
-    limits: Limits | None = None,
-    known: Projection | None = None,
-) -> MinimiserState:
-    """Run the trust region once from the bracket's start.
-
-    A step across the bounds of a power law's amplitude ends the stay in coordinates with rates
-    (see `coordinates`); the descent goes on without them.
+    afresh: bool = False,
+) -> StopReason:
+    """Run the trust region once from where the minimisation stands.
 
     Parameters
     ----------
+    ratio, enough
+        It stops where the effective ratio is above the first, with `UNBALANCED`, or the EDM below
+        the second, with `AT_HAND`.
     eager
         Take derivatives with every trial step. Near the minimum nearly every step is accepted,
         and the cost-only pass before it would be wasted.
-    limits
-        Stop beyond these, with status ``STALE`` or ``NEAR``.
-    known
-        The pass at the start, if it has been made.
+    afresh
+        With a scale from here and SciPy's own first radius, whatever was chosen for the start.
 
     Raises
     ------
     ConfigError
         If ``x_scale: config`` is asked for without a map.
     """
-    limits = limits or Limits()
-    found = _descend(task, _Trace(task, known, eager=eager), limits)
-    if found.status != OUTSIDE:
-        return found
-    if task.left(found) < 1:
-        return replace(found, status=MAX_ITERATIONS)
-    rest = task.onward(found)
-    rest = replace(
-        rest,
-        options=replace(rest.options, trust_region_scale=1.0),
-        coordinates=task.coordinates.without_rates(),
-    )
-    return _descend(rest, _Trace(rest, found.at, eager=eager), limits).after(found)
+    options, limits = log.options, Limits(ratio, enough)
+    if afresh:
+        options = replace(options, x_scale="auto", trust_region_scale=1.0)
+    log.stop = _TrustRegion(log, options, log.coordinates, limits, eager=eager).run()
+    if log.stop is StopReason.LEFT_COORDINATES:
+        options = replace(options, trust_region_scale=1.0)
+        coordinates = log.coordinates.without_rates()
+        log.stop = _TrustRegion(log, options, coordinates, limits, eager=eager).run()
+    return log.stop
 
 
-def _descend(task: Task, trace: _Trace, limits: Limits) -> MinimiserState:
-    options, bracket, coordinates = task.options, task.bracket, task.coordinates
-    seen = _choose_scale(task, trace)
-    u0 = coordinates.to_u(bracket.start)
-    shift = (options.trust_region_scale - 1.0) * u0
-    shifted = Shifted(coordinates, shift, bracket.lower, bracket.upper)
-    p = len(bracket.names)
-    previous = [bracket.start]
+class Limits(NamedTuple):
+    """Where a trust region stops besides SciPy's tolerances; see `run_trust_region`."""
 
-    def tell(x: FloatArray) -> None:
-        entry = trace.record(x, seen, seen.distance(x, previous[0]))
-        previous[0] = x
-        task.tell(entry)
+    ratio: float
+    enough: float
 
-    def residual(v: FloatArray) -> FloatArray:
-        return compressed_residual(trace.cost(shifted.physical(v)), p)
 
-    def jacobian(v: FloatArray) -> FloatArray:
-        x = shifted.physical(v)
-        found, slope = trace.derivatives(x), coordinates.jacobian(x)
-        hessian = found.reduced_hessian
+class _TrustRegion:
+    """What SciPy calls while it works."""
+
+    def __init__(
+        self,
+        log: Minimisation,
+        options: SolverOptions,
+        coordinates: Coordinates,
+        limits: Limits,
+        *,
+        eager: bool,
+    ) -> None:
+        log.rescale(options, coordinates)
+        self._log, self._options, self._limits, self._eager = log, options, limits, eager
+        self._begun, self._left = log.here, log.iterations_left
+        self._coordinates = coordinates
+        self._shifted = coordinates.shifted(
+            (options.trust_region_scale - 1.0) * coordinates.to_u(log.x)
+        )
+
+    def run(self) -> StopReason:
+        """Let SciPy work until a tolerance or a limit is met."""
+        if self._left < 1:
+            return StopReason.MAX_ITERATIONS
+        log, options, free = self._log, self._options, self._log.free
+        answer = optimize.least_squares(
+            self._residual,
+            self._shifted.to_u(log.x),
+            jac=self._jacobian,
+            bounds=self._shifted.box(free.lower, free.upper),
+            method="trf",
+            ftol=options.ftol,
+            xtol=options.xtol,
+            gtol=options.gtol,
+            x_scale="jac" if options.x_scale == "jac" else log.scaled.scale,
+            max_nfev=policy.TRIALS_PER_ITERATION * self._left,
+            callback=self._each_iteration,
+        )
+        stop, reason = StopReason(answer.status), self._reason_to_stop(np.asarray(answer.x))
+        halted = stop is StopReason.MAX_ITERATIONS or reason is StopReason.LEFT_COORDINATES
+        return reason if halted and reason is not None else stop
+
+    def _physical(self, v: FloatArray) -> FloatArray:
+        """Return parameters inside the bounds, which coordinates and rounding may leave."""
+        return self._log.free.clip(self._shifted.to_x(v))
+
+    def _residual(self, v: FloatArray) -> FloatArray:
+        x = self._physical(v)
+        chi2 = self._log.derivatives(x).chi2 if self._eager else self._log.cost(x)
+        return compressed_residual(chi2, len(x))
+
+    def _jacobian(self, v: FloatArray) -> FloatArray:
+        x = self._physical(v)
+        at, slope = self._log.derivatives(x), self._coordinates.jacobian(x)
+        hessian = at.reduced_hessian
         # Rounding must not send a parameter without effect to its bound.
-        slope[without_effect(hessian, bracket.upper - bracket.lower)] = 0.0
-        return compressed_jacobian(found.chi2, slope.T @ found.gradient, slope.T @ hessian @ slope)
+        slope[without_effect(hessian, self._log.free.width)] = 0.0
+        return compressed_jacobian(at.chi2, slope.T @ at.gradient, slope.T @ hessian @ slope)
 
-    def each_iteration(intermediate_result: optimize.OptimizeResult) -> None:
-        v = intermediate_result.x
-        x = shifted.physical(v)
-        if not np.array_equal(x, previous[0]):
-            tell(x)
-        ended = intermediate_result.nit >= options.max_iterations or shifted.left(v)
-        if ended or trace.why_stopped(limits) != MAX_ITERATIONS:
+    def _each_iteration(self, intermediate_result: optimize.OptimizeResult) -> None:
+        x = self._physical(intermediate_result.x)
+        if not np.array_equal(x, self._log.x):
+            self._log.accept(x)
+        reason = self._reason_to_stop(intermediate_result.x)
+        if intermediate_result.nit >= self._left or reason is not None:
             raise StopIteration
 
-    tell(bracket.start)
-    answer = optimize.least_squares(
-        residual,
-        u0 + shift,
-        jac=jacobian,
-        bounds=shifted.box(),
-        method="trf",
-        ftol=options.ftol,
-        xtol=options.xtol,
-        gtol=options.gtol,
-        x_scale="jac" if options.x_scale == "jac" else seen.scale,
-        max_nfev=_TRIALS_PER_ITERATION * options.max_iterations,
-        callback=each_iteration,
-    )
-    x, status = shifted.physical(np.asarray(answer.x)), int(answer.status)
-    if shifted.left(np.asarray(answer.x)):
-        status = OUTSIDE
-    elif status == MAX_ITERATIONS:
-        status = trace.why_stopped(limits)
-    return MinimiserState(
-        x=x,
-        at=trace.derivatives(x),
-        seen=seen,
-        status=status,
-        evaluations=trace.evaluations,
-        history=tuple(trace.history),
-    )
+    def _reason_to_stop(self, v: FloatArray) -> StopReason | None:
+        """Return the reason to stop at an accepted point, if there is one besides SciPy's."""
+        log = self._log
+        if self._shifted.leaves(v, log.free.lower, log.free.upper):
+            return StopReason.LEFT_COORDINATES
+        if log.here.edm < self._limits.enough:
+            return StopReason.AT_HAND
+        if in_flat_valley(log.since(self._begun), self._options):
+            return StopReason.FLAT_VALLEY
+        return StopReason.UNBALANCED if log.here.effective_ratio > self._limits.ratio else None
+
+
+def compressed_residual(chi2: float, p: int) -> FloatArray:
+    """Return the (p+1,) residual with f^T f = chi2."""
+    out = np.zeros(p + 1)
+    out[-1] = np.sqrt(chi2)
+    return out
+
+
+def compressed_jacobian(chi2: float, gradient: FloatArray, hessian: FloatArray) -> FloatArray:
+    """Return the (p+1, p) Jacobian that belongs to `compressed_residual`."""
+    if chi2 <= 0.0:
+        return np.vstack([square_root(hessian), np.zeros_like(gradient)])
+    last = gradient / np.sqrt(chi2)
+    return np.vstack([square_root(hessian - np.outer(last, last)), last])

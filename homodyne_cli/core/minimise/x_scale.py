@@ -1,4 +1,4 @@
-"""Parameter scales, gradient imbalance and the predicted chi2 decrease (EDM)."""
+"""Parameter scales: the reference document's rule, what a trust region starts with, balance."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from homodyne_cli.core.numerics.gram import _RANK_TOLERANCE
+from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.minimise.coordinates import Coordinates, ScaledCoordinates
+from homodyne_cli.core.numerics.gram import column_norms, without_effect
+from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
-
-#: Limits of a recommended x_scale.
-SCALE_LIMITS = (1e-8, 1e2)
-#: Parameters whose gradients make the default baseline, as far as the mode has them.
-BASELINE = ("D0", "D_offset", "phi0")
+from homodyne_cli.errors import ConfigError
+from homodyne_cli.problem import SolverOptions
 
 
 def gradient_x_scale(
@@ -32,13 +33,13 @@ def gradient_x_scale(
     scale: dict[str, float] = {}
     for name, gradient in gradients.items():
         raw = level / abs(gradient) if gradient else np.inf
-        scale[name] = float(np.clip(raw, *SCALE_LIMITS))
+        scale[name] = float(np.clip(raw, *policy.SCALE_LIMITS))
     return scale
 
 
 def baseline_level(gradients: Mapping[str, float], baseline: Sequence[str] | None = None) -> float:
     """Return the geometric mean of |gradient| over the baseline parameters."""
-    names = [n for n in (BASELINE if baseline is None else baseline) if n in gradients]
+    names = [n for n in (policy.BASELINE if baseline is None else baseline) if n in gradients]
     magnitudes = np.array([abs(gradients[n]) for n in names])
     magnitudes = magnitudes[magnitudes > 0.0]
     if len(magnitudes) == 0:
@@ -49,13 +50,12 @@ def baseline_level(gradients: Mapping[str, float], baseline: Sequence[str] | Non
 def column_norm_scale(hessian: FloatArray, x: FloatArray, width: FloatArray) -> FloatArray:
     """Return 1/|J_k|, the scale that makes every column of the Jacobian equally long.
 
-    A column that vanishes at `x` says nothing about its scale; the size of the parameter, or
-    a thousandth of its bounds' width, stands in.
+    A parameter without effect has no column to take it from; the size of the parameter, or a share
+    of its bounds' width, stands in.
     """
-    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    fallback = np.maximum(np.abs(x), 1e-3 * width)
-    dead = norm <= _RANK_TOLERANCE * max(float(norm.max(initial=0.0)), 1e-300) / fallback.max()
-    return np.where(dead, fallback, 1.0 / np.where(dead, 1.0, norm))
+    dead = without_effect(hessian, width)
+    fallback = np.maximum(np.abs(x), policy.SCALE_WITHOUT_EFFECT * width)
+    return np.where(dead, fallback, 1.0 / np.where(dead, 1.0, column_norms(hessian)))
 
 
 def effective_ratio(sensitivity: FloatArray, x_scale: FloatArray) -> float:
@@ -64,3 +64,33 @@ def effective_ratio(sensitivity: FloatArray, x_scale: FloatArray) -> float:
     if len(product) == 0:
         return 1.0
     return float(product.max() / product.min()) if np.all(product > 0.0) else float("inf")
+
+
+def choose_scale(
+    options: SolverOptions,
+    coordinates: Coordinates,
+    free: FreeParameters,
+    x: FloatArray,
+    at: Projection,
+) -> ScaledCoordinates:
+    """Return the scale for a trust region from `x`; for ``jac`` what SciPy starts from.
+
+    A given scale is one of physical parameters, so that of u_k is x_scale_k / (dx_k/du_k): a unit
+    step along u_k moves parameter k by x_scale_k.
+    """
+    slope = coordinates.jacobian(x)
+    own = np.diag(slope)
+    if options.x_scale == "unit":
+        return ScaledCoordinates(coordinates, 1.0 / own, np.ones(len(x)))
+    if options.x_scale == "config":
+        table = options.x_scale_map
+        if not table:
+            raise ConfigError(
+                "x_scale is 'config' but optimization.nlsq.x_scale_map is empty",
+                hint="give a map (homodyne diagnose RUN -o fix.yaml) or use --x-scale auto",
+            )
+        given = np.array([table.get(n, 1.0) for n in free.names])
+        return ScaledCoordinates(coordinates, given / own, given)
+    hessian = at.reduced_hessian
+    scale = column_norm_scale(slope.T @ hessian @ slope, x / own, free.width / own)
+    return ScaledCoordinates(coordinates, scale, column_norm_scale(hessian, x, free.width))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from homodyne_cli.core.gram_pass.device_tiles import pack, rms_sigma
@@ -9,7 +11,7 @@ from homodyne_cli.core.gram_pass.gram_pass import PassSpec
 from homodyne_cli.core.gram_pass.losses import PairWeight
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
-from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import scaling_model
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.errors import ConfigError
@@ -50,8 +52,8 @@ def build_objective(
     problem: FitProblem,
     sigma: FloatArray,
     frames: IndexArray | None = None,
-    like: Objective | None = None,
-) -> Objective:
+    like: PairObjective | None = None,
+) -> PairObjective:
     """Pack the data (or the pairs of some frames) and set up the reduced problem.
 
     With `like`, the objective of the whole dataset, the pairs of some frames run the code that
@@ -77,7 +79,7 @@ def build_objective(
         )
     names = names_of(problem.mode)
     start = start_values(problem)
-    return Objective(
+    return PairObjective(
         tiles=pack(dataset, frames=frames, like=None if like is None else like.tiles),
         kind=PassSpec(problem.mode, problem.convention, weight=PairWeight(problem.solver.loss)),
         scaling=scaling_model(
@@ -91,7 +93,7 @@ def build_objective(
         ),
         sigma=sigma,
         full=np.array([start[n] for n in names]),
-        free=tuple(names.index(n) for n in free_names(problem)),
+        free=_free_parameters(problem, start),
     )
 
 
@@ -107,9 +109,12 @@ def _per_angle(values: tuple[float, ...] | None, n_phi: int, what: str) -> Float
     return np.broadcast_to(np.asarray(values, dtype=float), (n_phi,)).copy()
 
 
-def free_parameters_of(problem: FitProblem, objective: Objective) -> FreeParameters:
-    """Return names, start and bounds of the free parameters."""
+def _free_parameters(problem: FitProblem, start: Mapping[str, float]) -> FreeParameters:
     names = free_names(problem)
-    lower = np.array([problem.bounds[n].lower for n in names])
-    upper = np.array([problem.bounds[n].upper for n in names])
-    return FreeParameters(names, objective.full[list(objective.free)], lower, upper)
+    bounds = [problem.bounds[n] for n in names]
+    return FreeParameters(
+        names,
+        np.array([start[n] for n in names]),
+        np.array([b.lower for b in bounds]),
+        np.array([b.upper for b in bounds]),
+    )

@@ -11,6 +11,7 @@ Hessian that the optimiser sees is the Schur complement of theta's block.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,12 +19,16 @@ import numpy as np
 from scipy import linalg, optimize
 
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
-from homodyne_cli.core.numerics.gram import solve_gram
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.core.numerics.gram import project_out, solve_gram
+from homodyne_cli.dataset import FloatArray, IndexArray
 from homodyne_cli.parameters import PerAngleMode
 from homodyne_cli.problem import Bounds
 
+#: Relative distance to a bound at which contrast or offset counts as held by it: what the
+#: least-distance solution leaves is a few hundred roundings.
 _ACTIVE = 1e-9
+#: Share of the trace added to the diagonal before a factorisation: makes an angle without contrast
+#: solvable, and changes chi2 by less than rounding.
 _RIDGE = 1e-14
 
 
@@ -112,12 +117,13 @@ class Projection:
     @cached_property
     def reduced_hessian(self) -> FloatArray:
         """(p, p) Schur complement: contrast and offset projected out, not held."""
-        p = len(self.gradient)
-        if self.hessian.shape[0] == p:
-            return self.hessian
-        cross = self.hessian[:p, p:]
-        schur = self.hessian[:p, :p] - cross @ solve_gram(self.hessian[p:, p:], cross.T)
-        return 0.5 * (schur + schur.T)
+        return project_out(self.hessian, np.arange(len(self.gradient)))
+
+    def restricted(self, places: Sequence[int] | IndexArray) -> Projection:
+        """Return the derivatives by some of the parameters; contrast and offset stay free."""
+        keep = [*places, *range(len(self.gradient), len(self.hessian))]
+        hessian = self.hessian[np.ix_(keep, keep)]
+        return replace(self, hessian=hessian, gradient=self.gradient[list(places)])
 
 
 def _normal_equations(
@@ -217,7 +223,6 @@ def project_costs(grams: AngleGrams, model: ScalingModel, sigma: FloatArray) -> 
     inverse_variance = sigma**-2.0
     m = model.basis.shape[1]
     matrix, right = _normal_equations(grams, model, inverse_variance)
-    # So little does not change chi2, and makes an angle without contrast solvable.
     ridge = _RIDGE * np.trace(matrix, axis1=-2, axis2=-1)
     matrix += ridge[:, None, None] * np.eye(2 * m)
     residual = np.full((*grams.gram.shape[:-2], 3), -1.0)

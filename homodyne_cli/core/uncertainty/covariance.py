@@ -3,7 +3,7 @@
 The covariance is the inverse of the full Gauss-Newton Hessian over parameters, contrast and
 offset: its parameter block is the inverse of the Schur complement, not of the parameter block.
 For a robust loss it is H^-1 V H^-1 with H the curvature of the cost and V the variance of its
-gradient; correlated noise adds its own part to V (see `speckle`).
+gradient; correlated noise adds its own part to V (see `speckle_noise`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homodyne_cli.core.numerics.gram import PseudoInverse, column_norms, pseudo_inverse
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise
 from homodyne_cli.dataset import FloatArray
 
-#: Eigenvalues of the unit-diagonal Hessian below this are undetermined directions: the standard
-#: deviation along them is over 10^5 times that of the uncorrelated parameter.
-RANK_TOLERANCE = 1e-10
-#: Share of an undetermined direction above which a parameter counts as part of it.
+#: Share of an undetermined direction above which a parameter counts as part of it: a component of
+#: 0.1 carries 1% of the direction.
 _PART_OF = 0.1
 #: Share below which a parameter has no part in a null direction.
 _NO_PART = 1e-6
@@ -50,32 +49,7 @@ class Covariance:
     within_bounds: FloatArray
 
 
-@dataclass(frozen=True)
-class _Inverse:
-    """A pseudo-inverse (k, k), and the null directions (k, m) that it leaves out.
-
-    The directions are in units in which the diagonal of the matrix is 1; `scale` (k,) are these.
-    """
-
-    matrix: FloatArray
-    null: FloatArray
-    scale: FloatArray
-
-
-def _pseudo_inverse(hessian: FloatArray, dead: np.ndarray) -> _Inverse:
-    """Invert without the rows that are `dead`."""
-    hessian = hessian.copy()
-    hessian[dead, :] = 0.0
-    hessian[:, dead] = 0.0
-    norm = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    safe = np.where(norm > 0.0, norm, 1.0)
-    values, vectors = np.linalg.eigh(hessian / np.outer(safe, safe))
-    good = values > RANK_TOLERANCE
-    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
-    return _Inverse(inverse / np.outer(safe, safe), vectors[:, ~good], 1.0 / safe)
-
-
-def _freedom(inverse: _Inverse, widths: FloatArray) -> FloatArray:
+def _freedom(inverse: PseudoInverse, widths: FloatArray) -> FloatArray:
     """Return the covariance (p, p) along null directions, where bounds alone hold parameters.
 
     Bounds of width w say as much as an uncertainty w / sqrt(12). In these units, D, the freedom
@@ -131,8 +105,9 @@ def covariance(
     if len(curvature) == 0:
         zero = np.zeros(len(at.contrast))
         return Covariance(np.zeros((0, 0)), zero, zero, (), np.zeros((0, 0)))
-    dead = np.sqrt(np.maximum(np.diag(curvature)[:p], 0.0)) * widths < 1.0
-    inverse = _pseudo_inverse(curvature, np.flatnonzero(dead))
+    alive = np.ones(len(curvature))
+    alive[:p] = column_norms(curvature)[:p] * widths >= 1.0
+    inverse = pseudo_inverse(curvature * np.outer(alive, alive))
     full = inverse.matrix
     if sandwich is not None:
         full = inverse.matrix @ sandwich[1] @ inverse.matrix

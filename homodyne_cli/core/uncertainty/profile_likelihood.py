@@ -15,20 +15,20 @@ from dataclasses import replace
 import numpy as np
 from scipy import optimize
 
-from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise.coordinates import coordinates_of
+from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
-from homodyne_cli.core.minimise.state import Task
+from homodyne_cli.core.numerics.gram import solve_gram
 from homodyne_cli.core.objective.build import build_objective, free_names
-from homodyne_cli.core.objective.free_parameters import FreeParameters
-from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.objective import HeldObjective, Objective
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import UsageError
-from homodyne_cli.parameters import names_of
-from homodyne_cli.problem import FitProblem, ShearTransforms
+from homodyne_cli.problem import FitProblem, ShearTransforms, SolverOptions
 from homodyne_cli.results import FitResult, FittedParameter, ProfileInterval
 
-#: Accuracy of the ends, in uncertainties.
+#: Accuracy of the ends, in uncertainties: a fifth of what two digits of an uncertainty show.
 _ACCURACY = 0.02
+#: An end further out than 2^16 uncertainties is that of a degeneracy, which ends at a bound.
 _DOUBLINGS = 16
 #: First step of a parameter without an uncertainty, in widths of its bounds.
 _FIRST_STEP = 1e-4
@@ -62,14 +62,16 @@ def profile(
     check_profiled(problem, names)
     objective = build_objective(dataset, problem, result.sigma)
     table = {p.name: p for p in result.parameters}
-    return tuple(_interval(problem, objective, result, table[name]) for name in names)
+    options = replace(problem.solver, x_scale="auto", trust_region_scale=1.0)
+    return tuple(profile_interval(objective, options, result, table[name]) for name in names)
 
 
-def _interval(
-    problem: FitProblem, objective: Objective, result: FitResult, parameter: FittedParameter
+def profile_interval(
+    objective: Objective, options: SolverOptions, result: FitResult, parameter: FittedParameter
 ) -> ProfileInterval:
+    """Find the profile interval of one parameter, on any objective whose minimum is `result`."""
     rise = _rise(result, parameter)
-    above = _Curve(problem, objective, result, parameter, rise)
+    above = _Curve(objective, options, result, parameter, rise)
     lower, upper = parameter.bounds.lower, parameter.bounds.upper
     return ProfileInterval(
         name=parameter.name,
@@ -96,68 +98,53 @@ def _rise(result: FitResult, parameter: FittedParameter) -> float:
 class _Curve:
     """Chi2 minimised over the other parameters, minus the level looked for.
 
-    Descents start at the nearest point below the level, moved along with the parameter as the
+    Minimisations start at the nearest point below the level, moved along with the parameter as the
     Hessian there says: without that the floor of a long valley is out of reach.
     """
 
     def __init__(
         self,
-        problem: FitProblem,
         objective: Objective,
+        options: SolverOptions,
         result: FitResult,
         parameter: FittedParameter,
         rise: float,
     ) -> None:
-        names = names_of(problem.mode)
-        self._objective = objective
-        self._place = names.index(parameter.name)
-        self._others = tuple(k for k in objective.free if k != self._place)
-        self._names = tuple(names[k] for k in self._others)
-        self._options = replace(problem.solver, x_scale="auto", trust_region_scale=1.0)
-        self._lower = np.array([problem.bounds[n].lower for n in self._names])
-        self._upper = np.array([problem.bounds[n].upper for n in self._names])
-        self._moves = coordinates(self._names, ShearTransforms(), dict(problem.bounds))
+        values = {p.name: p.value for p in result.parameters}
+        self._objective, self._options = objective, options
+        self._place = objective.free.names.index(parameter.name)
+        self._others = objective.free.without(self._place)
+        self._coordinates = coordinates_of(self._others.names, ShearTransforms(), {})
         self._level = result.chi2 + rise
-        self._solved = {parameter.value: (result.chi2, result.values)}
+        best = np.array([values[n] for n in self._others.names])
+        self._solved = {parameter.value: (result.chi2, best)}
 
     def __call__(self, value: float) -> float:
         """Return the height above the level with the parameter at `value`."""
         if value not in self._solved:
             below = [v for v, (chi2, _) in self._solved.items() if chi2 < self._level]
             nearest = min(below, key=lambda other: abs(other - value))
-            full = self._solved[nearest][1]
-            found = self._minimum(value, self._led(full, value))
-            if found[0] >= self._level:
-                found = min(found, self._minimum(value, full), key=lambda pair: pair[0])
-            self._solved[value] = found
+            x = self._solved[nearest][1]
+            minimum = self._minimum(value, self._led(nearest, x, value))
+            if minimum[0] >= self._level:
+                minimum = min(minimum, self._minimum(value, x), key=lambda pair: pair[0])
+            self._solved[value] = minimum
         return self._solved[value][0] - self._level
 
-    def _led(self, full: FloatArray, value: float) -> FloatArray:
-        """Return the solved point with the other parameters led along."""
-        out = full.copy()
-        if self._others:
-            at = self._objective.derivatives(full[list(self._objective.free)])
-            hessian = at.reduced_hessian
-            own = self._objective.free.index(self._place)
-            rest = [k for k in range(len(hessian)) if k != own]
-            norm = np.sqrt(np.maximum(np.diag(hessian)[rest], 1e-300))
-            unit = hessian[np.ix_(rest, rest)] / np.outer(norm, norm)
-            follow = (
-                np.linalg.pinv(unit, 1e-12, hermitian=True) @ (hessian[rest, own] / norm) / norm
-            )
-            moved = full[list(self._others)] - follow * (value - full[self._place])
-            out[list(self._others)] = np.clip(moved, self._lower, self._upper)
-        return out
+    def _led(self, nearest: float, x: FloatArray, value: float) -> FloatArray:
+        """Return the others at a solved point, led along with the parameter."""
+        k = self._place
+        hessian = self._objective.derivatives(np.insert(x, k, nearest)).reduced_hessian
+        cross = np.delete(hessian[k], k)
+        inner = np.delete(np.delete(hessian, k, axis=0), k, axis=1)
+        return self._others.clip(x - solve_gram(inner, cross) * (value - nearest))
 
-    def _minimum(self, value: float, full: FloatArray) -> tuple[float, FloatArray]:
-        full = full.copy()
-        full[self._place] = value
-        held = replace(self._objective, full=full, free=self._others)
-        if not self._others:
-            return held.cost(np.zeros(0))[0], full
-        bracket = FreeParameters(self._names, full[list(self._others)], self._lower, self._upper)
-        found = minimise(Task(held, self._options, bracket, self._moves))
-        return found.chi2, held.expand(found.x)
+    def _minimum(self, value: float, x: FloatArray) -> tuple[float, FloatArray]:
+        held = HeldObjective(self._objective, self._place, value)
+        if len(x) == 0:
+            return held.cost(x), x
+        state = minimise(Minimisation(held, self._options, self._coordinates, x), near=True)
+        return state.chi2, state.x
 
 
 def _crossing(

@@ -39,8 +39,9 @@ from homodyne_cli.core.maps.pair_noise import robust_variance
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
 from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.core.numerics.gram import solve_gram
 from homodyne_cli.core.numerics.threads import core_threads
-from homodyne_cli.core.objective.objective import Objective
+from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.score_covariance import (
     BlockSums,
@@ -92,7 +93,7 @@ class SpeckleNoise:
 
 
 def speckle_noise(
-    dataset: Dataset, objective: Objective, x: FloatArray, at: Projection
+    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
 ) -> SpeckleNoise:
     """Find the correlated part of the noise and the variance of the score that it causes.
 
@@ -127,19 +128,21 @@ def speckle_noise(
         shown = [nearest, *(differences(stride) for stride in strides[1:])]
         drawn = weights @ list(threads.map(lambda a: a.psi_differences(strides), angles))
     scores = _score_variances(angles)
-    absorbed = float(np.trace(np.linalg.lstsq(at.hessian, scores.sum(axis=0), rcond=1e-12)[0]))
+    absorbed = float(np.trace(solve_gram(at.hessian, scores.sum(axis=0))))
     psi = float(weights @ [s.psi for s in samples]) - absorbed / float(pairs.sum())
     return _split(scores, np.array([*shown, total]), np.array([*drawn, psi])) or none
 
 
 def score_variances(
-    dataset: Dataset, objective: Objective, x: FloatArray, at: Projection
+    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
 ) -> FloatArray:
     """Return Cov(s) of each angle, of one speckle: (n_phi, k, k); arguments as above."""
     return _score_variances(_angles(dataset, objective, x, at))
 
 
-def _angles(dataset: Dataset, objective: Objective, x: FloatArray, at: Projection) -> list[_Angle]:
+def _angles(
+    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
+) -> list[_Angle]:
     curves = model_curves(
         dataset.t,
         dataset.phi,
@@ -189,7 +192,7 @@ class _Angle:
     """One angle of the fit, at any of its pairs."""
 
     dataset: Dataset
-    objective: Objective
+    objective: PairObjective
     at: Projection
     curves: ModelCurves
     angle: int
@@ -287,7 +290,7 @@ class _Angle:
         scale = (self.contrast / self.sigma**2) ** 2
         covariance = scale * score_covariance(self.blocks(), self.dataset.n_phi)
         directions = (self.at.contrast_directions, self.at.offset_directions)
-        p, free = len(self.objective.full), list(self.objective.free)
+        p, free = len(self.objective.full), self.objective.places
         onto = np.zeros((len(covariance), len(free) + directions[0].shape[1]))
         onto[free, np.arange(len(free))] = 1.0
         for row, along in zip((p, p + 1), directions, strict=True):

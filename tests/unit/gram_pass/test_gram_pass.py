@@ -9,7 +9,7 @@ import pytest
 
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
-from homodyne_cli.core.gram_pass.losses import PairWeight, rho
+from homodyne_cli.core.gram_pass.losses import AngleScaling, PairWeight, rho
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
 from tests.support.datasets import PUBLISHED, make_dataset
@@ -125,7 +125,7 @@ def test_noise_map_weights_pairs() -> None:
 @pytest.mark.parametrize("role", ["irls", "curvature", "score"])
 def test_robust_pass_matches_plain_weights(loss: str, role: str) -> None:
     data = make_dataset(40, 2, masked=100)
-    scaling = (np.full(2, 0.28), np.full(2, 1.1), np.full(2, 0.05))
+    scaling = AngleScaling(np.full(2, 0.28), np.full(2, 1.1), np.full(2, 0.05))
     columns = autodiff_columns(data, PUBLISHED, "he2024")
     upper = np.triu_indices(40, 1)
     fitted = np.isfinite(data.array[:, upper[0], upper[1]])

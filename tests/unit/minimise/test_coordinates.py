@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.minimise.coordinates import Coordinates, coordinates
-from homodyne_cli.core.minimise.state import Task
-from homodyne_cli.core.minimise.trust_region import descend
+from homodyne_cli.core.minimise.coordinates import Coordinates, coordinates_of
+from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.trust_region import run_trust_region
 from homodyne_cli.core.model.reference_time import reference_time
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import NAMES, PARAMETERS
 from homodyne_cli.problem import Bounds, ShearTransforms, SolverOptions
@@ -32,7 +32,7 @@ START = tuple(RESOLVED * [1.3, 0.8, 1.2, 0.8, 1.2, 1.5, 0.8])
 
 
 def made(kind: ShearTransforms) -> Coordinates:
-    return coordinates(NAMES, kind, BOUNDS, 3.7)
+    return coordinates_of(NAMES, kind, BOUNDS, 3.7)
 
 
 def inside(seed: int) -> FloatArray:
@@ -88,7 +88,7 @@ def test_amplitude_and_exponent_of_the_shear_rate_are_less_correlated() -> None:
     problem = make_problem(start=tuple(RESOLVED))
     objective = build_objective(DATA, problem, dataset_sigma(DATA))
     hessian = objective.derivatives(RESOLVED).reduced_hessian
-    slope = coordinates(NAMES, KINDS[2], BOUNDS, reference_time(DATA.t)).jacobian(RESOLVED)
+    slope = coordinates_of(NAMES, KINDS[2], BOUNDS, reference_time(DATA.t)).jacobian(RESOLVED)
     turned = slope.T @ hessian @ slope
     before, after = (abs(m[3, 4]) / np.sqrt(m[3, 3] * m[4, 4]) for m in (hessian, turned))
     assert before > 0.7
@@ -125,13 +125,13 @@ def test_a_given_scale_is_a_step_of_the_physical_parameter() -> None:
     )
     problem = make_problem(start=START)
     objective = build_objective(DATA, problem, dataset_sigma(DATA))
-    bracket = free_parameters_of(problem, objective)
     for kind in KINDS:
         moves = made(kind)
-        found = descend(Task(objective, options, bracket, moves))
-        np.testing.assert_array_equal(found.seen.x_scale, wanted)
-        own = np.diag(moves.jacobian(bracket.start))
-        np.testing.assert_allclose(found.seen.scale * own, wanted)
+        log = Minimisation(objective, options, moves)
+        run_trust_region(log)
+        np.testing.assert_array_equal(log.scaled.x_scale, wanted)
+        own = np.diag(moves.jacobian(objective.free.start))
+        np.testing.assert_allclose(log.scaled.scale * own, wanted)
 
 
 @pytest.mark.parametrize("kind", KINDS)

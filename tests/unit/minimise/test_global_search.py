@@ -10,9 +10,9 @@ import pytest
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import PairTiles, pack
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
-from homodyne_cli.core.minimise import minimise as descent
+from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.global_search import decimated_frames
-from homodyne_cli.core.objective import objective as objective_module
+from homodyne_cli.core.objective import pair_objective
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.problem import SolverOptions
 from tests.support.datasets import PUBLISHED, make_dataset
@@ -53,7 +53,7 @@ def test_the_last_step_needs_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parameters and scaling to a millionth of an uncertainty."""
     data, problem = make_dataset(500, 9, seed=2), make_problem(start=None)
     quick = fit(data, problem)
-    monkeypatch.setattr(descent, "_EDM_CERTAIN", 0.0)
+    monkeypatch.setattr(policy, "EDM_CERTAIN", 0.0)
     looked = fit(data, problem)
     assert looked.evaluations == quick.evaluations + 1
     sigma = np.array([p.uncertainty for p in looked.parameters])
@@ -100,7 +100,7 @@ def test_a_fit_passes_over_all_data_no_more_often_than_documented(
             calls[kind.derivatives] += 1
         return evaluate(tiles, kind, parameters, scaling)
 
-    monkeypatch.setattr(objective_module, "evaluate", counted)
+    monkeypatch.setattr(pair_objective, "evaluate", counted)
     data = make_dataset(frames, angles, seed=seed, spread=0.05, single=True)
     result = fit(data, make_problem(start=None))
     assert result.converged

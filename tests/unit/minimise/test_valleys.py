@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.minimise import minimise as descent
-from homodyne_cli.core.minimise.coordinates import coordinates
+from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.global_search import switched_on
-from homodyne_cli.core.minimise.minimise import is_converged
-from homodyne_cli.core.minimise.state import FLAT, MAX_ITERATIONS, Task
-from homodyne_cli.core.minimise.trust_region import Limits, _Trace
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.core.minimise.state import StopReason, in_flat_valley, is_converged
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.problem import ShearTransforms, SolverOptions
 from homodyne_cli.results import IterationRecord
 from tests.support.datasets import RESOLVED, make_dataset
@@ -26,7 +23,7 @@ VALLEY = make_dataset(100, 5, parameters=CONSTANT, noise=0.01, seed=1)
 def test_a_descent_along_a_valley_ends_with_nothing_left_that_noise_would_notice() -> None:
     result = fit(VALLEY, make_problem(start=None))
     assert result.converged
-    assert result.status == FLAT
+    assert result.status == StopReason.FLAT_VALLEY
     assert "valley" in result.message
     assert result.iterations < 60
     patient = SolverOptions(ftol=1e-12, max_iterations=400)
@@ -39,38 +36,32 @@ def test_a_descent_along_a_valley_ends_with_nothing_left_that_noise_would_notice
 @pytest.mark.parametrize(
     ("gain", "edm", "options", "expected"),
     [
-        (1e-4, 0.3, SolverOptions(), FLAT),
-        (1e-4, 30.0, SolverOptions(), MAX_ITERATIONS),
-        (1e-2, 0.3, SolverOptions(), MAX_ITERATIONS),
-        (1e-4, 0.3, SolverOptions(ftol=1e-12), MAX_ITERATIONS),
+        (1e-4, 0.3, SolverOptions(), True),
+        (1e-4, 30.0, SolverOptions(), False),
+        (1e-2, 0.3, SolverOptions(), False),
+        (1e-4, 0.3, SolverOptions(ftol=1e-12), False),
     ],
     ids=["valley", "short steps of a poor scale", "still falling", "asked for the last digit"],
 )
 def test_what_counts_as_a_valley(
-    gain: float, edm: float, options: SolverOptions, expected: int
+    gain: float, edm: float, options: SolverOptions, expected: bool
 ) -> None:
-    problem = make_problem(start=tuple(RESOLVED))
-    objective = build_objective(VALLEY, problem, dataset_sigma(VALLEY))
-    bracket = free_parameters_of(problem, objective)
-    moves = coordinates(bracket.names, ShearTransforms(), dict(problem.bounds))
-    trace = _Trace(Task(objective, options, bracket, moves), None)
-    for k in range(12):
-        trace.history.append(IterationRecord(k, 100.0 - k * gain, edm, 1.0, 0.0))
-    assert trace.why_stopped(Limits()) == expected
+    steps = [IterationRecord(k, 100.0 - k * gain, edm, 1.0, 0.0) for k in range(12)]
+    assert in_flat_valley(steps, options) is expected
 
 
 @pytest.mark.parametrize(
-    ("status", "edm", "expected"),
+    ("stop", "edm", "expected"),
     [
-        (2, 0.09, True),
-        (2, 0.11, False),
-        (FLAT, 0.5, True),
-        (FLAT, 1.5, False),
-        (MAX_ITERATIONS, 1e-9, False),
+        (StopReason.FTOL, 0.09, True),
+        (StopReason.FTOL, 0.11, False),
+        (StopReason.FLAT_VALLEY, 0.5, True),
+        (StopReason.FLAT_VALLEY, 1.5, False),
+        (StopReason.MAX_ITERATIONS, 1e-9, False),
     ],
 )
-def test_what_counts_as_settled(status: int, edm: float, expected: bool) -> None:
-    assert is_converged(status, edm) is expected
+def test_what_counts_as_settled(stop: StopReason, edm: float, expected: bool) -> None:
+    assert is_converged(stop, edm) is expected
 
 
 @pytest.mark.parametrize("seed", [27, 17])
@@ -89,20 +80,20 @@ def test_search_finds_the_minimum_where_a_power_law_seems_to_have_vanished(
 def test_vanished_power_laws_come_back_with_the_same_rate() -> None:
     data = make_dataset(60, 4, parameters=RESOLVED, noise=0.01, seed=5)
     problem = make_problem(start=tuple(RESOLVED))
-    bracket = free_parameters_of(problem, build_objective(data, problem, dataset_sigma(data)))
-    assert len(switched_on(data, bracket, RESOLVED)) == 0
+    free = build_objective(data, problem, dataset_sigma(data)).free
+    assert len(switched_on(data, free, RESOLVED)) == 0
     gone = RESOLVED.copy()
     gone[:3] = 1.0, -2.0, 5000.0
-    starts = switched_on(data, bracket, gone)
+    starts = switched_on(data, free, gone)
     assert starts.shape == (2, 7)
     middle = np.sqrt(data.t[0] * data.t[-1])
     for start in starts:
         rate = start[0] * middle ** start[1] + start[2]
         assert rate == pytest.approx(1.0 * middle**-2.0 + 5000.0)
-        assert np.all((start >= bracket.lower) & (start <= bracket.upper))
+        assert np.all((start >= free.lower) & (start <= free.upper))
         np.testing.assert_array_equal(start[3:], gone[3:])
     held = make_problem(start=tuple(gone), fixed={"alpha": -2.0})
-    narrow = free_parameters_of(held, build_objective(data, held, dataset_sigma(data)))
+    narrow = build_objective(data, held, dataset_sigma(data)).free
     assert len(switched_on(data, narrow, np.delete(gone, 1))) == 0
 
 
@@ -133,13 +124,13 @@ def test_a_scale_that_never_balances_does_not_stop_the_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Renewals are limited; the last descent goes on without."""
-    monkeypatch.setattr(descent, "BALANCED", 1.0 + 1e-9)
+    monkeypatch.setattr(policy, "BALANCED", 1.0 + 1e-9)
     data = make_dataset(60, 4, parameters=RESOLVED, noise=0.01, seed=5)
     start = tuple(RESOLVED * [1.3, 0.8, 1.2, 0.8, 1.2, 1.5, 0.8])
     restless = fit(data, make_problem(start=start))
     plain = fit(data, make_problem(start=start, solver=SolverOptions(adaptive_x_scale=False)))
     assert restless.converged
-    assert restless.iterations > descent._ROUNDS
+    assert restless.iterations > policy.RENEWALS
     assert restless.chi2 == pytest.approx(plain.chi2, abs=0.02)
 
 

@@ -10,7 +10,7 @@ from scipy import optimize
 
 from homodyne_cli.core.minimise.state import linear_step
 from homodyne_cli.core.numerics.gram import gauss_newton_step, solve_gram
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.dataset import FloatArray
 from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
@@ -47,11 +47,11 @@ def test_a_bounded_step_stays_where_the_data_do_not_see(seed: int) -> None:
     data = make_dataset(100, 1, parameters=RESOLVED, noise=0.01, seed=1, phi=angle)
     problem = make_problem(start=tuple(near))
     objective = build_objective(data, problem, dataset_sigma(data))
-    bracket = free_parameters_of(problem, objective)
+    free = objective.free
     x = near * (1.0 + 1e-3 * np.random.default_rng(seed).normal(size=7))
-    x[1] = bracket.lower[1]
+    x[1] = free.lower[1]
     at = objective.derivatives(x)
-    step, gained = linear_step(at, x, bracket)
+    step, gained = linear_step(at, x, free)
     assert abs(step[6]) < 1.0
     expected = -2.0 * at.gradient @ step - step @ at.reduced_hessian @ step
     assert gained == pytest.approx(float(expected), rel=1e-6)

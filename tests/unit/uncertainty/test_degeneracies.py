@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.minimise.coordinates import coordinates
-from homodyne_cli.core.minimise.state import Task
-from homodyne_cli.core.minimise.trust_region import descend
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma, free_parameters_of
-from homodyne_cli.core.uncertainty.degeneracies import canonical, equivalents
+from homodyne_cli.core.minimise.coordinates import coordinates_of
+from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.trust_region import run_trust_region
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.uncertainty.symmetries import canonical, equivalents
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.problem import Bounds, ShearTransforms, SolverOptions
@@ -148,24 +148,24 @@ def test_equivalents_describe_the_data_equally_well_and_lie_inside_the_bounds(
     seen = data(RESOLVED, phi=np.array(phi))
     problem = make_problem(start=tuple(RESOLVED), bounds=WIDE)
     objective = build_objective(seen, problem, dataset_sigma(seen))
-    bracket = free_parameters_of(problem, objective)
-    chi2 = objective.cost(RESOLVED)[0]
-    found = equivalents(RESOLVED, bracket, seen, "he2024")
+    free = objective.free
+    chi2 = objective.cost(RESOLVED)
+    found = equivalents(RESOLVED, free, seen, "he2024")
     mirrored = len({round(v % 90.0, 3) for v in phi}) == 1
     assert len(found) >= (5 if mirrored else 3)
     for changed in found:
         other = RESOLVED.copy()
         for name, value in changed.items():
             other[NAMES.index(name)] = value
-        assert objective.cost(other)[0] == pytest.approx(chi2, rel=1e-9)
-        assert np.all((other >= bracket.lower) & (other <= bracket.upper))
+        assert objective.cost(other) == pytest.approx(chi2, rel=1e-9)
+        assert np.all((other >= free.lower) & (other <= free.upper))
 
 
 def test_floored_rates_have_no_other_sign() -> None:
     seen = data(RESOLVED)
     problem = make_problem(start=tuple(RESOLVED), bounds=WIDE)
-    bracket = free_parameters_of(problem, build_objective(seen, problem, dataset_sigma(seen)))
-    assert all("phi0" in e for e in equivalents(RESOLVED, bracket, seen, "homodyne-2"))
+    free = build_objective(seen, problem, dataset_sigma(seen)).free
+    assert all("phi0" in e for e in equivalents(RESOLVED, free, seen, "homodyne-2"))
 
 
 def test_derivatives_turn_round_with_the_sign_of_the_rate() -> None:
@@ -174,10 +174,11 @@ def test_derivatives_turn_round_with_the_sign_of_the_rate() -> None:
     start[[3, 5]] *= -1.0
     problem = make_problem(start=tuple(start), bounds=WIDE)
     objective = build_objective(seen, problem, dataset_sigma(seen))
-    bracket = free_parameters_of(problem, objective)
-    moves = coordinates(NAMES, ShearTransforms(), dict(problem.bounds))
-    found = descend(Task(objective, SolverOptions(max_iterations=2), bracket, moves))
-    turned = canonical(found, bracket, seen, "he2024")
+    moves = coordinates_of(NAMES, ShearTransforms(), dict(problem.bounds))
+    log = Minimisation(objective, SolverOptions(max_iterations=2), moves)
+    run_trust_region(log)
+    found = log.state()
+    turned = canonical(found, objective.free, seen, "he2024")
     again = objective.derivatives(turned.x)
     assert turned.x[3] > 0.0
     np.testing.assert_allclose(turned.at.hessian, again.hessian, rtol=1e-9, atol=1e-6)

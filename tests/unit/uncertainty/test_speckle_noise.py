@@ -11,7 +11,7 @@ import pytest
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model.curves import ShearFactor
 from homodyne_cli.core.model.pair_model import PairModel
-from homodyne_cli.core.objective.build import build_objective, free_parameters_of
+from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
 from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
 from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
@@ -94,7 +94,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
     )
     problem = make_problem(mode, convention, start=tuple(values))
     objective = build_objective(data, problem, np.array([0.05, 0.08]))
-    at = objective.derivatives(free_parameters_of(problem, objective).start)
+    at = objective.derivatives(objective.free.start)
     found = score_variances(data, objective, values, at)
 
     i, j = np.triu_indices(7, 1)
@@ -118,7 +118,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
 def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
     """Parameters' scatter that speckles alone would cause at the start of the problem."""
     objective = build_objective(data, problem, np.full(data.n_phi, 0.05))
-    x = free_parameters_of(problem, objective).start
+    x = objective.free.start
     at = objective.derivatives(x)
     inverse = np.linalg.inv(at.hessian)
     score = score_variances(data, objective, x, at).sum(axis=0)

@@ -1,0 +1,148 @@
+r"""Chi2 over all pairs of frames, weighted one by one: the objective of an ordinary fit.
+
+Each evaluation is one pass over the pairs followed by the projection of contrast and offset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.core.gram_pass.device_tiles import PairTiles
+from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate, evaluate_many
+from homodyne_cli.core.gram_pass.losses import LINEAR, AngleScaling, PairWeight
+from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.projection import (
+    Projection,
+    ScalingModel,
+    project,
+    project_along,
+    project_costs,
+)
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.parameters import names_of
+
+#: Rounds of reweighting, each of which takes the cost nearer to its minimum by a constant factor;
+#: and the relative fall of the cost at which that is near enough: ftol of the minimiser.
+_IRLS_MAX = 50
+_IRLS_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class PairObjective:
+    """Chi2 over the free parameters, contrast and offset eliminated; see `Objective`.
+
+    Attributes
+    ----------
+    tiles, kind, scaling
+        Data, what a pass computes, and how contrast and offset vary over angles.
+    sigma
+        (n_phi,).
+    full
+        (7,) or (3,) parameters in table order; the free ones are replaced.
+    free
+        Those parameters and their bounds.
+    """
+
+    tiles: PairTiles
+    kind: PassSpec
+    scaling: ScalingModel
+    sigma: FloatArray
+    full: FloatArray
+    free: FreeParameters
+
+    @property
+    def robust(self) -> bool:
+        """Whether the loss is other than linear."""
+        return self.kind.weight.loss != "linear"
+
+    @property
+    def n_unknown(self) -> int:
+        """How much the data have to determine: free parameters, contrasts and offsets."""
+        return len(self.free.names) + self.scaling.size
+
+    @property
+    def places(self) -> list[int]:
+        """Where the free parameters are in the table."""
+        table = names_of(self.kind.mode)
+        return [table.index(name) for name in self.free.names]
+
+    def expand(self, x: FloatArray) -> FloatArray:
+        """Return all parameters, the free ones set to `x`."""
+        out = self.full.copy()
+        out[self.places] = x
+        return out
+
+    def cost(self, x: FloatArray) -> float:
+        """Return chi2 at the best contrast and offset."""
+        if self.robust:
+            return self._robust_cost(self.expand(x))[0]
+        kind = replace(self.kind, derivatives=False)
+        return project(evaluate(self.tiles, kind, self.expand(x)), self.scaling, self.sigma).chi2
+
+    def costs(self, points: FloatArray) -> FloatArray:
+        """Return chi2 at many points (m, p) of a small set of pairs."""
+        if self.robust:
+            return np.array([self.cost(x) for x in points])
+        full = np.array([self.expand(x) for x in points])
+        return project_costs(evaluate_many(self.tiles, self.kind, full), self.scaling, self.sigma)
+
+    def derivatives(self, x: FloatArray) -> Projection:
+        """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""
+        if not self.robust:
+            return self.project(self.plain_grams(x))
+        parameters = self.expand(x)
+        cost, scaling = self._robust_cost(parameters)
+        grams = evaluate(self.tiles, self.kind, parameters, scaling)
+        at = project(grams, self.scaling, self.sigma).restricted(self.places)
+        return replace(at, chi2=cost, contrast=scaling.contrast, offset=scaling.offset)
+
+    def plain_grams(self, x: FloatArray) -> AngleGrams:
+        """Run the pass with all pairs weighted by their noise alone, whatever the loss."""
+        return evaluate(self.tiles, replace(self.kind, weight=LINEAR), self.expand(x))
+
+    def project(self, grams: AngleGrams) -> Projection:
+        """Eliminate contrast and offset; keep the free parameters."""
+        at = project(grams, self.scaling, self.sigma).restricted(self.places)
+        return replace(at, grams=grams)
+
+    def sandwich_parts(self, x: FloatArray, at: Projection) -> tuple[FloatArray, FloatArray]:
+        """Return curvature and score variance (k, k) of a robust fit, scaling included."""
+        parameters = self.expand(x)
+        scaling = AngleScaling(at.contrast, at.offset, self.sigma)
+        parts = []
+        for role in ("curvature", "score"):
+            weight = PairWeight(self.kind.weight.loss, role)
+            grams = evaluate(self.tiles, replace(self.kind, weight=weight), parameters, scaling)
+            held = project_along(grams, at, self.sigma).restricted(self.places)
+            parts.append(held.hessian)
+        return parts[0], parts[1]
+
+    def angle_hessians(self, x: FloatArray, at: Projection) -> FloatArray:
+        """Return the part of each angle in the Hessian of a linear fit, (n_phi, k, k)."""
+        grams = self.plain_grams(x) if at.grams is None else at.grams
+        n_phi = len(self.sigma)
+        alone = np.where(np.eye(n_phi, dtype=bool), self.sigma, np.inf)
+        each = (project_along(grams, at, one).restricted(self.places) for one in alone)
+        return np.stack([one.hessian for one in each])
+
+    def _robust_cost(self, parameters: FloatArray) -> tuple[float, AngleScaling[FloatArray]]:
+        """Minimise the robust cost over contrast and offset by reweighting.
+
+        The weighted problem majorises the cost (rho is concave), so the cost falls at every
+        round until the scaling no longer moves.
+        """
+        kind = replace(self.kind, derivatives=False)
+        linear = replace(kind, weight=LINEAR)
+        best = project(evaluate(self.tiles, linear, parameters), self.scaling, self.sigma)
+        scaling = AngleScaling(best.contrast, best.offset, self.sigma)
+        cost = np.inf
+        for _ in range(_IRLS_MAX):
+            grams = evaluate(self.tiles, kind, parameters, scaling)
+            previous, cost = cost, float(grams.loss.sum())
+            best = project(grams, self.scaling, self.sigma)
+            if previous - cost <= _IRLS_TOLERANCE * cost:
+                break
+            scaling = AngleScaling(best.contrast, best.offset, self.sigma)
+        return cost, scaling

@@ -1,0 +1,175 @@
+"""What a fit says: values, uncertainties, what is not determined, and why it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.core.minimise.global_search import Search
+from homodyne_cli.core.minimise.state import is_converged, predicted_edm
+from homodyne_cli.core.objective.pair_objective import PairObjective
+from homodyne_cli.core.uncertainty.angle_weights import NoisyFit
+from homodyne_cli.core.uncertainty.covariance import Covariance, covariance, describe_direction
+from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
+from homodyne_cli.core.uncertainty.degeneracies import find_combinations, shear_unseen
+from homodyne_cli.core.uncertainty.symmetries import equivalents
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.parameters import BY_NAME, names_of
+from homodyne_cli.problem import FitProblem
+from homodyne_cli.results import FitResult, FittedParameter, NoiseReport
+
+#: Share of the width of its bounds within which a parameter is at one: SciPy keeps strictly inside.
+_AT_BOUND = 1e-6
+#: Relative change, and change in uncertainties, that count as none: rounding, and what polishing
+#: leaves.
+_UNMOVED, _UNMOVED_SIGMAS = 1e-9, 1e-6
+
+
+@dataclass(frozen=True)
+class _Uncertainty:
+    """Covariance with the noise as it is, and as if it were white, of parameters inside bounds."""
+
+    names: tuple[str, ...]
+    actual: Covariance
+    hessian: Covariance
+
+    def of(self, name: str, unknown: float) -> tuple[float, float]:
+        """Return both standard deviations of a parameter, `unknown` if it is not one of them."""
+        if name not in self.names:
+            return unknown, unknown
+        k = self.names.index(name)
+        actual, hessian = (np.sqrt(c.parameters[k, k]) for c in (self.actual, self.hessian))
+        return float(actual), float(hessian)
+
+
+def summarise(
+    dataset: Dataset, problem: FitProblem, fit: NoisyFit, search: Search | None
+) -> FitResult:
+    """Return the result of a fit that has come to its end.
+
+    Parameters
+    ----------
+    search
+        What led to its start, if a search did.
+    """
+    objective, state, noise = fit.objective, fit.state, fit.noise
+    free, at = objective.free, state.at
+    edm = predicted_edm(at, state.x, free)
+    known = _uncertainty(fit)
+    values = dict(zip(names_of(problem.mode), objective.expand(state.x).tolist(), strict=True))
+    lost = [n for n in known.names if np.isnan(known.of(n, np.nan)[0])]
+    freedom = objective.tiles.n_points - objective.n_unknown
+    return FitResult(
+        mode=problem.mode,
+        convention=problem.convention,
+        per_angle_mode=problem.per_angle_mode,
+        parameters=_fitted(problem, objective, values, known, search),
+        contrast=at.contrast,
+        offset=at.offset,
+        contrast_uncertainty=known.actual.contrast_uncertainty,
+        offset_uncertainty=known.actual.offset_uncertainty,
+        sigma=objective.sigma,
+        chi2=at.chi2,
+        reduced_chi2=at.chi2 / freedom,
+        n_points=objective.tiles.n_points,
+        degrees_of_freedom=freedom,
+        edm=edm,
+        status=int(state.stop),
+        message=_message(fit, edm),
+        converged=is_converged(state.stop, edm),
+        iterations=state.iterations,
+        evaluations=state.evaluations,
+        covariance=known.actual.parameters,
+        covariance_names=known.names,
+        curves=curves_with_bands(
+            dataset.t,
+            objective.expand(state.x),
+            problem.convention,
+            known.actual.within_bounds,
+            known.names,
+        ),
+        undetermined=(
+            *(describe_direction(d) for d in known.actual.directions),
+            *shear_unseen(dataset, values, lost),
+        ),
+        combinations=find_combinations(dataset, free.names, values, at, noise),
+        equivalents=equivalents(state.x, free, dataset, problem.convention),
+        x_scale=dict(zip(free.names, state.scaled.x_scale.tolist(), strict=True)),
+        x_scale_mode=problem.solver.x_scale,
+        history=state.history,
+        loss=problem.solver.loss,
+        search=None if search is None else search.report,
+        noise=NoiseReport(noise.n_speckles, noise.white_share, fit.white is not None),
+    )
+
+
+def _message(fit: NoisyFit, edm: float) -> str:
+    stop = fit.state.stop
+    if not stop.is_success or is_converged(stop, edm):
+        return stop.sentence
+    return f"{stop.sentence}, but one more step would still lower chi2 by {edm:.3g}: stopped early"
+
+
+def _uncertainty(fit: NoisyFit) -> _Uncertainty:
+    """Return the covariance with parameters at a bound held there."""
+    state, noise, free = fit.state, fit.noise, fit.objective.free
+    at, p = state.at, len(free.names)
+    margin = _AT_BOUND * free.width
+    inside = (state.x - free.lower > margin) & (free.upper - state.x > margin)
+    names = tuple(np.array(free.names)[inside].tolist())
+    keep = [*np.flatnonzero(inside), *range(p, len(at.hessian))]
+    block = np.ix_(keep, keep)
+    held = at.restricted(np.flatnonzero(inside))
+    kept = replace(noise, scores=noise.scores[:, keep][:, :, keep])
+    parts = None
+    if fit.objective.robust:
+        curvature, score = fit.objective.sandwich_parts(state.x, at)
+        parts = (curvature[block], score[block])
+    white = parts if fit.white is None else (held.hessian, fit.white[block])
+    width = free.width[inside]
+    return _Uncertainty(
+        names,
+        covariance(held, names, width, white, kept),
+        covariance(held, names, width, parts),
+    )
+
+
+def _fitted(
+    problem: FitProblem,
+    objective: PairObjective,
+    values: dict[str, float],
+    known: _Uncertainty,
+    search: Search | None,
+) -> tuple[FittedParameter, ...]:
+    free = objective.free
+    start = free.start
+    if search is not None and problem.initial.values is None:
+        start = search.origin
+    starts = dict(zip(free.names, start.tolist(), strict=True))
+    out = []
+    for name, value in values.items():
+        is_free = name in starts
+        sigma, plain = known.of(name, float("nan") if is_free else 0.0)
+        out.append(
+            FittedParameter(
+                name=name,
+                value=value,
+                uncertainty=sigma,
+                unit=BY_NAME[name].unit,
+                initial=starts.get(name, value),
+                bounds=problem.bounds[name],
+                at_bound=is_free and name not in known.names,
+                fixed=not is_free,
+                unmoved=is_free and _unmoved(starts[name], value, sigma),
+                uncertainty_hessian=plain,
+            )
+        )
+    return tuple(out)
+
+
+def _unmoved(start: float, value: float, sigma: float) -> bool:
+    """Whether a parameter stayed at its start, to rounding and to its uncertainty."""
+    moved = abs(value - start)
+    rounding = _UNMOVED * max(abs(start), abs(value), 1e-12)
+    return bool(moved <= rounding or (np.isfinite(sigma) and moved < _UNMOVED_SIGMAS * sigma))
