@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self
 import typer
 
 from homodyne_cli.cli.apply_scale import ApplyScaleRequest, run_apply_scale
+from homodyne_cli.cli.batch import BatchRequest, run_batch
 from homodyne_cli.cli.command import OnceGroup, Request, add_command
 from homodyne_cli.cli.completers import configs
 from homodyne_cli.cli.fit import FitRequest, run_fit
@@ -127,6 +128,13 @@ add_command(
 )
 add_command(
     app, "verify", VerifyRequest, _later("verify", VerifyRequest), example="run2 --baseline run1"
+)
+add_command(
+    app,
+    "batch",
+    BatchRequest,
+    run_batch,
+    example="template.yaml scans/*.h5 --q all -o results",
 )
 
 

@@ -17,19 +17,8 @@ from homodyne_cli.core.objective.build import free_names
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.heatmaps import drawn_frames, heatmap_pages
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
+from homodyne_cli.render.page import html_page
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.2em; margin-top: 2em; }
-table { border-collapse: collapse; }
-th, td { padding: .25em .9em .25em 0; text-align: left; vertical-align: top; }
-th { border-bottom: 1px solid; } tr + tr td { border-top: 1px solid #8884; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.pass { color: #1a7f37; } .warn { color: #b06d00; } .fail { color: #d1242f; font-weight: 600; }
-img { max-width: 100%; background: white; display: block; margin: .5em 0; }
-.advice { opacity: .8; }
-"""
 _DPI = 100
 
 
@@ -54,10 +43,10 @@ def report_page(
     """
     record = run.record
     name = "" if record.directory is None else record.directory.name
-    title = escape(f"homodyne verify: {name}")
+    title = f"homodyne verify: {name}"
     verdict = "All checks pass." if passed else "Not all checks pass."
     parts = [
-        f"<h1>{title}</h1>",
+        f"<h1>{escape(title)}</h1>",
         f"<p>{escape(run.title)}, written by {escape(record.written_by)}; "
         f"{escape(record.message)}.</p>",
         *(f"<p>Note: {escape(note)}</p>" for note in record.notes),
@@ -70,13 +59,7 @@ def report_page(
         _scaling(run, residuals.sigma),
         *_angles(profiles, residuals),
     ]
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-        "<meta name='viewport' content='width=device-width'>\n"
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
-        + "\n</body>\n</html>\n"
-    )
+    return html_page(title, parts)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str]) -> str:

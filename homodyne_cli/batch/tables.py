@@ -1,0 +1,30 @@
+"""The files of a batch that hold all of its fits: CSV, JSON, and the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from homodyne_cli.batch.rows import csv_table, json_table
+from homodyne_cli.batch_row import Row
+from homodyne_cli.io.files.outputs import write_file
+from homodyne_cli.render.batch_page import batch_page
+
+TABLE, JSON_TABLE, OVERVIEW = "results.csv", "results.json", "index.html"
+
+
+def write_tables(folder: Path, rows: Sequence[Row]) -> None:
+    """Write the tables and the overview of a batch, in place of those that are there.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    texts = {
+        TABLE: csv_table(rows),
+        JSON_TABLE: json_table(rows),
+        OVERVIEW: batch_page(rows, f"homodyne batch: {folder.name}"),
+    }
+    for name, text in texts.items():
+        write_file(folder / name, text.encode("utf-8", "backslashreplace"), force=True)

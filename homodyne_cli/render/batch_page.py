@@ -1,0 +1,111 @@
+"""The overview of a batch: one offline page, failing fits first, parameters against the scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from io import StringIO
+from urllib.parse import quote
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from homodyne_cli.batch_row import Row
+from homodyne_cli.render.numbers import MISSING, format_number, format_with_uncertainty
+from homodyne_cli.render.page import PAGE_STYLE, html_page
+
+_ORDER = {"failed": 0, "fail": 1, "warn": 2, "pass": 3}
+_PANEL = (4.2, 2.4)
+#: Parameters of a row are drawn against these, where they differ from row to row.
+_AXES: Mapping[str, str] = {"scan": "scan", "time": "time (UTC)", "q": "q (1/Å)"}
+
+
+def batch_page(rows: Sequence[Row], title: str) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    rows
+        One for each fit; run directories are linked as ``NAME/`` beside the page.
+    """
+    ordered = sorted(rows, key=lambda row: (_ORDER[row.verdict], row.file, row.q or 0.0))
+    names = list(dict.fromkeys(name for row in rows for name in row.parameters))
+    counts = ", ".join(
+        f"{sum(row.verdict == verdict for row in rows)} {verdict}"
+        for verdict in _ORDER
+        if any(row.verdict == verdict for row in rows)
+    )
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{len(rows)} fits: {counts or 'none'}.</p>",
+        _table(ordered, names),
+        *(f"<h2>{escape(name)}</h2>{_panels(rows, name)}" for name in names),
+    ]
+    return html_page(title, parts, PAGE_STYLE)
+
+
+def _table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    head = ["fit", "verdict", "q (1/Å)", *names, "reduced chi2", "EDM", "checks", "seconds"]
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join(_line(row, names) for row in rows)
+    return f"<table><tr>{cells}</tr>{lines}</table>"
+
+
+def _line(row: Row, names: Sequence[str]) -> str:
+    verdict = "fail" if row.verdict == "failed" else row.verdict
+    link = f"<a href='{quote(row.name)}/'>{escape(row.name)}</a>"
+    place = escape(row.name) if row.state == "failed" else link
+    q = MISSING if row.q is None else format_number(row.q, 5)
+    first = f"<td>{place}</td><td class='{verdict}'>{row.verdict}</td><td class='n'>{q}</td>"
+    if row.state == "failed":
+        return f"<tr>{first}<td colspan='{len(names) + 4}'>{escape(row.error)}</td></tr>"
+    bad = [f"{name}: {status}" for name, status in row.checks.items() if status in ("warn", "fail")]
+    figures = [_number(row, name) for name in names]
+    figures += [MISSING if v is None else format_number(v, 4) for v in (row.reduced_chi2, row.edm)]
+    numbers = "".join(f"<td class='n'>{escape(figure)}</td>" for figure in figures)
+    checks = escape(", ".join(bad) or "pass")
+    return f"<tr>{first}{numbers}<td>{checks}</td><td class='n'>{row.seconds:.2f}</td></tr>"
+
+
+def _number(row: Row, name: str) -> str:
+    estimate = row.parameters.get(name)
+    if estimate is None or estimate.value is None:
+        return MISSING
+    if not estimate.uncertainty:
+        return format_number(estimate.value, 5)
+    value, error = format_with_uncertainty(estimate.value, estimate.uncertainty)
+    return f"{value} ± {error}"
+
+
+def _panels(rows: Sequence[Row], name: str) -> str:
+    """Draw a parameter with its error bars against everything that differs between the rows."""
+    known = [row for row in rows if name in row.parameters]
+    axes = [axis for axis in _AXES if len({getattr(row, axis) for row in known} - {None}) > 1]
+    if not axes:
+        return f"<p>The same {escape(', '.join(_AXES))} in all fits.</p>"
+    figure = Figure(figsize=(_PANEL[0] * len(axes), _PANEL[1]), layout="constrained")
+    for place, axis in enumerate(axes, 1):
+        panel = figure.add_subplot(1, len(axes), place)
+        drawn = [row for row in known if getattr(row, axis) is not None]
+        x = _positions(drawn, axis)
+        y = [row.parameters[name].value or 0.0 for row in drawn]
+        error = [row.parameters[name].uncertainty or 0.0 for row in drawn]
+        panel.errorbar(x, y, error, fmt="o", markersize=3, linewidth=1)
+        panel.set_xlabel(_AXES[axis])
+        if axis == "time":
+            panel.tick_params(axis="x", rotation=30)
+    text = StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    label = f"{name} with 1-sigma error bars against {', '.join(axes)}, {len(known)} fits"
+    return f"<div role='img' aria-label='{escape(label)}'>{svg[svg.index('<svg') :]}</div>"
+
+
+def _positions(rows: Sequence[Row], axis: str) -> NDArray[np.float64] | NDArray[np.datetime64]:
+    values = [getattr(row, axis) for row in rows]
+    if axis != "time":
+        return np.array(values, dtype=float)
+    moments = [datetime.fromisoformat(value).replace(tzinfo=None) for value in values]
+    return np.array(moments, dtype="datetime64[s]")
