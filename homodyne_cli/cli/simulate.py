@@ -104,8 +104,18 @@ def experiment_of(config: Config, phi: FloatArray, frames: int | None) -> Experi
         q=selection.q,
         gap=selection.gap,
         dt=selection.dt,
-        contrast=np.asarray(initial.contrast or (DEFAULT_CONTRAST,)),
-        offset=np.asarray(initial.offset or (DEFAULT_OFFSET,)),
+        contrast=_scaling("contrast", initial.contrast or (DEFAULT_CONTRAST,), phi),
+        offset=_scaling("offset", initial.offset or (DEFAULT_OFFSET,), phi),
         convention=config.problem.convention,
         from_zero=True,
     )
+
+
+def _scaling(name: str, values: tuple[float, ...], phi: FloatArray) -> FloatArray:
+    if len(values) not in (1, len(phi)):
+        raise ConfigError(
+            f"initial_parameters.per_angle_scaling.{name} has {len(values)} values for "
+            f"{len(phi)} angles",
+            hint="give one value, or one for each angle of --phi",
+        )
+    return np.asarray(values)

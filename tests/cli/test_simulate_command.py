@@ -31,3 +31,13 @@ def test_counts_without_speckles_are_refused(folder: Path) -> None:
     assert done.returncode == 2
     assert "--speckles" in done.stderr
     assert not (folder / "no.h5").exists()
+
+
+def test_scaling_of_other_angles_is_refused(folder: Path) -> None:
+    config = folder / "config.yaml"
+    text = config.read_text()
+    assert text.count("#contrast: null") == 1
+    config.write_text(text.replace("#contrast: null", "contrast: [0.1, 0.2, 0.3]"))
+    done = homodyne("simulate", "config.yaml", "-o", "no.h5", "--phi", "0,40", cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert "contrast has 3 values for 2 angles" in done.stderr

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.model.pair_model import sinc
 from homodyne_cli.dataset import Dataset, FloatArray
 
 #: Chi2 by which lobes must beat the best smooth curve, all angles together. Smooth data reach
@@ -78,7 +79,7 @@ class LobeScan:
 
 
 def _lobed(h: FloatArray, power: int) -> FloatArray:
-    return np.asarray(np.sinc(h / np.pi) ** power)
+    return sinc(h) ** power
 
 
 def _cut(h: FloatArray, power: int) -> FloatArray:

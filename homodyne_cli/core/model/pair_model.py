@@ -47,8 +47,7 @@ class PairModel:
         """Return the signed field correlation at pairs (i, j), which broadcast."""
         g1 = self._amplitude(i, j)
         if self.form is not None:
-            h = self.phase[j] - self.phase[i]
-            g1 *= _sinc(h, np.sin(h)) ** (self.form.power // 2)
+            g1 *= sinc(self.phase[j] - self.phase[i]) ** (self.form.power // 2)
         return g1
 
     def f(self, i: IndexArray, j: IndexArray) -> FloatArray:
@@ -62,26 +61,31 @@ class PairModel:
         if self.form is None:
             return amplitude, np.zeros_like(amplitude)
         h = self.phase[j] - self.phase[i]
-        sinc = _sinc(h, np.sin(h))
-        inner = sinc ** (self.form.power // 2 - 1)
-        g1 = amplitude * sinc * inner
+        value = sinc(h)
+        inner = value ** (self.form.power // 2 - 1)
+        g1 = amplitude * value * inner
         factor = self.form.power * self.form.scale
-        return g1, factor * amplitude * g1 * inner * _sinc_slope(h, sinc)
+        return g1, factor * amplitude * g1 * inner * _sinc_slope(h, value)
 
     def _amplitude(self, i: IndexArray, j: IndexArray) -> FloatArray:
         elapsed = np.abs(self.decay[j] - self.decay[i])
         return np.exp(np.negative(elapsed, out=elapsed), out=elapsed)
 
 
-def _sinc(h: FloatArray, sine: FloatArray) -> FloatArray:
-    return np.divide(sine, h, out=np.ones_like(h), where=h != 0.0)
+def sinc(h: FloatArray) -> FloatArray:
+    """Return sin(h)/h."""
+    return np.divide(np.sin(h), h, out=np.ones_like(h), where=h != 0.0)
 
 
-def _sinc_slope(h: FloatArray, sinc: FloatArray) -> FloatArray:
-    square = h * h
-    near = square < _SERIES_RADIUS**2
-    series = (-h / 3.0) * (1.0 - square / 10.0 * (1.0 - square / 28.0 * (1.0 - square / 54.0)))
-    return np.divide(np.cos(h) - sinc, h, out=series, where=~near)
+def _sinc_slope(h: FloatArray, value: FloatArray) -> FloatArray:
+    near = np.abs(h) < _SERIES_RADIUS
+    slope = np.cos(h) - value
+    np.divide(slope, h, out=slope, where=~near)
+    small = h[near]
+    square = small * small
+    series = 1.0 - square / 10.0 * (1.0 - square / 28.0 * (1.0 - square / 54.0))
+    slope[near] = -small / 3.0 * series
+    return slope
 
 
 def pair_model(
