@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from homodyne_cli.cli.options import (
 )
 from homodyne_cli.errors import ConfigError, OutputError, UsageError
 from homodyne_cli.parameters import XScaleMode
+from homodyne_cli.problem import Config
 
 DEFAULT_OUTPUT = "homodyne_results"
 NOT_CONVERGED = 1
@@ -119,10 +120,18 @@ class FitRequest:
 def run_fit(request: FitRequest) -> int:
     """Fit, write the run directory, show the result; return the exit code."""
     started = time.perf_counter()
+    from homodyne_cli.io.config.load import load_config
+    from homodyne_cli.io.maps.trial import trial_reading
+
+    config = load_config(request.config, request.overrides)
+    with trial_reading(config.selection.path) as trial:
+        return _fit(request, config, trial, started)
+
+
+def _fit(request: FitRequest, config: Config, trial: Callable[[], None], started: float) -> int:
     from homodyne_cli.core.fit import fit
     from homodyne_cli.core.numerics.backend import fit_clock, keep_compiled
     from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled, profile
-    from homodyne_cli.io.config.load import load_config
     from homodyne_cli.io.files.directories import new_directory
     from homodyne_cli.io.files.private_folder import private_folder
     from homodyne_cli.io.maps.read_data import open_dataset
@@ -132,7 +141,6 @@ def run_fit(request: FitRequest) -> int:
     from homodyne_cli.render.fit_result import draw_maps, fit_answer, show_fit, unused_keys_note
     from homodyne_cli.render.progress import FitProgress
 
-    config = load_config(request.config, request.overrides)
     truth = None if request.truth is None else _truth(request.truth)
     profiled = () if request.profile is None else comma_separated(request.profile)
     check_profiled(config.problem, profiled)
@@ -147,6 +155,7 @@ def run_fit(request: FitRequest) -> int:
         run = held.enter_context(new_directory(target, force=request.force, marker=MANIFEST))
         memory = memory_budget(request.memory, scratch=run.scratch)
         clock = held.enter_context(fit_clock(started))
+        trial()
         with FitProgress(notes, enabled=not request.quiet) as progress:
             maps = open_dataset(config.selection, config.problem.mode, progress.on_load, memory)
             dataset = held.enter_context(maps)

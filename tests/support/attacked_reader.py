@@ -2,7 +2,7 @@
 
 Right is: the maps, or one error of the package's own that names the file. Wrong: any other
 exception and any warning (a traceback), no answer within 10 s (a hang), a process that dies, memory
-above the budget.
+above the budget. A file that hangs or kills is right if the trial that comes before a fit says so.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from homodyne_cli.errors import HomodyneError
+from homodyne_cli.errors import DataError, HomodyneError
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.read_data import open_dataset
+from homodyne_cli.io.maps.trial import trial_reading
 from homodyne_cli.problem import DataSelection
 from tests.support.data_mutations import Q
 
@@ -30,12 +31,12 @@ LIMIT_SECONDS: Final = 10.0
 BUDGET: Final = 1_000_000_000
 #: Of address space, so that an attack that works does not harm the machine.
 _MOST_MEMORY: Final = 6_000_000_000
-GOOD: Final = ("read", "refused")
+GOOD: Final = ("read", "refused", "refused by trial")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one file: one of `GOOD`, or traceback, hang, death, memory; and details."""
+    """What came of one file, one of `GOOD` or else traceback, hang, death, memory; and details."""
 
     kind: str
     detail: str = ""
@@ -112,6 +113,12 @@ class AttackedReader:
             outcome = Outcome("death", f"exit {self._process.exitcode}: {self._where()}")
         self.close()
         self._start()
+        if outcome.kind in ("hang", "death"):
+            try:
+                with trial_reading(path) as wait:
+                    wait()
+            except DataError as error:
+                return Outcome("refused by trial", f"{error}; {outcome}")
         return outcome
 
     def _where(self) -> str:

@@ -396,3 +396,18 @@ def _saved(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
+
+
+def overwrite(path: Path, after: bytes, skipped: int, value: bytes) -> Path:
+    """Put `value` so many bytes after the first place that has the bytes `after`."""
+    content = bytearray(path.read_bytes())
+    place = content.find(after)
+    assert place >= 0
+    content[place + skipped : place + skipped + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+def deadly(path: Path) -> Path:
+    """Write a virtual map with a selection of 8195 dimensions, which the library reads into 32."""
+    return overwrite(_virtual(path), b"\x20\0\0\0\x03\0\0\0\x01\0\0\0", 5, b"\x20")

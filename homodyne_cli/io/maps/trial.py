@@ -1,0 +1,111 @@
+"""A data file is opened by a process of its own first, while the numerical libraries are imported.
+
+Damage to the heap where an HDF5 file keeps its texts and the sources of virtual datasets ends the
+process that reads it, or keeps it busy for ever, inside the library where no exception comes from.
+The trial reads all that comes before the maps, under a limit of computing time, and what kills it
+is an error here. It takes less time than the imports, so a good file does not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from homodyne_cli.errors import DataError, HomodyneError
+from homodyne_cli.io.formats.guard import COPY_AGAIN
+from homodyne_cli.io.formats.layouts import file_kind, open_source
+
+#: Seconds of computing that a small file may take to be opened, and bytes that add one more.
+_SECONDS: Final = 3
+_BYTES_PER_SECOND: Final = 50_000_000
+#: Seconds to wait where computing time cannot be limited.
+_PATIENCE: Final = 60.0
+_ADDRESS_SPACE: Final = 8_000_000_000
+#: Exit codes from here on are those of a process that Windows ended.
+_ENDED_BY_WINDOWS: Final = 0xC0000000
+_CRASHES: Final = tuple(
+    -getattr(signal, name).value
+    for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP")
+    if hasattr(signal, name)
+)
+_OUT_OF_TIME: Final = -signal.SIGXCPU.value if hasattr(signal, "SIGXCPU") else -1
+
+
+@contextmanager
+def trial_reading(path: Path) -> Iterator[Callable[[], None]]:
+    """Start the trial of a data file and yield the function that waits for it.
+
+    That raises a `DataError` if the file cannot be opened without harm to the process. Files that
+    are not HDF5 need no trial; neither do those that are missing, which reading them will say.
+    """
+    process = _started(path)
+    try:
+        yield lambda: _wait(process, path)
+    finally:
+        if process is not None:
+            with process:
+                process.kill()
+
+
+def _started(path: Path) -> subprocess.Popen[bytes] | None:
+    with suppress(HomodyneError):
+        if sys.executable and file_kind(path) == "hdf5":
+            # -P: a file of the current folder is no module. One thread of algebra needs no buffers.
+            command = [sys.executable, "-P", "-m", __name__, os.fspath(path)]
+            with suppress(OSError):
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                )
+    return None
+
+
+def _wait(process: subprocess.Popen[bytes] | None, path: Path) -> None:
+    if process is None:
+        return
+    try:
+        code = process.wait(_PATIENCE if sys.platform == "win32" else None)
+    except subprocess.TimeoutExpired:
+        code = _OUT_OF_TIME
+    if code == _OUT_OF_TIME:
+        raise DataError("damaged: the HDF5 library finds no end in it", path=path, hint=COPY_AGAIN)
+    if code in _CRASHES or code >= _ENDED_BY_WINDOWS:
+        raise DataError(
+            "damaged: it makes the HDF5 library end the process that reads it",
+            path=path,
+            hint=COPY_AGAIN,
+        )
+
+
+def _limit(path: Path) -> None:
+    """Limit what this process may take, where the system can."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    seconds = _SECONDS + path.stat().st_size // _BYTES_PER_SECOND
+    limits = ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, _ADDRESS_SPACE),
+              (resource.RLIMIT_CORE, 0))  # fmt: skip
+    for kind, most in limits:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+
+
+def _try(path: Path) -> None:
+    """Read all that comes before the maps; what is wrong with it is said by who reads it next."""
+    _limit(path)
+    with suppress(HomodyneError), open_source(path):
+        pass
+
+
+if __name__ == "__main__":
+    _try(Path(sys.argv[1]))
