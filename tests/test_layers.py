@@ -16,7 +16,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("core/model", "core/maps"),
     ("core/gram_pass",),
     ("core/objective",),
-    ("core/minimise",),
+    ("core/minimise", "core/noise"),
     ("core/checks", "core/uncertainty"),
     ("core",),
     ("io/files", "io/yaml_text"),

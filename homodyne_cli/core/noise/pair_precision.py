@@ -1,0 +1,229 @@
+r"""Inverse of the main part of the noise covariance, exact for pairs that are absent.
+
+The main part takes weights V on the pairs present (symmetric, zero elsewhere) to S V S on them. With
+B on the present pairs, the V that solves S V S = B there is
+
+    V = T (B + D) T,    T = S^-1
+
+where D lives on the absent pairs (the diagonal always) and makes V vanish there: D is the best
+prediction, times -1, of what would stand at pairs that were not measured. With <A, B> the sum over
+present pairs and [.]_0 the values at absent ones,
+
+    <A, V> = tr(A T B T) / 2 - [T A T]_0' N^-1 [T B T]_0,    N d = [T D T]_0
+
+so that the n^2/2 unknowns reduce to the absent pairs. N is nearly diagonal (condition number below
+10 with the diagonal alone): conjugate gradients solve it.
+
+S = c F + w I is c times the strongest eigenvectors of F (columns of U) plus a multiple of one, which
+is w and the mean of the eigenvalues left out; those left out are below 0.3 w / c, which costs no
+estimate more than 1% of its uncertainty. Then T = (I - U E U') / base with a diagonal E, and all that
+is ever needed of a map X is the thin product X U.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from homodyne_cli.dataset import FloatArray, IndexArray
+
+#: Eigenvalues of c F below this share of w do not change weights.
+_STRONG = 0.3
+#: What is left of f at any frame, over the smallest eigenvalue that is kept (or over 1).
+_RESOLVED = 0.1
+_TOLERANCE, _STEPS = 1e-10, 200
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """What the inverse needs to know of maps X (k, n, n), zero at absent pairs.
+
+    Attributes
+    ----------
+    thin
+        (k, n, r) X U.
+    core
+        (k, r, r) U' X U.
+    absent
+        (k, m) [T X T]_0, times base^2.
+    """
+
+    thin: FloatArray
+    core: FloatArray
+    absent: FloatArray
+
+
+@dataclass(frozen=True)
+class PairPrecision:
+    """The inverse of V -> S V S over the pairs present.
+
+    Attributes
+    ----------
+    vectors
+        (n, r) U, orthonormal.
+    shrink
+        (r,) diagonal of E.
+    base
+        Of S outside U.
+    i, j
+        (m,) absent pairs i <= j, the diagonal first.
+    """
+
+    vectors: FloatArray
+    shrink: FloatArray
+    base: float
+    i: IndexArray
+    j: IndexArray
+
+    def sketch(self, thin: FloatArray) -> Sketch:
+        """Return the sketch of maps whose products with U are given."""
+        core = self.vectors.T @ thin
+        return Sketch(thin, core, self._absent_values(thin, core))
+
+    def inner(self, plain: FloatArray, left: Sketch, right: Sketch) -> FloatArray:
+        """Return <X, C0^-1 Y> for maps X (k) and Y (l), (k, l).
+
+        Parameters
+        ----------
+        plain
+            (k, l) sums of X Y over pairs.
+        """
+        e = self.shrink
+        crossed = _dots(left.thin * e, right.thin)
+        both = _dots(left.core * np.outer(e, e), right.core)
+        filled = (left.absent * self._measure) @ self._solve_absent(right.absent).T
+        return np.asarray((plain - crossed + 0.5 * both - filled) / self.base**2)
+
+    def weights(self, maps: FloatArray) -> FloatArray:
+        """Return C0^-1 X, (k, n, n)."""
+        known = self.sketch(maps @ self.vectors)
+        filled = maps - self._spread(self._solve_absent(known.absent))
+        left = filled - self.vectors @ (self.shrink[:, None] * (self.vectors.T @ filled))
+        out = left - (left @ self.vectors * self.shrink) @ self.vectors.T
+        out[:, self.i, self.j] = out[:, self.j, self.i] = 0.0
+        return np.asarray(out / self.base**2)
+
+    @property
+    def _measure(self) -> FloatArray:
+        """Return (m,) how often a pair stands among the pairs i <= j of a full matrix, halved."""
+        return np.where(self.i == self.j, 0.5, 1.0)
+
+    def _absent_values(self, thin: FloatArray, core: FloatArray) -> FloatArray:
+        """Return [T X T]_0 times base^2, X itself being zero there: (k, m)."""
+        e, i, j = self.shrink, self.i, self.j
+        # -(U E A')_ij - (A E U')_ij + (U E B E U')_ij, with A = X U and B = U' X U.
+        folded = thin * e - 0.5 * self.vectors @ (core * np.outer(e, e))
+        crossed = np.einsum("kmr,mr->km", folded[:, i], self.vectors[j])
+        if np.array_equal(i, j):
+            return -2.0 * crossed
+        return -crossed - np.einsum("kmr,mr->km", folded[:, j], self.vectors[i])
+
+    def _spread(self, values: FloatArray) -> FloatArray:
+        """Return symmetric maps that hold values (k, m) at the absent pairs."""
+        n = len(self.vectors)
+        out = np.zeros((len(values), n, n))
+        out[:, self.i, self.j] = out[:, self.j, self.i] = values
+        return out
+
+    def _spread_thin(self, values: FloatArray) -> FloatArray:
+        """Return the products of such maps with U, (k, n, r)."""
+        n, apart = len(self.vectors), self.i != self.j
+        rows = np.concatenate([self.i, self.j[apart]])
+        columns = np.concatenate([self.j, self.i[apart]])
+        maps = (
+            sparse.coo_array((np.concatenate([v, v[apart]]), (rows, columns)), shape=(n, n))
+            for v in values
+        )
+        return np.stack([one @ self.vectors for one in maps])
+
+    @cached_property
+    def _squares(self) -> FloatArray:
+        """Return N (n, n) times base^2 where only the diagonal is absent."""
+        inverse = -(self.vectors * self.shrink) @ self.vectors.T
+        inverse[self.i, self.i] += 1.0
+        return np.square(inverse, out=inverse)
+
+    def _apply_absent(self, values: FloatArray) -> FloatArray:
+        """Return N d times base^2 for d (k, m)."""
+        if len(self.i) == len(self.vectors):
+            return values @ self._squares
+        thin = self._spread_thin(values)
+        return values + self._absent_values(thin, self.vectors.T @ thin)
+
+    def _solve_absent(self, right: FloatArray) -> FloatArray:
+        """Return N^-1 b over base^2 for b (k, m), by conjugate gradients."""
+        e, u = self.shrink, self.vectors
+        diagonal = 1.0 - (u * u) @ e
+        crossed = np.einsum("mr,r,mr->m", u[self.i], e, u[self.j])
+        scale = diagonal[self.i] * diagonal[self.j] + np.where(self.i == self.j, 0.0, crossed**2)
+        measure = self._measure
+        x, residual = np.zeros_like(right), right.copy()
+        z = residual / scale
+        direction, rz = z, np.einsum("km,km,m->k", residual, z, measure)
+        enough = _TOLERANCE**2 * rz
+        for _ in range(_STEPS):
+            if np.all(rz <= enough):
+                break
+            moved = self._apply_absent(direction)
+            length = np.einsum("km,km,m->k", direction, moved, measure)
+            step = np.divide(rz, length, out=np.zeros_like(rz), where=length > 0.0)[:, None]
+            x, residual = x + step * direction, residual - step * moved
+            z = residual / scale
+            before, rz = rz, np.einsum("km,km,m->k", residual, z, measure)
+            ratio = np.divide(rz, before, out=np.zeros_like(rz), where=before > 0.0)
+            direction = z + ratio[:, None] * direction
+        return x
+
+
+def _dots(left: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(left.reshape(len(left), -1) @ right.reshape(len(right), -1).T)
+
+
+def pair_precision(
+    f: FloatArray, contrast: float, photon_noise: float, present: FloatArray | None = None
+) -> PairPrecision:
+    """Prepare the inverse for one angle.
+
+    Parameters
+    ----------
+    f
+        (n, n) squared field correlation.
+    photon_noise
+        w, above zero.
+    present
+        (n, n) whether a pair has data, the diagonal aside; None for all.
+    """
+    values, vectors = _strongest(f, _STRONG * photon_noise / contrast)
+    n, r = len(f), len(values)
+    rest = max(float(np.trace(f)) - float(values.sum()), 0.0) / max(n - r, 1)
+    base = photon_noise + (contrast * rest if r < n else 0.0)
+    shrink = 1.0 - base / (contrast * values + photon_noise)
+    i, j = np.arange(n), np.arange(n)
+    if present is not None:
+        more = np.nonzero(np.triu(~present.astype(bool), 1))
+        i, j = np.concatenate([i, more[0]]), np.concatenate([j, more[1]])
+    return PairPrecision(vectors, shrink, base, i, j)
+
+
+def _strongest(f: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]:
+    """Return eigenvalues above the threshold, and their vectors (n, r).
+
+    From a pivoted Cholesky factor, which costs n times the square of its rank.
+    """
+    left, rows = np.diag(f).copy(), np.zeros((len(f), len(f)))
+    enough, rank = min(_RESOLVED * threshold, _RESOLVED), 0
+    while rank < len(f):
+        pivot = int(np.argmax(left))
+        if left[pivot] < enough:
+            break
+        row = f[pivot] - rows[:rank, pivot] @ rows[:rank]
+        rows[rank] = row / np.sqrt(left[pivot])
+        left -= rows[rank] ** 2
+        rank += 1
+    values, vectors = np.linalg.eigh(rows[:rank] @ rows[:rank].T)
+    kept = values > threshold
+    turned = vectors[:, kept] / np.sqrt(values[kept])
+    return values[kept], np.ascontiguousarray((turned.T @ rows[:rank]).T)
