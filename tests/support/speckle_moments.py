@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 
@@ -46,8 +46,8 @@ class BrightSpeckle:
         total = 0.0
         for way in permutations(rest):
             ring = (first, *way, first)
-            total += float(np.prod([self.g1[a, b] for a, b in zip(ring, ring[1:], strict=False)]))
-        return self.modes * mean**order * total
+            total += float(np.prod([self.g1[a, b] for a, b in pairwise(ring)]))
+        return float(self.modes * mean**order * total)
 
     def _smooth_moment(self, frames: Frames) -> float:
         return sum(
@@ -77,7 +77,7 @@ class BrightSpeckle:
             parts.append([(1.0, (i, j)), (-b, (i,)), (-b, (j,))])
         means = [sum(c * self.moment(at) for c, at in part) for part in parts]
         both = sum(c * d * self.moment(a + b) for c, a in parts[0] for d, b in parts[1])
-        return both - means[0] * means[1]
+        return float(both - means[0] * means[1])
 
     def four_cycle(self, first: Frames, second: Frames) -> float:
         """Return the part of it in which the two frames of a pair are never neighbours."""

@@ -1,7 +1,7 @@
 r"""Inverse of the main part of the noise covariance, exact for pairs that are absent.
 
-The main part takes weights V on the pairs present (symmetric, zero elsewhere) to S V S on them. With
-B on the present pairs, the V that solves S V S = B there is
+The main part takes weights V on the pairs present (symmetric, zero elsewhere) to S V S on them.
+With B on the present pairs, the V that solves S V S = B there is
 
     V = T (B + D) T,    T = S^-1
 
@@ -14,10 +14,10 @@ present pairs and [.]_0 the values at absent ones,
 so that the n^2/2 unknowns reduce to the absent pairs. N is nearly diagonal (condition number below
 10 with the diagonal alone): conjugate gradients solve it.
 
-S = c F + w I is c times the strongest eigenvectors of F (columns of U) plus a multiple of one, which
-is w and the mean of the eigenvalues left out; those left out are below 0.3 w / c, which costs no
-estimate more than 1% of its uncertainty. Then T = (I - U E U') / base with a diagonal E, and all that
-is ever needed of a map X is the thin product X U.
+S = c F + w I is c times the strongest eigenvectors of F (columns of U) plus a multiple of one,
+which is w and the mean of the eigenvalues left out; those left out are below 0.3 w / c, which costs
+no estimate more than 1% of its uncertainty. Then T = (I - U E U') / base with a diagonal E, and all
+that is ever needed of a map X is the thin product X U.
 """
 
 from __future__ import annotations
@@ -116,10 +116,11 @@ class PairPrecision:
         e, i, j = self.shrink, self.i, self.j
         # -(U E A')_ij - (A E U')_ij + (U E B E U')_ij, with A = X U and B = U' X U.
         folded = thin * e - 0.5 * self.vectors @ (core * np.outer(e, e))
-        crossed = np.einsum("kmr,mr->km", folded[:, i], self.vectors[j])
-        if np.array_equal(i, j):
-            return -2.0 * crossed
-        return -crossed - np.einsum("kmr,mr->km", folded[:, j], self.vectors[i])
+        there = np.einsum("kmr,mr->km", folded[:, i], self.vectors[j])
+        back = there
+        if not np.array_equal(i, j):
+            back = np.einsum("kmr,mr->km", folded[:, j], self.vectors[i])
+        return np.asarray(-there - back)
 
     def _spread(self, values: FloatArray) -> FloatArray:
         """Return symmetric maps that hold values (k, m) at the absent pairs."""
