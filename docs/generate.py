@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from homodyne_cli.io.config.keys import config_reference
+from homodyne_cli.io.config.keys import config_keys
 from homodyne_cli.io.config.legacy import OLDER, SAME
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.run.arrays import fitted_data_schema
@@ -70,7 +70,7 @@ def config_page() -> str:
     rows = [
         f"| `{row.key}` | {_cell(row.type)} | {row.unit} | {_cell(row.default)} | "
         f"{_cell(row.description)} |\n"
-        for row in config_reference()
+        for row in config_keys()
     ]
     older = "\n## Spellings of homodyne 2.x that act as well\n\n| written | read as |\n|---|---|\n"
     return (

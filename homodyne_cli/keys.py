@@ -41,6 +41,10 @@ class Key:
         What is accepted, where that is wider than the type.
     spellings
         Other spellings of values, each with the value that it stands for.
+    needs
+        Another key and the value with which alone this one acts on a fit.
+    example
+        What templates say for it, in YAML; a key without an example is a comment there.
     """
 
     description: str
@@ -48,6 +52,8 @@ class Key:
     unit: str = ""
     written: str = ""
     spellings: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, str] | None = None
+    example: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from annotated_types import MinLen, Predicate
 
@@ -33,6 +33,9 @@ class Bounds:
     upper: float
 
 
+_TRANSFORMS: Final = "optimization.nlsq.shear_transforms"
+
+
 def _is_last_frame(frame: int) -> bool:
     return frame == -1 or frame >= 1
 
@@ -44,27 +47,29 @@ class DataSelection:
 
     path: Annotated[Path, Key(
         "HDF5 or npz file with two-time correlation maps, relative to the config's folder.",
-        at="experimental_data.file_path")]
+        at="experimental_data.file_path", example="data.h5")]
     bad_frames: Annotated[tuple[Count, ...], Key(
         "Frames whose pairs are left out, counted from 1 in the file, for example [12, 40-43].",
         at="experimental_data.bad_frames", written="list of frames and ranges a-b")] = ()
     dt: Annotated[Positive | None, Key(
         "Time between frames; null takes the data file's.",
-        at="analyzer_parameters.dt", unit="s")] = None
+        at="analyzer_parameters.dt", unit="s", example="0.1")] = None
     start_frame: Annotated[Count, Key(
-        "First frame, counted from 1.", at="analyzer_parameters.start_frame")] = 1
+        "First frame, counted from 1.", at="analyzer_parameters.start_frame", example="1")] = 1
     end_frame: Annotated[int, Predicate(_is_last_frame), Key(
         "Last frame, included; -1 is the last of the file.",
-        at="analyzer_parameters.end_frame", written="integer >= 1, or -1")] = -1
+        at="analyzer_parameters.end_frame", written="integer >= 1, or -1", example="-1")] = -1
     q: Annotated[Positive | None, Key(
         "Wave vector: picks the nearest ring of the data file; null takes the only one.",
-        at="analyzer_parameters.scattering.wavevector_q", unit="1/Å")] = None
+        at="analyzer_parameters.scattering.wavevector_q", unit="1/Å", example="0.0054")] = None
     gap: Annotated[Positive | None, Key(
-        "Gap between stator and rotor, required for laminar_flow; 200 µm are 2.0e6 Å.",
-        at="analyzer_parameters.geometry.stator_rotor_gap", unit="Å")] = None
+        "Gap between stator and rotor, which the flow cannot do without; 200 µm are 2.0e6 Å.",
+        at="analyzer_parameters.geometry.stator_rotor_gap", unit="Å", example="2.0e6",
+        needs=("analysis_mode", "laminar_flow"))] = None
     phi_ranges: Annotated[tuple[tuple[float, float], ...] | None, Key(
         "Detector angles to keep; a range with min_angle > max_angle wraps through 180.",
         at="phi_filtering.target_ranges", unit="degrees",
+        example="[[-10.0, 10.0], [170.0, -170.0]]",
         written="list of {min_angle, max_angle} or [min, max]")] = None
     sigma: Annotated[Positive | None, Key(
         "Standard deviation of one c2 value; null takes the file's, or estimates it.",
@@ -87,11 +92,11 @@ class InitialParameters:
         at="fixed_parameters", written="mapping name: value, or list of names")] = field(
         default_factory=dict)
     contrast: Annotated[Annotated[tuple[float, ...], MinLen(1)] | None, Key(
-        "Contrast per angle, or one for all; required for per_angle_mode fixed.",
-        at="per_angle_scaling.contrast", written="number or list of numbers")] = None
+        "Contrast per angle, or one for all.", at="per_angle_scaling.contrast",
+        written="number or list of numbers", needs=("per_angle_mode", "fixed"))] = None
     offset: Annotated[Annotated[tuple[float, ...], MinLen(1)] | None, Key(
-        "Offset per angle, or one for all; required for per_angle_mode fixed.",
-        at="per_angle_scaling.offset", written="number or list of numbers")] = None
+        "Offset per angle, or one for all.", at="per_angle_scaling.offset",
+        written="number or list of numbers", needs=("per_angle_mode", "fixed"))] = None
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,12 @@ class ShearTransforms:
     """Coordinates in which power laws are optimised; `decorrelate` acts on both of them."""
 
     enabled: Annotated[bool, Key(
-        "Optimise the logarithm of gamma_dot_t0 and beta from a reference.")] = False
-    gamma_dot_t0_ref: Annotated[Positive, Key("Reference shear rate prefactor.")] = 0.01
-    beta_ref: Annotated[float, Key("Reference shear exponent.")] = 0.0
+        "Optimise the logarithm of gamma_dot_t0 and beta from a reference.",
+        needs=("analysis_mode", "laminar_flow"))] = False
+    gamma_dot_t0_ref: Annotated[Positive, Key(
+        "Reference shear rate prefactor.", needs=(f"{_TRANSFORMS}.enabled", "true"))] = 0.01
+    beta_ref: Annotated[float, Key(
+        "Reference shear exponent.", needs=(f"{_TRANSFORMS}.enabled", "true"))] = 0.0
     decorrelate: Annotated[bool, Key(
         "Optimise both power laws by their rate inside the window instead of D0 and "
         "gamma_dot_t0.")] = False
@@ -131,10 +139,10 @@ class SolverOptions:
     trust_region_scale: Annotated[Positive, Key("Factor on the first trust-region radius.")] = 1.0
     x_scale: Annotated[XScaleMode, Key(
         "How parameters are scaled; null is config where x_scale_map is given, else auto (from "
-        "the data).")] = "auto"
+        "the data).", example="null")] = "auto"
     x_scale_map: Annotated[Mapping[str, Positive] | None, Key(
         "Scale per parameter; 'homodyne diagnose' recommends one, 'homodyne apply-scale' enters "
-        "it.", written="mapping name: number > 0")] = None
+        "it.", written="mapping name: number > 0", example="null")] = None
     shear_transforms: Annotated[ShearTransforms, Section("shear_transforms")] = ShearTransforms()
     diagnostics: Annotated[DiagnosticsOptions, Section("diagnostics")] = DiagnosticsOptions()
     adaptive_x_scale: Annotated[bool | None, Key(
@@ -145,8 +153,10 @@ class SolverOptions:
         "its starts.")] = True
     multi_start: Annotated[CountOrZero, Key(
         "Starts that the global search refines, if more than its own 8.",
-        written="integer >= 0, or {enable, n_starts, seed}")] = 0
-    seed: Annotated[CountOrZero, Key("Seed of the starting points.")] = 0
+        written="integer >= 0, or {enable, n_starts, seed}",
+        needs=("optimization.nlsq.global_search", "true"))] = 0
+    seed: Annotated[CountOrZero, Key(
+        "Seed of the starting points.", needs=("optimization.nlsq.global_search", "true"))] = 0
 
     @property
     def adaptive(self) -> bool:
@@ -172,13 +182,14 @@ class FitProblem:
     convention: Annotated[Convention, Key(
         "Form of the shear factor and of the integrals: he2024 as published (PNAS 2024), "
         "homodyne-2 as homodyne 2.x computes them, to reproduce its runs.",
-        at="model.convention")] = "he2024"
+        at="model.convention", example="he2024")] = "he2024"
     per_angle_mode: Annotated[PerAngleMode, Key(
         "Contrast and offset: individual (per angle; also auto, direct), shared (one of each), "
         "fixed (as given; also constant), fourier (smooth in phi).",
         spellings=(("auto", "individual"), ("direct", "individual"), ("constant", "fixed")),
     )] = "individual"
-    fourier_order: Annotated[Count, Key("Highest harmonic for per_angle_mode fourier.")] = 2
+    fourier_order: Annotated[Count, Key(
+        "Highest harmonic in phi.", needs=("per_angle_mode", "fourier"))] = 2
     initial: Annotated[InitialParameters, Section("initial_parameters")] = InitialParameters()
     bounds: Annotated[Mapping[str, Bounds], Key(
         "The fit stays inside these; contrast and offset are names too.",
@@ -213,7 +224,7 @@ class Config:
     problem: Annotated[FitProblem, Section("")]
     output_directory: Annotated[Path | None, Key(
         "Run directory, relative to the config's folder; 'homodyne fit -o' wins over it.",
-        at="output.directory")] = None
+        at="output.directory", example="results")] = None
     path: Path | None = None
     unused_keys: tuple[str, ...] = ()
     resolved: Mapping[str, object] = field(default_factory=dict)

@@ -50,10 +50,10 @@ def parameter_names(incomplete: str) -> list[str]:
 
 def config_keys(incomplete: str) -> list[str]:
     """Offer ``key.path=`` of the config, and its values where they can be listed."""
-    from homodyne_cli.io.config.keys import config_reference
+    from homodyne_cli.io.config.keys import config_keys
 
     key, equals, value = incomplete.partition("=")
-    rows = {row.key: row.type for row in config_reference()}
+    rows = {row.key: row.type for row in config_keys()}
     if not equals:
         return [f"{name}=" for name in rows if name.startswith(key)]
     if key == "experimental_data.file_path":

@@ -3,190 +3,173 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from homodyne_cli.io.config.forms import BOUNDS, INITIAL, RANGES, SCALING
-from homodyne_cli.io.config.keys import OtherForms, config_keys
+from homodyne_cli.io.config.forms import BOUNDS, RANGES
+from homodyne_cli.io.config.keys import ConfigKey, OtherForms, config_keys, key_named, value_text
 from homodyne_cli.io.config.legacy import NLSQ
-from homodyne_cli.io.config.source import dotted
-from homodyne_cli.io.config.tree import ConfigTree
-from homodyne_cli.io.yaml_text.load import DataPath
+from homodyne_cli.io.config.tree import ConfigTree, Steps
 from homodyne_cli.parameters import names_of
-from homodyne_cli.problem import Config, default_bounds
+from homodyne_cli.problem import Bounds, Config, default_bounds
 
-_START: Final = ("analyzer_parameters", "start_frame")
-_END: Final = ("analyzer_parameters", "end_frame")
-_GAP: Final = ("analyzer_parameters", "geometry", "stator_rotor_gap")
-_FILE: Final = ("experimental_data", "file_path")
-_ACTIVE: Final = (*INITIAL, "active_parameters")
-_FIXED: Final = (*INITIAL, "fixed_parameters")
-_VALUES: Final = (*INITIAL, "values")
-_PER_ANGLE: Final = (*INITIAL, "per_angle_scaling")
-_MAP: Final = (*NLSQ, "x_scale_map")
+_FRAME: Final = "analyzer_parameters.{}_frame"
+_GAP: Final = "analyzer_parameters.geometry.stator_rotor_gap"
+_DATA: Final = tuple(
+    f"experimental_data.{name}" for name in ("file_path", "data_folder_path", "data_file_name")
+)
+_ACTIVE: Final = "initial_parameters.active_parameters"
+_FIXED: Final = "initial_parameters.fixed_parameters"
+_VALUES: Final = "initial_parameters.values"
+_PER_ANGLE: Final = ("initial_parameters", "per_angle_scaling")
+_MAP: Final = f"{NLSQ}.x_scale_map"
 #: Starts that the global search refines whatever multi_start says.
 _OWN_STARTS: Final = 8
 
 
-class Checker:
-    """Checks one config; what contradicts itself is refused, unless a part of it was before."""
+class _Problem(NamedTuple):
+    """What is wrong at a path, unless that or one of the `others` was refused before."""
 
-    def __init__(self, config: Config, forms: OtherForms, tree: ConfigTree, folder: Path) -> None:
-        self.config, self.forms, self.folder = config, forms, folder
-        self.problem, self.selection = config.problem, config.selection
-        self.tree, self.source = tree, tree.source
-        self.names = names_of(config.problem.mode)
-        self.bounds = {**default_bounds(), **config.problem.bounds}
+    where: Steps
+    message: str
+    hint: str
+    others: tuple[Steps, ...] = ()
+    named: bool = False
 
-    def settle(self) -> Config:
-        """Return the config with what follows from its values."""
-        self._check_frames()
-        self._check_initial()
-        self._check_scaling()
-        self._check_scale()
-        if self.problem.mode == "laminar_flow" and self.selection.gap is None:
-            hint = "give the gap in Å; 200 µm are 2000000 Å"
-            self._refuse(_GAP, f"{dotted(_GAP)} is missing", hint, missing=True)
-        if self.forms.filtering and not self.selection.phi_ranges:
-            hint = "give the angles to keep in target_ranges, or set enabled to false"
-            where = ("phi_filtering", "enabled")
-            self._refuse(where, "phi_filtering is enabled, but names no angles", hint, RANGES)
-        ranges = None if self.forms.filtering is False else self.selection.phi_ranges
-        frames = tuple(sorted(set(self.selection.bad_frames)))
-        initial = self.problem.initial
-        active = initial.active
-        if active is not None:
-            active = tuple(name for name in self.names if name in active)
-        values = initial.values
-        if values is not None:
-            values = {n: initial.fixed.get(n, values[n]) for n in self.names if n in values}
-        return replace(
-            self.config,
-            selection=replace(
-                self.selection,
-                path=self._data_path(),
-                bad_frames=frames,
-                phi_ranges=ranges or None,
-            ),
-            problem=replace(
-                self.problem,
-                initial=replace(initial, values=values, active=active),
-                bounds={name: self.bounds[name] for name in self.names},
-                contrast_bounds=self.bounds["contrast"],
-                offset_bounds=self.bounds["offset"],
-            ),
-        )
 
-    def _refuse(
-        self, where: DataPath, message: str, hint: str, *others: DataPath, missing: bool = False
-    ) -> None:
-        if not any(self.source.refused(place) for place in (where, *others)):
-            self.source.refuse(where, message, hint=hint, named=False, missing=missing)
+def settle(config: Config, forms: OtherForms, tree: ConfigTree, folder: Path) -> Config:
+    """Refuse what contradicts itself, and return the config with what follows from its values."""
+    problem, selection, initial = config.problem, config.selection, config.problem.initial
+    bounds = {**default_bounds(), **problem.bounds}
+    for wrong in _contradictions(config, forms, tree, bounds):
+        if not any(tree.spoilt(where) for where in (wrong.where, *wrong.others)):
+            node, missing = tree.around(wrong.where), tree.find(wrong.where) is None
+            tree.refuse(node, wrong.message, hint=wrong.hint, named=wrong.named, missing=missing)
+    names, active, values = names_of(problem.mode), initial.active, initial.values
+    if active is not None:
+        active = tuple(name for name in names if name in active)
+    if values is not None:
+        values = {n: initial.fixed.get(n, values[n]) for n in names if n in values}
+    path = selection.path
+    if tree.find(_DATA[0]) is None and forms.folder is not None and forms.file is not None:
+        path = folder / os.path.expanduser(forms.folder) / forms.file  # noqa: PTH111
+    frames = tuple(sorted(set(selection.bad_frames)))
+    ranges = None if forms.filtering is False else selection.phi_ranges or None
+    return replace(
+        config,
+        selection=replace(selection, path=path, bad_frames=frames, phi_ranges=ranges),
+        problem=replace(
+            problem,
+            initial=replace(initial, values=values, active=active),
+            bounds={name: bounds[name] for name in names},
+            contrast_bounds=bounds["contrast"],
+            offset_bounds=bounds["offset"],
+        ),
+    )
 
-    def _check_frames(self) -> None:
-        start, end = self.selection.start_frame, self.selection.end_frame
-        if end != -1 and end < start:
-            place = self.source.place(_START)
-            hint = f"it should be at least start_frame, {start} ({place}), or -1 for the last frame"
-            message = f"{self.source.name(_END)}: {end} is before start_frame"
-            self._refuse(_END, message, hint, _START)
 
-    def _data_path(self) -> Path:
-        folder, file = self.forms.folder, self.forms.file
-        if self.tree.get(_FILE) is not None:
-            return self.selection.path
-        if folder is not None and file is not None:
-            return self.folder / os.path.expanduser(folder) / file  # noqa: PTH111
+def _contradictions(
+    config: Config, forms: OtherForms, tree: ConfigTree, bounds: Mapping[str, Bounds]
+) -> Iterator[_Problem]:
+    selection, solver = config.selection, config.problem.solver
+    start, end = selection.start_frame, selection.end_frame
+    if end != -1 and end < start:
+        first, last = _FRAME.format("start"), _FRAME.format("end")
+        hint = f"it should be at least start_frame, {start} ({tree.around(first).at}), or -1"
+        yield _Problem(last, f"{end} is before start_frame", hint, (first,), named=True)
+    if config.problem.mode == "laminar_flow" and selection.gap is None:
+        yield _Problem(_GAP, f"{_GAP} is missing", "give it in Å; 200 µm are 2000000 Å")
+    if tree.find(_DATA[0]) is None and None in {forms.folder, forms.file}:
         hint = "give the data file, relative to the folder of the config"
-        others = (("experimental_data", name) for name in ("data_folder_path", "data_file_name"))
-        self._refuse(_FILE, f"{dotted(_FILE)} is missing", hint, *others, missing=True)
-        return self.selection.path
+        yield _Problem(_DATA[0], f"{_DATA[0]} is missing", hint, _DATA[1:])
+    if forms.filtering and not selection.phi_ranges:
+        hint = "give the angles to keep in target_ranges, or set enabled to false"
+        message = "phi_filtering is enabled, but names no angles"
+        yield _Problem("phi_filtering.enabled", message, hint, (RANGES,))
+    if solver.x_scale == "config" and solver.x_scale_map is None:
+        hint = "give the map ('homodyne diagnose' recommends one), or choose auto, jac or unit"
+        message = "x_scale is config, but there is no x_scale_map"
+        yield _Problem(f"{NLSQ}.x_scale", message, hint, (_MAP,))
+    yield from _of_start(config, tree, bounds)
+    yield from _of_scaling(config, tree, bounds)
 
-    def _check_initial(self) -> None:
-        initial = self.problem.initial
-        for index, name in enumerate(initial.active or ()):
-            if name in initial.fixed:
-                fixed = self.source.place((*_FIXED, name), key=True)
-                hint = f"it is fixed at {fixed}; keep one of them"
-                self._refuse((*_ACTIVE, index), f"{name} is active and fixed", hint)
-        free = [name for name in initial.active or self.names if name not in initial.fixed]
-        if not free:
-            hint = "leave at least one free"
-            self._refuse(_FIXED, "no parameter is left to fit", hint, _ACTIVE)
-        for name, value in (initial.values or {}).items():
-            if name in free:
-                self._check_inside(value, name, (*_VALUES, name))
 
-    def _check_inside(self, value: float, name: str, where: DataPath) -> None:
-        limits = self.bounds[name]
-        if limits.lower <= value <= limits.upper:
-            return
-        place = (*BOUNDS, name)
-        interval = f"[{limits.lower:g}, {limits.upper:g}]"
-        origin = "default" if self.tree.get(place) is None else self.source.place(place)
-        hint = f"choose a start inside {interval}, or change the bounds ({origin})"
+def _of_start(config: Config, tree: ConfigTree, bounds: Mapping[str, Bounds]) -> Iterator[_Problem]:
+    initial = config.problem.initial
+    for index, name in enumerate(initial.active or ()):
+        if name in initial.fixed:
+            held = tree.around(f"{_FIXED}.{name}").key_at
+            hint = f"it is fixed at {held}; keep one of them"
+            yield _Problem((*_ACTIVE.split("."), index), f"{name} is active and fixed", hint)
+    chosen = initial.active or names_of(config.problem.mode)
+    free = [name for name in chosen if name not in initial.fixed]
+    if not free:
+        yield _Problem(_FIXED, "no parameter is left to fit", "leave at least one free", (_ACTIVE,))
+    for name, value in (initial.values or {}).items():
+        if name in free:
+            yield from _outside(value, name, f"{_VALUES}.{name}", tree, bounds)
+
+
+def _of_scaling(
+    config: Config, tree: ConfigTree, bounds: Mapping[str, Bounds]
+) -> Iterator[_Problem]:
+    given = {"contrast": config.problem.initial.contrast, "offset": config.problem.initial.offset}
+    missing = [name for name, values in given.items() if values is None]
+    counts = {len(values) for values in given.values() if values is not None} - {1}
+    if len(counts) > 1:
+        message = "contrast and offset have different numbers of angles"
+        yield _Problem(_PER_ANGLE, message, "give one value each per angle", named=True)
+    if config.problem.per_angle_mode != "fixed":
+        for name, values in given.items():
+            for index, value in enumerate(values or ()):
+                yield from _outside(value, name, (*_PER_ANGLE, name, index), tree, bounds)
+    elif missing:
+        hint = f"give {'.'.join(_PER_ANGLE)}.{missing[0]}, or choose another mode"
         message = (
-            f"{self.source.name(where)}: {name} = {value:g} lies outside its bounds {interval}"
+            f"per_angle_mode {tree.around('per_angle_mode').value} needs the {missing[0]} values"
         )
-        self._refuse(where, message, hint, place)
-
-    def _check_scaling(self) -> None:
-        initial = self.problem.initial
-        given = {"contrast": initial.contrast, "offset": initial.offset}
-        if self.problem.per_angle_mode != "fixed":
-            for name, values in given.items():
-                for index, value in enumerate(values or ()):
-                    self._check_inside(value, name, (*_PER_ANGLE, name, index))
-        elif missing := [name for name, values in given.items() if values is None]:
-            hint = (
-                f"give {dotted((*_PER_ANGLE, missing[0]))}, or choose individual, shared, fourier"
-            )
-            mode = self.tree.get(("per_angle_mode",))
-            message = f"per_angle_mode {mode} needs the {' and '.join(missing)} values"
-            self._refuse(("per_angle_mode",), message, hint, _PER_ANGLE)
-        counts = {len(values) for values in given.values() if values is not None} - {1}
-        if len(counts) > 1:
-            message = f"{dotted(_PER_ANGLE)}: contrast and offset have different numbers of angles"
-            self._refuse(_PER_ANGLE, message, "give one value each per angle")
-
-    def _check_scale(self) -> None:
-        if self.problem.solver.x_scale == "config" and self.problem.solver.x_scale_map is None:
-            hint = "give the map ('homodyne diagnose' recommends one), or choose auto, jac or unit"
-            message = "x_scale is config, but there is no x_scale_map"
-            self._refuse((*NLSQ, "x_scale"), message, hint, _MAP)
+        yield _Problem("per_angle_mode", message, hint, (_PER_ANGLE,))
 
 
-def without_effect(config: Config, forms: OtherForms, tree: ConfigTree) -> list[str]:
+def _outside(
+    value: float, name: str, where: Steps, tree: ConfigTree, bounds: Mapping[str, Bounds]
+) -> Iterator[_Problem]:
+    limits, given = bounds[name], tree.find(f"{BOUNDS}.{name}")
+    if not limits.lower <= value <= limits.upper:
+        interval = f"[{limits.lower:g}, {limits.upper:g}]"
+        origin = "default" if given is None else given.at
+        hint = f"choose a start inside {interval}, or change the bounds ({origin})"
+        message = f"{name} = {value:g} lies outside its bounds {interval}"
+        yield _Problem(where, message, hint, (f"{BOUNDS}.{name}",), named=True)
+
+
+def without_effect(config: Config, tree: ConfigTree) -> list[str]:
     """Return the names of keys that were given and that another one switches off."""
     problem, solver = config.problem, config.problem.solver
-    static, fixed = problem.mode == "static", problem.per_angle_mode == "fixed"
-    search, transforms = solver.global_search, solver.shear_transforms
-    off = {
-        dotted(_GAP): static,
-        "fourier_order": problem.per_angle_mode != "fourier",
-        **{dotted((*_PER_ANGLE, name)): not fixed for name in SCALING},
-        dotted(_MAP): solver.x_scale != "config",
-        "optimization.nlsq.shear_transforms.enabled": static,
-        "optimization.nlsq.shear_transforms.gamma_dot_t0_ref": static or not transforms.enabled,
-        "optimization.nlsq.shear_transforms.beta_ref": static or not transforms.enabled,
-        "optimization.nlsq.multi_start": not search or solver.multi_start <= _OWN_STARTS,
-        "optimization.nlsq.seed": not search,
-    }
-    names = [
-        key.name
-        for key in config_keys()
-        if off.get(key.name) and _value(config, key.fields) != key.default
-    ]
-    if tree.get(_FILE) is not None:
-        pairs = (("data_folder_path", forms.folder), ("data_file_name", forms.file))
-        names += [f"experimental_data.{name}" for name, value in pairs if value is not None]
-    defaults = default_bounds()
-    scaling = {"contrast": problem.contrast_bounds, "offset": problem.offset_bounds}
-    names += [dotted((*BOUNDS, n)) for n, b in scaling.items() if fixed and b != defaults[n]]
+    names = [key.key for key in config_keys() if key.needs and _is_off(config, key)]
+    names = [name for name in names if _value(config, key_named(name)) != key_named(name).value]
+    if solver.x_scale != "config" and solver.x_scale_map is not None:
+        names.append(_MAP)
+    if 0 < solver.multi_start <= _OWN_STARTS and solver.global_search:
+        names.append(f"{NLSQ}.multi_start")
+    if tree.find(_DATA[0]) is not None:
+        names += [where for where in _DATA[1:] if tree.find(where) is not None]
+    if problem.per_angle_mode == "fixed":
+        table = default_bounds()
+        scaling = {"contrast": problem.contrast_bounds, "offset": problem.offset_bounds}
+        names += [f"{BOUNDS}.{n}" for n, bounds in scaling.items() if bounds != table[n]]
     return names
 
 
-def _value(config: Config, fields: tuple[str, ...]) -> object:
-    return None if fields[0] == "forms" else reduce(getattr, fields, config)
+def _is_off(config: Config, key: ConfigKey) -> bool:
+    if key.needs is None:
+        return False
+    other = key_named(key.needs[0])
+    return value_text(_value(config, other)) != key.needs[1] or _is_off(config, other)
+
+
+def _value(config: Config, key: ConfigKey) -> object:
+    return reduce(getattr, key.fields, config)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from homodyne_cli.io.config.keys import OtherForms, config_keys
-from homodyne_cli.io.config.source import Tree
 from homodyne_cli.io.yaml_text.scalars import ImplicitResolvers, core_schema
 from homodyne_cli.parameters import names_of
 from homodyne_cli.problem import Config
@@ -48,19 +48,17 @@ def dump_yaml(data: object) -> str:
     return text
 
 
-def resolved_data(config: Config) -> Tree:
+def resolved_data(config: Config) -> dict[str, Any]:
     """Return a complete config as plain data; loading it gives the same selection and problem."""
     written = _written(config)
-    data: Tree = {}
+    data: dict[str, Any] = {}
     for key in config_keys():
-        if key.name not in written and key.owner is OtherForms:
+        if key.key not in written and key.owner is OtherForms:
             continue
         node = data
         for step in key.path[:-1]:
-            inner = node.setdefault(step, {})
-            assert isinstance(inner, dict)
-            node = inner
-        value = written[key.name] if key.name in written else reduce(getattr, key.fields, config)
+            node = node.setdefault(step, {})
+        value = written[key.key] if key.key in written else reduce(getattr, key.fields, config)
         node[key.path[-1]] = _plain(value)
     return data
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,14 +13,12 @@ from typing import (
     Final,
     Literal,
     NamedTuple,
-    TypeAlias,
     Union,
     get_args,
     get_origin,
     get_type_hints,
 )
 
-from homodyne_cli.io.yaml_text.load import DataPath
 from homodyne_cli.io.yaml_text.scalars import show
 from homodyne_cli.keys import LARGEST, Key, Section, Text
 from homodyne_cli.problem import Bounds, Config
@@ -31,14 +29,14 @@ SECTIONS: Final = (
     *("noise", "per_angle_mode", "fourier_order", "initial_parameters", "parameter_space"),
     *("optimization", "output"),
 )
+CONDITION: Final = " A fit uses it only with "
 _COMPARISONS: Final = {"gt": ">", "ge": ">=", "le": "<="}
 _TYPES: Final = {bool: "true | false", int: "integer", float: "number", str: "text", Path: "text"}
-_REQUIRED: Final = dataclasses.MISSING
 
 
 @dataclasses.dataclass(frozen=True)
 class OtherForms:
-    """Keys by which a config may say what fields of `Config` hold in another way."""
+    """Keys by which a config may say in another way what fields of `Config` hold."""
 
     # fmt: off
     folder: Annotated[Text | None, Key(
@@ -48,135 +46,110 @@ class OtherForms:
         "Name of the data file in data_folder_path.", at="experimental_data.data_file_name")] = None
     filtering: Annotated[bool | None, Key(
         "Whether target_ranges select angles; true when they are given.",
-        at="phi_filtering.enabled")] = None
+        at="phi_filtering.enabled", example="false")] = None
     order: Annotated[tuple[str, ...] | None, Key(
         "Order of the list in values; null is the order of the model.",
         at="initial_parameters.parameter_names", written="list of names")] = None
     # fmt: on
 
 
-@dataclasses.dataclass(frozen=True)
-class ConfigKey:
-    """One key.
+class ConfigKey(NamedTuple):
+    """One key of the config.
 
     Attributes
     ----------
+    key, type, default, description, unit
+        Dotted name, what is accepted, what holds where it is absent, what it does: in words.
     path
         Its place in the YAML tree.
     owner, fields
         The dataclass that declares it, and the fields that lead there from `Config`; from
         ``forms`` for `OtherForms`.
-    hint
-        Its annotation.
-    default
+    hint, spellings
+        What its value must be, and other spellings of values.
+    value
         What holds where it is absent; `dataclasses.MISSING` if it must be there.
+    needs, example
+        As in `Key`.
     """
-
-    path: tuple[str, ...]
-    owner: type
-    fields: tuple[str, ...]
-    hint: Any
-    key: Key
-    default: object
-
-    @property
-    def name(self) -> str:
-        """Dotted name."""
-        return ".".join(self.path)
-
-    @property
-    def required(self) -> bool:
-        """Whether a config must have it."""
-        return self.default is _REQUIRED
-
-    @property
-    def accepted(self) -> str:
-        """What may be written, in words."""
-        others = (spelling for spelling, _ in self.key.spellings)
-        return self.key.written or " | ".join((_type_text(self.hint), *others))
-
-    @property
-    def default_text(self) -> str:
-        """What holds where it is absent, in words."""
-        if self.required:
-            return "required"
-        return _value_text(self.default)
-
-
-KeyTree: TypeAlias = dict[str, "ConfigKey | KeyTree"]
-
-
-class KeyReference(NamedTuple):
-    """One key of the config, for the documentation."""
 
     key: str
     type: str
     default: str
     description: str
     unit: str
+    path: tuple[str, ...]
+    owner: Callable[..., object]
+    fields: tuple[str, ...]
+    hint: Any
+    spellings: Mapping[str, str]
+    value: object
+    needs: tuple[str, str] | None
+    example: str
 
 
 @cache
 def config_keys() -> tuple[ConfigKey, ...]:
-    """Return every key that acts, section by section."""
+    """Return every key that acts, section by section, required ones first."""
     keys = [*_declared(OtherForms, (), ("forms",)), *_declared(Config, (), ())]
-    known = dict(zip(SECTIONS, range(len(SECTIONS)), strict=True))
-    return tuple(
-        sorted(keys, key=lambda key: (known.get(key.path[0], len(known)), not key.required))
-    )
+    rank = {section: index for index, section in enumerate(SECTIONS)}
+    last = len(SECTIONS)
+    return tuple(sorted(keys, key=lambda k: (rank.get(k.path[0], last), k.default != "required")))
+
+
+def key_named(name: str) -> ConfigKey:
+    """Return the key of a dotted name."""
+    return next(key for key in config_keys() if key.key == name)
 
 
 @cache
-def key_tree() -> KeyTree:
-    """Return the keys as they are nested in a config."""
-    tree: KeyTree = {}
-    for key in config_keys():
-        node = tree
-        for step in key.path[:-1]:
-            inner = node.setdefault(step, {})
-            assert isinstance(inner, dict)
-            node = inner
-        node[key.path[-1]] = key
-    return tree
-
-
-def keys_below(where: DataPath) -> list[str]:
-    """Return the names of the keys and sections directly below a path."""
-    node: ConfigKey | KeyTree = key_tree()
-    for step in where:
-        node = node.get(str(step), {}) if isinstance(node, dict) else {}
-    return list(node) if isinstance(node, dict) else []
-
-
-def config_reference() -> list[KeyReference]:
-    """Return what the documentation says of every key."""
-    return [
-        KeyReference(k.name, k.accepted, k.default_text, k.key.description, k.key.unit)
-        for k in config_keys()
-    ]
+def keys_below(where: tuple[str, ...]) -> dict[str, ConfigKey | None]:
+    """Return the keys directly below a path by name; a section stands for None."""
+    depth = len(where)
+    inside = [key for key in config_keys() if key.path[:depth] == where and len(key.path) > depth]
+    return {k.path[depth]: k if len(k.path) == depth + 1 else None for k in inside}
 
 
 def _declared(owner: type, path: tuple[str, ...], fields: tuple[str, ...]) -> Iterator[ConfigKey]:
     hints = get_type_hints(owner, include_extras=True)
     for item in dataclasses.fields(owner):
-        hint, marks = hints[item.name], getattr(hints[item.name], "__metadata__", ())
-        place = (*fields, item.name)
+        hint, place = hints[item.name], (*fields, item.name)
+        marks = getattr(hint, "__metadata__", ())
         for mark in marks:
             if isinstance(mark, Section):
-                steps = tuple(mark.at.split(".")) if mark.at else ()
-                yield from _declared(hint.__origin__, (*path, *steps), place)
-            elif isinstance(mark, Key):
-                steps = tuple((mark.at or item.name).split("."))
-                default = item.default
-                if item.default_factory is not _REQUIRED:
-                    default = item.default_factory()
-                yield ConfigKey((*path, *steps), owner, place, _bare(hint), mark, default)
+                inside = (*path, *mark.at.split(".")) if mark.at else path
+                yield from _declared(hint.__origin__, inside, place)
+            if not isinstance(mark, Key):
+                continue
+            below = (*path, *(mark.at or item.name).split("."))
+            make = item.default_factory
+            value = item.default if make is dataclasses.MISSING else make()
+            # Without the Key, so that equal types are the same.
+            others = tuple(other for other in marks if other is not mark)
+            bare = Annotated[(hint.__origin__, *others)] if others else hint.__origin__
+            spellings = dict(mark.spellings)
+            yield ConfigKey(
+                key=".".join(below),
+                type=mark.written or " | ".join((_type_text(bare), *spellings)),
+                default="required" if value is dataclasses.MISSING else value_text(value),
+                description=mark.description + _condition(mark.needs, below),
+                unit=mark.unit,
+                path=below,
+                owner=owner,
+                fields=place,
+                hint=bare,
+                spellings=spellings,
+                value=value,
+                needs=mark.needs,
+                example=mark.example,
+            )
 
 
-def _bare(hint: Any) -> Any:
-    """Return an annotation without its `Key`, so that equal types are the same."""
-    marks = tuple(mark for mark in hint.__metadata__ if not isinstance(mark, Key))
-    return Annotated[(hint.__origin__, *marks)] if marks else hint.__origin__
+def _condition(needs: tuple[str, str] | None, path: tuple[str, ...]) -> str:
+    if needs is None:
+        return ""
+    sibling = needs[0].removeprefix(".".join((*path[:-1], "")))
+    return f"{CONDITION}{sibling}: {needs[1]}."
 
 
 def _type_text(hint: Any) -> str:
@@ -191,18 +164,16 @@ def _type_text(hint: Any) -> str:
         return _type_text(hint.__origin__) + ",".join(limits)
     if origin in {Union, UnionType}:
         return " or ".join(_type_text(part) for part in get_args(hint) if part is not NoneType)
-    if origin is Literal:
-        return " | ".join(get_args(hint))
-    return _TYPES[hint]
+    return " | ".join(get_args(hint)) if origin is Literal else _TYPES.get(hint, "")
 
 
-def _value_text(value: object) -> str:
+def value_text(value: object) -> str:
+    """Return a default, or another value of a key, in words."""
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, Mapping) and value:
-        return ", ".join(f"{name} {_value_text(item)}" for name, item in value.items())
     if isinstance(value, Bounds):
         return f"{value.lower:g}..{value.upper:g}"
-    if value == () or value == {}:
-        return "none"
+    if isinstance(value, (Mapping, tuple)):
+        items = [f"{name} {value_text(value[name])}" for name in value]
+        return ", ".join(items) or "none"
     return value if isinstance(value, str) else show(value)

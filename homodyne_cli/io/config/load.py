@@ -1,6 +1,6 @@
 """Load a config: from YAML text, ``--set`` options or memory to a `Config`.
 
-The way is: strict YAML (`yaml_text.load`), command-line settings (`source`), one normal form
+The way is: strict YAML (`yaml_text.load`), command-line settings (`overrides`), one normal form
 (`legacy`, `forms`), each key by the type and range that it declares (`validate`), what several
 values say together (`checks`). Everything that is wrong is told in one run, each with the place
 that the user wrote.
@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from homodyne_cli.io.config.checks import Checker, without_effect
+from homodyne_cli.io.config.checks import settle, without_effect
 from homodyne_cli.io.config.dump import dump_yaml, resolved_data
 from homodyne_cli.io.config.forms import normalise
-from homodyne_cli.io.config.keys import config_reference
-from homodyne_cli.io.config.source import Source, apply_overrides, copy_tree
+from homodyne_cli.io.config.keys import config_keys
+from homodyne_cli.io.config.overrides import apply_overrides
 from homodyne_cli.io.config.templates import template_text
 from homodyne_cli.io.config.tree import ConfigTree
 from homodyne_cli.io.config.validate import read_config
 from homodyne_cli.io.yaml_text.load import Document, load_mapping, read_document
 from homodyne_cli.problem import Config
 
-__all__ = ["config_reference", "dump_yaml", "load_config", "resolve_config", "template_text"]
+__all__ = ["config_keys", "dump_yaml", "load_config", "resolve_config", "template_text"]
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -80,17 +80,17 @@ def _resolve(
     overrides: Sequence[str],
     folder: Path,
 ) -> Config:
-    source = Source(document)
-    tree = ConfigTree({key: copy_tree(value) for key, value in data.items()}, source)
-    apply_overrides(tree.data, overrides, source)
+    tree = ConfigTree(data, document)
+    apply_overrides(tree, overrides)
     normalise(tree)
     config, forms = read_config(tree, folder)
-    if not source.refused(("analysis_mode",)):
-        config = Checker(config, forms, tree, folder).settle()
-    source.check()
+    mode = tree.find("analysis_mode")
+    if mode is not None and not mode.bad:
+        config = settle(config, forms, tree, folder)
+    tree.check()
     return replace(
         config,
-        path=source.path,
-        unused_keys=(*tree.unused, *without_effect(config, forms, tree)),
+        path=None if document is None else document.path,
+        unused_keys=(*tree.unused, *without_effect(config, tree)),
         resolved=resolved_data(config),
     )

@@ -1,173 +1,314 @@
-"""A config on its way to the normal form, with the path under which the user wrote each value."""
+"""A config on its way to its normal form: values that know where the user wrote them.
+
+Whatever moves a value takes its `Node` along, so that an error found at the end of the way still
+names the place in the file, or the ``--set`` option, where it began. What is refused stays where it
+is, marked as bad, and all refusals are told together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeAlias
 
-from homodyne_cli.io.config.keys import config_reference, keys_below
-from homodyne_cli.io.config.source import Source, Tree, dotted, nearest
-from homodyne_cli.io.yaml_text.load import DataPath
-from homodyne_cli.io.yaml_text.scalars import kind_of, show
+from homodyne_cli.errors import ConfigError, Location
+from homodyne_cli.io.config.keys import config_keys
+from homodyne_cli.io.yaml_text.load import DataPath, Document
+from homodyne_cli.io.yaml_text.scalars import cut, kind_of, show
 from homodyne_cli.parameters import ALIASES, canonical_name
 
-#: Canonical name -> (value, where it is written).
-Named = dict[str, tuple[object, DataPath]]
+Place: TypeAlias = Location | str
+#: Dotted, or steps where some are indices.
+Steps: TypeAlias = str | DataPath
+#: Of a config in which more is wrong, this much is told.
+MOST_TOLD: Final = 20
 
 
-class ConfigTree:
-    """Nested mappings that are rearranged; what is refused is taken out, and told by `source`.
+def _steps(where: Steps) -> DataPath:
+    return tuple(where.split(".")) if isinstance(where, str) else where
+
+
+def dotted(where: DataPath) -> str:
+    """Return a path as users write it: ``optimization.nlsq.loss``, ``values[2]``."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where)
+    return text.removeprefix(".")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` is most likely a misspelling of, None if none is near."""
+    lowered = {item.lower(): item for item in known}
+    # One letter of two or three is already half of the name.
+    cutoff = 0.5 if len(name) <= 3 else 0.6
+    match = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
+    return lowered[match[0]] if match else None
+
+
+@dataclass
+class Node:
+    """A value and where it was written.
 
     Attributes
     ----------
-    data
-        The tree; owned and changed in place.
+    value
+        A scalar, or a dict or list of nodes.
+    where
+        Keys and indices as the user wrote them.
+    at, key_at
+        The place of the value and of its key in the file, or the option that set it.
+    bad
+        Whether it was refused.
+    """
+
+    value: object
+    where: DataPath
+    at: Place
+    key_at: Place
+    bad: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its dotted name, as the user wrote it."""
+        return cut(dotted(self.where))
+
+    @property
+    def entries(self) -> dict[str, Node]:
+        """The nodes below by their keys, empty if it is no mapping."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def items(self) -> list[Node]:
+        """The nodes below in order, empty if it is neither a mapping nor a list."""
+        return self.value if isinstance(self.value, list) else list(self.entries.values())
+
+    @property
+    def spoilt(self) -> bool:
+        """Whether it, or a part of it, was refused."""
+        return self.bad or any(node.spoilt for node in self.items)
+
+    def child(self, step: str | int) -> Node | None:
+        """Return the node below, None if there is none."""
+        if isinstance(step, int):
+            return self.items[step] if isinstance(self.value, list) else None
+        return self.entries.get(step)
+
+    def become(self, value: object) -> Node:
+        """Return another value written at the same place."""
+        return replace(self, value=value)
+
+    def plain(self) -> object:
+        """Return the value without places."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.entries.items()}
+        return [node.plain() for node in self.items] if isinstance(self.value, list) else self.value
+
+
+class _Refusal(NamedTuple):
+    at: Place
+    message: str
+    hint: Callable[[], str]
+    missing: bool
+
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """Options come before the file, and what is missing has no place of its own."""
+        place = Location(None) if isinstance(self.at, str) else self.at
+        return (self.missing, place.line or 0, place.column or 0)
+
+    @property
+    def short(self) -> str:
+        """The place without the file."""
+        return self.at if isinstance(self.at, str) else f"{self.at.line}:{self.at.column}"
+
+
+class ConfigTree:
+    """The nodes of a config, and what is wrong with them.
+
+    Attributes
+    ----------
+    root
+        The whole config.
     unused
         Names of the keys that have no effect, in order, each once.
     """
 
-    def __init__(self, data: Tree, source: Source) -> None:
-        self.data = data
-        self.source = source
+    def __init__(self, data: Mapping[str, object], document: Document | None) -> None:
+        self._document = document
+        self._refusals: list[_Refusal] = []
         self.unused: dict[str, None] = {}
+        self.root = self.grow(data, ())
 
-    def get(self, where: DataPath) -> object:
-        """Return a value, None if it or a parent is absent."""
-        node: object = self.data
-        for step in where:
-            if not isinstance(node, dict):
-                return None
-            node = node.get(step)
+    def grow(self, data: object, where: DataPath, option: str | None = None) -> Node:
+        """Return nested data as nodes; `option` is what set it, None for the file."""
+        at: Place = option or self._locate(where, key=False)
+        key_at: Place = option or self._locate(where, key=True)
+        node = Node(data, where, at, key_at)
+        if isinstance(data, Mapping):
+            below = {key: self.grow(item, (*where, key), option) for key, item in data.items()}
+            for key in [key for key in below if not isinstance(key, str)]:
+                message = f"the key {show(key)} is {kind_of(key)}"
+                self.refuse(below.pop(key), message, hint="keys are text", key=True)
+            return node.become(below)
+        if isinstance(data, (list, tuple)):
+            items = [self.grow(item, (*where, i), option) for i, item in enumerate(data)]
+            return node.become(items)
         return node
 
-    def pop(self, where: DataPath) -> object:
-        """Remove and return a value, with the parents that it leaves empty."""
-        parent = self.get(where[:-1])
-        if not isinstance(parent, dict) or where[-1] not in parent:
-            return None
-        value = parent.pop(where[-1])
-        if not parent and len(where) > 1:
-            self.pop(where[:-1])
-        return value
+    def _locate(self, where: DataPath, *, key: bool) -> Location:
+        return Location(None) if self._document is None else self._document.locate(where, key=key)
 
-    def put(self, where: DataPath, value: object) -> None:
-        """Write a value, creating its parents; a parent that is no mapping is refused instead."""
-        node = self.data
-        for depth, step in enumerate(where[:-1]):
-            if node.get(str(step)) is None:
-                node[str(step)] = {}
-            child = node[str(step)]
-            if not isinstance(child, dict):
-                message = f"{show(child)} is {kind_of(child)}"
-                self.refuse(where[: depth + 1], message, hint="it should be a mapping")
+    def around(self, where: Steps) -> Node:
+        """Return the node at a path, or the nearest one above it that exists."""
+        node = self.root
+        for step in _steps(where):
+            below = node.child(step)
+            if below is None:
+                break
+            node = below
+        return node
+
+    def find(self, where: Steps) -> Node | None:
+        """Return the node at a path, None if there is none or if it is null."""
+        node: Node | None = self.root
+        for step in _steps(where):
+            node = None if node is None else node.child(step)
+        return None if node is None or node.value is None else node
+
+    def spoilt(self, where: Steps) -> bool:
+        """Whether something was wrong with a value, with a part of it or with all around it."""
+        node, steps = self.find(where), _steps(where)
+        above = any(self.around(steps[:length]).bad for length in range(len(steps) + 1))
+        return above or (node is not None and node.spoilt)
+
+    def take(self, where: str) -> Node | None:
+        """Remove and return a node, with the parents that it leaves empty; None if it is null."""
+        above, _, name = where.rpartition(".")
+        node, parent = self.find(where), self.find(above) if above else self.root
+        if parent is not None and name in parent.entries:
+            del parent.entries[name]
+            if above and not parent.entries:
+                self.take(above)
+        return node
+
+    def put(self, where: str, node: Node) -> None:
+        """Put a node, creating its parents; a parent that is no mapping is refused instead."""
+        parent, (*above, name) = self.root, where.split(".")
+        for step in above:
+            below = parent.entries.get(step)
+            if below is None or below.value is None:
+                below = parent.entries[step] = node.become({})
+            if not isinstance(below.value, dict):
+                message = f"{show(below.value)} is {kind_of(below.value)}"
+                self.refuse(below, message, hint="it should be a mapping")
                 return
-            node = child
-        node[str(where[-1])] = value
-
-    def put_named(self, where: DataPath, named: Named) -> None:
-        """Write a mapping by canonical names."""
-        self.put(where, {name: value for name, (value, _) in named.items()})
-        self.source.move({(*where, name): place for name, (_, place) in named.items()})
-
-    def refuse(self, where: DataPath, message: str, *, hint: str, key: bool = False) -> None:
-        """Note what is wrong with a value, and take it out; `message` follows its name."""
-        self.source.refuse(where, message, hint=hint, key=key)
-        self.pop(where)
-
-    def refuse_key(self, where: DataPath, known: Iterable[str]) -> None:
-        """Refuse a key that nothing stands for; `known` are the keys that are accepted there."""
-        key, section, known = where[-1], dotted(where[:-1]), tuple(known)
-
-        def hint() -> str:
-            near = nearest(str(key), known)
-            if near is not None:
-                return f"did you mean {near!r}?"
-            elsewhere = [row.key for row in config_reference() if row.key.split(".")[-1] == key]
-            acting = keys_below(where[:-1]) or known
-            return (
-                f"it belongs under {elsewhere[0]}" if elsewhere else f"keys are {', '.join(acting)}"
-            )
-
-        message = f"unknown key {show(key)}" + (f" in {section}" if section else "")
-        self.source.refuse(where, message, hint=hint, key=True, named=False)
-        self.pop(where)
-
-    def rename(self, old: DataPath, new: DataPath, *, must_agree: bool = False) -> None:
-        """Let a value act under a new path, unless one is there already.
-
-        With `must_agree` two different values are refused; otherwise the old one is unused.
-        A value set on the command line wins over one in the file.
-        """
-        value, present = self.get(old), self.get(new)
-        if value is None:
-            self.pop(old)
-            return
-        if present is None or (self._is_set(old) and not self._is_set(new)):
-            self.pop(old)
-            self.put(new, value)
-            self.source.move({new: old})
-        elif not must_agree:
-            self.unused[dotted(old)] = None
-            self.pop(old)
-        elif present == value or self._is_set(new):
-            self.pop(old)
-        else:
-            hint = "they are the same setting; keep one of them"
-            message = f"{show(value)} disagrees with {dotted(new)}, {show(present)}"
-            self.refuse(old, message, hint=hint)
-
-    def _is_set(self, where: DataPath) -> bool:
-        set_here = self.source.overrides
-        return any(where[:length] in set_here for length in range(1, len(where) + 1))
+            parent = below
+        parent.entries[name] = node
 
     def by_name(
-        self, items: Iterable[tuple[object, object, DataPath]], known: tuple[str, ...]
-    ) -> Named:
-        """Return items by canonical names; unknown names and second ones are refused.
+        self, items: Iterable[tuple[object, Node]], known: Sequence[str]
+    ) -> dict[str, Node]:
+        """Return nodes by canonical parameter names; unknown names and second ones are refused.
 
         Parameters
         ----------
         items
-            Name as written (aliases are accepted), value, and where they stand.
+            Name as written (aliases are accepted), and node.
         known
             The names that are accepted.
         """
-        named: Named = {}
-        for written, value, place in items:
-            name = self._canonical(written, place, known)
+        named: dict[str, Node] = {}
+        for written, node in items:
+            name = self._canonical(written, node, known)
             if name in named:
-                first = self.source.place(named[name][1], key=True)
-                hint = f"it is first given at {first}; keep one of them"
-                self.source.refuse(place, f"{name} is given twice", hint=hint, key=True)
-            elif name is not None:
-                named[name] = (value, place)
+                hint = f"it is first given at {named[name].key_at}; keep one of them"
+                self.refuse(node, f"{name} is given twice", hint=hint, key=True)
+                named[name].bad = True
+            else:
+                named[name] = node
         return named
 
-    def entries(self, where: DataPath, known: tuple[str, ...]) -> Named | None:
+    def entries(self, where: str, known: Sequence[str]) -> dict[str, Node] | None:
         """Return a mapping from names, or a list of names, by canonical names; None if neither."""
-        node = self.get(where)
-        if isinstance(node, Mapping):
-            items = [(name, value, (*where, name)) for name, value in node.items()]
-        elif isinstance(node, list):
-            items = [(name, None, (*where, index)) for index, name in enumerate(node)]
-        else:
+        node = self.find(where)
+        if node is None or not isinstance(node.value, (dict, list)):
             return None
-        return self.by_name(items, known)
+        listed = isinstance(node.value, list)
+        return self.by_name(
+            [(item.value, item) for item in node.items] if listed else node.entries.items(), known
+        )
 
-    def _canonical(self, name: object, where: DataPath, known: tuple[str, ...]) -> str | None:
+    def _canonical(self, name: object, node: Node, known: Sequence[str]) -> str:
         hint = f"parameters are {', '.join(known)}"
         if not isinstance(name, str):
-            message = f"{show(name)} is {kind_of(name)}, not a parameter name"
-            self.source.refuse(where, message, hint=hint)
-            return None
+            message = f"{show(node.plain())} is {kind_of(node.plain())}, not a parameter name"
+            self.refuse(node, message, hint=hint)
+            return node.name
         canonical = canonical_name(name)
         if canonical in known or name in known:
             return canonical or name
         if canonical is not None:
-            mode = self.get(("analysis_mode",))
+            mode = self.around("analysis_mode").value
             message = f"{name!r} is not a parameter of analysis_mode {mode}"
         else:
             message = f"unknown parameter {show(name)}"
             near = nearest(name, (*known, *ALIASES))
             hint = f"did you mean {near!r}? {hint}" if near else hint
-        self.source.refuse(where, message, hint=hint, key=True)
-        return None
+        self.refuse(node, message, hint=hint, key=True)
+        return node.name
+
+    def refuse_key(self, node: Node, known: Iterable[str]) -> None:
+        """Refuse a key that nothing stands for; `known` are those that are accepted there."""
+        key, section, known = node.where[-1], dotted(node.where[:-1]), tuple(known)
+
+        def hint() -> str:
+            if near := nearest(str(key), known):
+                return f"did you mean {near!r}?"
+            elsewhere = [row.key for row in config_keys() if row.path[-1] == key]
+            keys = f"keys are {', '.join(known)}"
+            return f"it belongs under {elsewhere[0]}" if elsewhere else keys
+
+        message = f"unknown key {show(key)}" + (f" in {section}" if section else "")
+        self.refuse(node, message, hint=hint, key=True, named=False)
+
+    def refuse(
+        self,
+        node: Node,
+        message: str,
+        *,
+        hint: str | Callable[[], str],
+        key: bool = False,
+        named: bool = True,
+        missing: bool = False,
+    ) -> None:
+        """Note what is wrong with a node, or that something below it is missing.
+
+        Parameters
+        ----------
+        message
+            Follows the name of the node, unless `named` is off.
+        hint
+            What would be accepted; called only if it is told.
+        key
+            The place is that of the key, not of the value.
+        """
+        place = node.key_at if key else node.at
+        if isinstance(place, str):
+            option = place.removeprefix("--set ")
+            named = named and option != node.name
+            message = message.removeprefix(f"{option}: ")
+        text = f"{place}: {node.name}: {message}" if named else f"{place}: {message}"
+        tell = hint if callable(hint) else lambda: hint
+        self._refusals.append(_Refusal(place, text, tell, missing))
+        node.bad = node.bad or not missing
+
+    def check(self) -> None:
+        """Raise what was refused, if anything was, in the order of the file."""
+        if not self._refusals:
+            return
+        ordered = sorted(self._refusals, key=lambda refusal: refusal.order)
+        if len(ordered) == 1:
+            raise ConfigError(ordered[0].message, hint=ordered[0].hint())
+        told, more = ordered[:MOST_TOLD], len(ordered) - MOST_TOLD
+        messages = [refusal.message for refusal in told] + [f"and {more} more"] * (more > 0)
+        hints = [f"{refusal.short}: {refusal.hint()}" for refusal in told]
+        raise ConfigError("\n       ".join(messages), hint="\n      ".join(hints))

@@ -11,18 +11,9 @@ from typing import Any, Final, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from homodyne_cli.io.config.keys import (
-    ConfigKey,
-    KeyTree,
-    OtherForms,
-    config_keys,
-    key_tree,
-    keys_below,
-)
+from homodyne_cli.io.config.keys import ConfigKey, OtherForms, config_keys, keys_below
 from homodyne_cli.io.config.legacy import unused_below
-from homodyne_cli.io.config.source import Source
-from homodyne_cli.io.config.tree import ConfigTree
-from homodyne_cli.io.yaml_text.load import DataPath
+from homodyne_cli.io.config.tree import ConfigTree, Node
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
 from homodyne_cli.problem import Bounds, Config
 
@@ -53,40 +44,43 @@ def read_config(tree: ConfigTree, folder: Path) -> tuple[Config, OtherForms]:
         ("problem", "mode"): "laminar_flow",
         ("selection", "path"): folder,
     }
-    for key, value in _given(tree, key_tree(), tree.data, ()):
+    for key, node in _given(tree, tree.root, ()):
         try:
-            checked = _adapter(_as_written(key.hint)).validate_python(_shaped(key, value, folder))
+            checked = _adapter(key.hint).validate_python(_shaped(key, node.plain(), folder))
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                _refuse(tree.source, key, detail)
-        else:
+                _refuse(tree, key, node, detail)
+        if not node.spoilt:
             values[key.fields] = _bounds(checked) if _mentions(key.hint, Bounds) else checked
     return _assemble(values)
 
 
 def _given(
-    tree: ConfigTree, known: KeyTree, node: Mapping[str, object], where: DataPath
-) -> Iterator[tuple[ConfigKey, object]]:
-    for name, value in list(node.items()):
-        place, key = (*where, name), known.get(name)
-        if key is None:
-            tree.refuse_key(place, (*keys_below(where), *unused_below(where)))
-        elif isinstance(key, ConfigKey):
-            if value is not None:
-                yield key, value
-        elif isinstance(value, dict):
-            yield from _given(tree, key, value, place)
-        elif value is not None:
+    tree: ConfigTree, node: Node, where: tuple[str, ...]
+) -> Iterator[tuple[ConfigKey, Node]]:
+    known = keys_below(where)
+    for name, below in node.entries.items():
+        key = known.get(name)
+        if name not in known:
+            tree.refuse_key(below, (*known, *unused_below(where)))
+        elif below.value is None:
+            continue
+        elif key is not None:
+            yield key, below
+        elif isinstance(below.value, dict):
+            yield from _given(tree, below, (*where, name))
+        elif not below.bad:
             hint = "it should be: a mapping, 'key: value' lines"
-            tree.refuse(place, f"{_shown(value)} is not accepted", hint=hint)
+            tree.refuse(below, f"{_shown(below.plain())} is not accepted", hint=hint)
 
 
 def _assemble(values: Mapping[tuple[str, ...], object]) -> tuple[Config, OtherForms]:
     parts = dict(values)
     owners = {key.fields[:-1]: key.owner for key in config_keys()}
+    forms = None
     for place in sorted(owners, key=len, reverse=True):
         inner = {name[-1]: parts.pop(name) for name in list(parts) if name[:-1] == place and name}
-        forms = inner.pop("forms", None)
+        forms = inner.pop("forms", forms)
         parts[place] = owners[place](**inner)
     config = parts[()]
     assert isinstance(config, Config)
@@ -96,15 +90,12 @@ def _assemble(values: Mapping[tuple[str, ...], object]) -> tuple[Config, OtherFo
 
 @cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint, config=_STRICT)
+    written = Mapping[str, tuple[float, float]] if _mentions(hint, Bounds) else hint
+    return TypeAdapter(written, config=_STRICT)
 
 
 def _mentions(hint: Any, kind: type) -> bool:
     return hint is kind or any(_mentions(part, kind) for part in get_args(hint))
-
-
-def _as_written(hint: Any) -> Any:
-    return Mapping[str, tuple[float, float]] if _mentions(hint, Bounds) else hint
 
 
 def _bounds(pairs: Mapping[str, tuple[float, float]]) -> dict[str, Bounds]:
@@ -121,21 +112,19 @@ def _shaped(key: ConfigKey, value: object, folder: Path) -> object:
         return int(value)
     if isinstance(value, str) and value and _mentions(key.hint, Path):
         return folder / os.path.expanduser(value)  # noqa: PTH111 (Path's raises for ~nobody)
-    if isinstance(value, str):
-        return dict(key.key.spellings).get(value, value)
-    return value
+    return key.spellings.get(value, value) if isinstance(value, str) else value
 
 
-def _refuse(source: Source, key: ConfigKey, detail: ErrorDetails) -> None:
-    where = (*key.path, *detail["loc"])
-    if source.refused(where):
+def _refuse(tree: ConfigTree, key: ConfigKey, node: Node, detail: ErrorDetails) -> None:
+    for step in detail["loc"]:
+        node = node.child(step) or node
+    if node.spoilt:
         return
-    general = detail["msg"].removeprefix("Input should be ")
-    kind = _EXPECTED.get(detail["type"], general)
+    kind = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Input should be "))
     if not detail["loc"] and detail["type"] not in {"too_short", "less_than_equal"}:
-        kind = key.accepted
-    hint = f"it should be: {kind}"
-    source.refuse(where, f"{_shown(detail['input'])} is not accepted", hint=hint)
+        kind = key.type
+    message = f"{_shown(detail['input'])} is not accepted"
+    tree.refuse(node, message, hint=f"it should be: {kind}")
 
 
 def _shown(value: object) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from homodyne_cli.errors import ConfigError, Location
-from homodyne_cli.io.config.source import dotted
+from homodyne_cli.io.config.tree import dotted
 from homodyne_cli.io.scale_fix.scale_fix import (
     MAP_PATH,
     block_lines,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.io.config.source import dotted, nearest
+from homodyne_cli.io.config.tree import dotted, nearest
 from homodyne_cli.io.yaml_text.load import DataPath, Document, load_mapping, read_document
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
 from homodyne_cli.parameters import ALIASES, NAMES, canonical_name

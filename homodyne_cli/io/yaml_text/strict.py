@@ -24,7 +24,7 @@ Pairs: TypeAlias = Mapping[Scalar, tuple[yaml.Node, yaml.Node]]
 
 _MERGE: Final = TAG + "merge"
 #: Values of a document, aliases written out; PyYAML takes some 0.1 ms for each.
-MAX_VALUES: Final = 50_000
+MAX_VALUES: Final = 20_000
 #: Levels of nesting; PyYAML composes recursively.
 MAX_DEPTH: Final = 60
 

@@ -6,7 +6,7 @@ import pytest
 
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.io.config.load import load_config
-from tests.support.config_files import NLSQ, STATIC, Load, loader, refusal
+from tests.support.config_files import HEAD, NLSQ, STATIC, Load, loader, refusal
 
 
 @pytest.fixture
@@ -177,3 +177,80 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_bad_overrides_name_the_option(load: Load, setting: str, start: str) -> None:
     text = "parameter_space: {bounds: [{name: D0, min: 1, max: 2}]}\n"
     assert str(refusal(load, text, setting)).startswith(start)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "optimization: {nlsq: 3}",
+        "optimization: {nlsq: {diagnostics: on}}",
+        "optimization: {nlsq: {anti_degeneracy: 1, multi_start: [1]}}",
+        "parameter_space: [1]",
+        "initial_parameters: {per_angle_scaling: {contrast: {a: 1}}}",
+        "initial_parameters: {values: fast}",
+        "initial_parameters: {fixed_parameters: 3}",
+        "experimental_data: {file_path: d.h5, bad_frames: {a: 1}}",
+        "phi_filtering: {target_ranges: 3}",
+        "phi_filtering: {target_ranges: [3]}",
+        "optimization: {nlsq: {x_scale_map: 3}}",
+        "optimization: {nlsq: {x_scale_map: [D0]}}",
+        "parameter_space: {bounds: {D0: {min: {a: 1}}}}",
+        "initial_parameters: {active_parameters: [[D0]]}",
+        "initial_parameters: {active_parameters: D0}",
+        "analyzer_parameters: {temporal: {dt: {a: 1}}}",
+        "optimization_config: {angle_filtering: 3}",
+        "output: []",
+        "noise: {1: 2}",
+        "optimization: {nlsq: {max_iterations: 1e12}}",
+        "optimization: {nlsq: {seed: " + "9" * 400 + "}}",
+        "noise: {sigma: " + "9" * 400 + "}",
+        "initial_parameters: {per_angle_scaling: {contrast: true}}",
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_one_line(load: Load, text: str) -> None:
+    head = "\n".join(
+        line for line in HEAD.splitlines() if not line.startswith(text.partition(":")[0])
+    )
+    if text.startswith("analyzer_parameters"):
+        head = "analysis_mode: static\nexperimental_data: {file_path: d.h5}"
+    error = refusal(load, f"\n{text}\n", head=head)
+    assert "c.yaml:" in str(error)
+    assert "\n" not in str(error)
+    assert error.hint
+
+
+def test_everything_that_is_wrong_is_told_in_one_run(load: Load) -> None:
+    text = (
+        "zzz: 1\n"
+        "noise: {sigma: -1, sgima: 2}\n"
+        "initial_parameters:\n"
+        "  values: {D0: fast, alfa: 1, alpha: 9, D_offset: 0}\n"
+        "  fixed_parameters: [bta]\n"
+        "parameter_space: {bounds: {D0: [5, 1], Do: [1, 2]}}\n"
+        "optimization: {nlsq: {losss: huber, ftol: 0, x_scale: config, multi_start: {enabel: 1}}}\n"
+        "analyzer_parameters: {start_frame: 9, end_frame: 3}\n"
+    )
+    error = refusal(load, text, "fourier_order=0", head="analysis_mode: laminar_flow\n")
+    lines = [line.rpartition("/")[2].strip() for line in str(error).splitlines()]
+    places = [
+        *("--set fourier_order: 0", "c.yaml:2:1: unknown key 'zzz'", "c.yaml:3:16: noise.sigma"),
+        *("c.yaml:3:20: unknown key 'sgima'", "c.yaml:5:16: initial_parameters.values.D0: 'fast'"),
+        *("c.yaml:5:22: initial_parameters.values.alfa", "c.yaml:6:22: initial_parameters.fixed"),
+        *("c.yaml:7:33: bounds of D0", "c.yaml:7:40: parameter_space.bounds.Do: unknown"),
+        *("c.yaml:8:23: unknown key 'losss'", "c.yaml:8:43: optimization.nlsq.ftol: 0"),
+        *("c.yaml:8:55: x_scale is config", "c.yaml:8:77: unknown key 'enabel'"),
+        *("c.yaml:9:50: analyzer_parameters.end_frame", "c.yaml:1:1: experimental_data.file_path"),
+        "c.yaml:9:22: analyzer_parameters.geometry.stator_rotor_gap is missing",
+    ]
+    assert len(lines) == len(places)
+    for line, start in zip(lines, places, strict=True):
+        assert line.startswith(start), (line, start)
+    hints = str(error.hint).splitlines()
+    assert len(hints) == len(lines)
+    assert "did you mean 'loss'?" in hints[9]
+
+
+def test_of_many_mistakes_the_first_are_told(load: Load) -> None:
+    error = refusal(load, "".join(f"k{i}: 1\n" for i in range(9_000)))
+    assert str(error).count("unknown key") == 20
+    assert str(error).endswith("and 8980 more")

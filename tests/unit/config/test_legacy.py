@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from homodyne_cli.io.config.load import config_reference
+from homodyne_cli.io.config.load import config_keys
 from homodyne_cli.problem import Bounds
 from tests.support.config_files import HEAD, Load, loader
 
@@ -123,7 +123,7 @@ def test_unused_2_keys_are_listed_once_each(load: Load) -> None:
         "logging",
         "output.base_directory",
     } <= set(unused)
-    acting = {row.key for row in config_reference()}
+    acting = {row.key for row in config_keys()}
     assert not acting & set(unused)
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.io.config.load import (
-    config_reference,
+    config_keys,
     dump_yaml,
     load_config,
     resolve_config,
@@ -264,7 +264,7 @@ def test_templates_say_the_defaults_and_every_key(
     if mode == "static":
         left_out |= {"stator_rotor_gap", "enabled", "gamma_dot_t0_ref", "beta_ref"}
         left_out |= {"decorrelate"}
-    names = {row.key.split(".")[-1] for row in config_reference()} - left_out
+    names = {row.key.split(".")[-1] for row in config_keys()} - left_out
     assert [name for name in sorted(names) if f"{name}:" not in text] == []
 
 
@@ -285,7 +285,7 @@ def test_resolve_config_leaves_its_argument_alone(tmp_path: Path) -> None:
 
 
 def test_reference_describes_every_key() -> None:
-    rows = config_reference()
+    rows = config_keys()
     assert len({row.key for row in rows}) == len(rows) > 30
     assert all(row.type and row.default and row.description.endswith(".") for row in rows)
     by_key = {row.key: row for row in rows}
