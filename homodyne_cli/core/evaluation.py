@@ -15,6 +15,7 @@ from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, hold
 from homodyne_cli.dataset import Dataset
+from homodyne_cli.errors import FitError
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitRecord, Solution
 
@@ -67,7 +68,13 @@ class EvaluatedRun:
 
 
 def evaluate_run(run: StoredRun) -> EvaluatedRun:
-    """Evaluate a run at its own parameters and scaling."""
+    """Evaluate a run at its own parameters and scaling.
+
+    Raises
+    ------
+    FitError
+        If there are fewer pairs than unknowns, or the model overflows.
+    """
     return EvaluatedRun(run, *_evaluate_at(run.problem, run.dataset, run.solution.values))
 
 
@@ -86,7 +93,13 @@ def _evaluate_at(
     vector = np.array(list(values.values()))
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
     objective = replace(objective, full=vector)
+    n_points = objective.tiles.n_points
+    if n_points <= objective.n_unknown:
+        raise FitError(f"{n_points} pairs cannot determine {objective.n_unknown} unknowns")
     x = vector[objective.places]
-    grams = objective.plain_grams(x)
-    at = objective.derivatives(x) if objective.robust else objective.project(grams)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        grams = objective.plain_grams(x)
+        if not np.isfinite(grams.gram).all():
+            raise FitError("the model or the data are not finite numbers at these parameters")
+        at = objective.derivatives(x) if objective.robust else objective.project(grams)
     return objective, grams, at

@@ -9,13 +9,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.dataset import FloatArray, MapArray
 from homodyne_cli.errors import DataError
-
-#: Deflate packs at most 1032 to 1, and half a map (i >= j) is not stored.
-_MOST_PACKED: Final = 2500
-#: Bytes that may be declared whatever is stored.
-_SLACK: Final = 1_000_000
+from homodyne_cli.io.run.fields import LARGEST
 
 
 @dataclass(frozen=True)
@@ -92,30 +88,37 @@ class ArrayChecker:
         """
         if dtype.kind not in "fiu":
             raise self.error(name, f"holds {dtype}, not real numbers")
-        wanted = tuple(self._length(axis, shape, k) for k, axis in enumerate(entry.axes))
-        if shape != wanted or 0 in shape:
-            axes = ", ".join(entry.axes)
-            sizes = "" if len(shape) != len(wanted) else f" = {wanted}, do not fit together"
-            raise self.error(name, f"has shape {shape}, where ({axes}){sizes} is needed")
+        axes = f"({', '.join(entry.axes)})" if entry.axes else "a single number"
+        if len(shape) != len(entry.axes) or 0 in shape:
+            raise self.error(name, f"has shape {shape}, not {axes}")
+        wanted = tuple(
+            self._length(axis, size) for axis, size in zip(entry.axes, shape, strict=True)
+        )
+        if shape != wanted:
+            together = "the arrays do not fit together"
+            raise self.error(name, f"has shape {shape}, not {axes} = {wanted}: {together}")
 
-    def _length(self, axis: str, shape: tuple[int, ...], place: int) -> int:
-        if axis.isdigit():
-            return int(axis)
-        return self.sizes.setdefault(axis, shape[place]) if place < len(shape) else 0
-
-    def check_storage(self, name: str, declared: int, stored: int) -> None:
-        """Refuse an array that is declared far larger than what is stored of it, in bytes."""
-        if declared > _MOST_PACKED * stored + _SLACK:
-            raise self.error(name, f"declares {declared:.3g} bytes, of which {stored} are stored")
+    def _length(self, axis: str, size: int) -> int:
+        return int(axis) if axis.isdigit() else self.sizes.setdefault(axis, size)
 
     def check_values(self, name: str, entry: ArrayEntry, values: FloatArray) -> FloatArray:
-        """Return values, or refuse what is not finite or not positive where it has to be."""
-        good = np.isfinite(values) & ((values > 0.0) | (entry.values != "positive"))
+        """Return values, or refuse what no measurement has where a number has to be."""
+        good = np.abs(values) <= LARGEST
+        if entry.values == "positive":
+            good &= values >= 1.0 / LARGEST
         if entry.values != "any" and not good.all():
-            bad = values[~good].ravel()[0]
             wanted = "a positive number" if entry.values == "positive" else "a finite number"
-            raise self.error(name, f"holds {bad:g}, not {wanted}")
+            raise self.error(name, f"holds {values[~good].ravel()[0]:g}, not {wanted}")
         return values
+
+    def check_map(self, name: str, angle: int, one: MapArray) -> MapArray:
+        """Return the map of an angle, or refuse one without pairs or of absurd size."""
+        sizes = np.abs(one[np.triu(np.isfinite(one), 1)])
+        if not len(sizes):
+            raise self.error(name, f"has no pair of map {angle + 1} that is a number")
+        if not 1.0 / LARGEST <= sizes.max() <= LARGEST:
+            raise self.error(name, f"holds {sizes.max():g}, not values of c2")
+        return one
 
     def check_times(self, name: str, t: FloatArray) -> None:
         """Refuse fewer than two frames, and times that do not ascend."""

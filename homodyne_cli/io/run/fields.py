@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -21,6 +22,14 @@ from pydantic_core import PydanticCustomError
 
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.problem import Bounds
+
+#: No quantity that is measured or fitted is larger, in its unit; products of a few stay finite.
+LARGEST: Final = 1e30
+
+Key = TypeVar("Key")
+Element = TypeVar("Element")
+_MOST_KEYS: Final = 1000
+_MOST_ROWS: Final = 100_000
 
 
 def _unknown_as(stand_in: float) -> WrapValidator:
@@ -55,6 +64,12 @@ def _of_numpy(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _few(value: object) -> object:
+    if isinstance(value, dict) and len(value) > _MOST_KEYS:
+        raise PydanticCustomError("keys", "too many keys")
+    return value
+
+
 def _ends(value: object) -> object:
     return [value.lower, value.upper] if isinstance(value, Bounds) else value
 
@@ -69,6 +84,7 @@ def _or_null(**limits: float) -> WithJsonSchema:
     return WithJsonSchema({"type": ["number", "null"], **limits})
 
 
+Number: TypeAlias = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Figure: TypeAlias = Annotated[float, _unknown_as(math.nan), _or_null()]
 Size: TypeAlias = Annotated[float, Field(ge=0), _unknown_as(math.nan), _or_null(minimum=0)]
 Scale: TypeAlias = Annotated[
@@ -85,8 +101,12 @@ Text: TypeAlias = Annotated[str, AfterValidator(printable)]
 Name: TypeAlias = Annotated[
     str, AfterValidator(_known_name), WithJsonSchema({"type": "string", "enum": list(NAMES)})
 ]
+#: An object with as many keys as there are names.
+Table: TypeAlias = Annotated[dict[Key, Element], BeforeValidator(_few)]
+#: An array, of which the first wrong element is told.
+Rows: TypeAlias = Annotated[tuple[Element, ...], FailFast(), Field(max_length=_MOST_ROWS)]
 Pair: TypeAlias = Annotated[
-    list[float],
+    list[Number],
     BeforeValidator(_ends),
     AfterValidator(_ordered),
     WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),

@@ -10,15 +10,12 @@ import h5py
 import numpy as np
 
 from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource, Provenance
-from homodyne_cli.errors import DataError
-from homodyne_cli.io.formats.hdf5_access import float_type, open_hdf5
+from homodyne_cli.io.formats.guard import guarded
+from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type, open_hdf5
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.io.run.arrays import FITTED_DATA, ArrayChecker, ArrayEntry
 from homodyne_cli.io.run.schema import SCHEMA_VERSION
-
-#: What h5py raises on what is damaged or was put together by hand.
-_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,14 @@ def read_fitted_data(path: Path, memory: MemoryBudget | None, held: ExitStack) -
         If the budget is too small to work from disk.
     """
     with open_hdf5(path) as file:
-        try:
-            return _Reader(file.files.open(path), ArrayChecker(path)).read(memory, held)
-        except _DAMAGE as error:
-            raise DataError(f"cannot be read: {error}", path=path) from error
+        return _Reader(file, file.files.open(path), ArrayChecker(path)).read(memory, held)
 
 
 @dataclass(frozen=True)
 class _Reader:
+    """Reads one file through the door to data files, but follows no link out of it."""
+
+    door: Hdf5File
     file: h5py.File
     checker: ArrayChecker
 
@@ -77,37 +74,42 @@ class _Reader:
         return FittedData(dataset, self._vector("contrast"), self._vector("offset"))
 
     def _check_version(self) -> None:
-        version = self.file.attrs.get("schema_version", 0)
-        if not isinstance(version, (int, np.integer)) or not 0 <= version <= SCHEMA_VERSION:
+        version = self.door.attribute("/", "schema_version")
+        if version is not None and version not in map(str, range(SCHEMA_VERSION + 1)):
             said = f"is {version!r:.40}: written by a version that this one does not know"
             raise self.checker.error("schema_version", said)
 
     def _is_there(self, name: str) -> bool:
-        return self.file.get(name, getlink=True) is not None
+        with guarded(self.checker.path, name):
+            return self.file.get(name, getlink=True) is not None
 
     def _checked(self, name: str) -> tuple[h5py.Dataset, ArrayEntry]:
         """Return a dataset of the right shape whose values lie in this file."""
         entry, checker = FITTED_DATA[name], self.checker
-        if not self._is_there(name):
+        with guarded(checker.path, name):
+            link = self.file.get(name, getlink=True)
+            node = self.file[name] if isinstance(link, h5py.HardLink) else None
+            outside = isinstance(node, h5py.Dataset) and (node.is_virtual or node.external)
+        if link is None:
             raise checker.error(name, "missing")
-        if not isinstance(self.file.get(name, getlink=True), h5py.HardLink):
+        if node is None:
             raise checker.error(name, "is a link, which may lead out of the run directory")
-        stored = self.file[name]
-        if not isinstance(stored, h5py.Dataset) or stored.shape is None:
-            raise checker.error(name, "holds no array")
-        if stored.is_virtual or stored.external:
+        if outside:
             raise checker.error(name, "keeps its values in other files")
+        if not isinstance(node, h5py.Dataset) or node.shape is None:
+            raise checker.error(name, "holds no array")
+        stored = self.door.dataset(name)
         checker.check_layout(name, entry, stored.shape, stored.dtype)
-        checker.check_storage(name, stored.nbytes, stored.id.get_storage_size())
         return stored, entry
 
     def _vector(self, name: str) -> FloatArray:
         stored, entry = self._checked(name)
-        return self.checker.check_values(name, entry, np.asarray(stored[()], dtype=float))
+        values = self.door.block(name, (), stored.dtype)
+        return self.checker.check_values(name, entry, np.asarray(values, dtype=float))
 
     def _sigma_map(self) -> FloatArray:
-        stored, _ = self._checked("sigma_map")
-        sigma = np.asarray(stored[()], dtype=float)
+        self._checked("sigma_map")
+        sigma = np.asarray(self.door.block("sigma_map", (), np.dtype(float)), dtype=float)
         if not (sigma[np.isfinite(sigma)] >= 0.0).all() or np.isinf(sigma).any():
             raise self.checker.error("sigma_map", "holds noise that is negative or infinite")
         return np.where(sigma > 0.0, sigma, 1.0)
@@ -117,11 +119,17 @@ class _Reader:
     ) -> MapArray | MapSource:
         stored, _ = self._checked("c2")
         shape, dtype = stored.shape, float_type(stored.dtype, self.checker.path, "c2")
+
+        def one(angle: int) -> MapArray:
+            return self.checker.check_map("c2", angle, self.door.block("c2", (angle,), dtype))
+
         if memory is None or memory.holds(shape, dtype):
-            maps: MapArray = np.asarray(stored[()], dtype=dtype)
+            maps: MapArray = np.empty(shape, dtype)
+            for angle in range(len(maps)):
+                maps[angle] = one(angle)
             return maps
         memory.check_streaming(shape, dtype, per_pair=per_pair)
         spool = held.enter_context(open_spool(memory.scratch, shape, dtype))
         for angle in range(len(stored)):
-            spool.put(angle, np.asarray(stored[angle], dtype=dtype))
+            spool.put(angle, one(angle))
         return spool.maps()

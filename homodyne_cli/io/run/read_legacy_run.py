@@ -20,7 +20,7 @@ from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.npz_access import NpzFile, open_npz
 from homodyne_cli.io.run.arrays import LEGACY_DATA, ArrayChecker
-from homodyne_cli.io.run.fields import Text
+from homodyne_cli.io.run.fields import LARGEST, Number, Text
 from homodyne_cli.io.run.run_folder import RunFolder
 from homodyne_cli.parameters import (
     DEFAULT_GAP,
@@ -34,7 +34,9 @@ from homodyne_cli.results import FitRecord, Solution
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    if isinstance(value, (int, float)) and abs(value) <= LARGEST:
+        return float(value)
+    return None
 
 
 class _Entry(BaseModel):
@@ -46,7 +48,7 @@ class _Entry(BaseModel):
 class _Row(_Entry):
     """A parameter; an uncertainty that is no number counts as not recorded."""
 
-    value: float
+    value: Number
     uncertainty: Annotated[float | None, BeforeValidator(_number)] = None
 
 
@@ -133,6 +135,8 @@ def _arrays(path: Path, gap: float | None) -> tuple[Dataset, FloatArray]:
             t = t[:, 0] if np.ptp(t[0]) == 0.0 else t[0]
         checker.check_times("t1", t)
         c2 = _array(file, checker, "c2_exp")
+        for angle, one in enumerate(c2):
+            checker.check_map("c2_exp", angle, one)
         solver = "per_angle_scaling_solver"
         name = solver if solver in file.names else "per_angle_scaling"
         scaling = _array(file, checker, name)
@@ -154,6 +158,4 @@ def _array(file: NpzFile, checker: ArrayChecker, name: str) -> FloatArray:
     elif name == "q" and math.prod(shape) == 1:
         shape = ()
     checker.check_layout(name, entry, shape, stack.dtype)
-    declared = math.prod(stack.shape) * stack.dtype.itemsize
-    checker.check_storage(name, declared, file.archive.getinfo(f"{name}.npy").compress_size)
-    return checker.check_values(name, entry, np.asarray(file.array(name), dtype=float))
+    return checker.check_values(name, entry, np.asarray(stack.whole, dtype=float))

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.run.fields import printable
 
-#: Bytes of a JSON file; 2,000 angles and 1,000 iterations take 2 million.
+#: Bytes of a JSON file; 2,000 angles and 5,000 iterations take 5 million.
 MAX_BYTES: Final = 10_000_000
 #: Kinds of errors for a value that is not there, where null is not allowed.
 _NO_VALUE: Final = ("float_type", "int_type", "bool_type", "string_type", "tuple_type", "list_type")

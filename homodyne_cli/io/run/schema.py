@@ -21,9 +21,12 @@ from homodyne_cli.io.run.fields import (
     Flag,
     Limit,
     Name,
+    Number,
     Pair,
+    Rows,
     Scale,
     Size,
+    Table,
     Text,
     Whole,
 )
@@ -52,7 +55,7 @@ class ParameterEntry(Entry):
     a free parameter left its start.
     """
 
-    value: float
+    value: Number
     uncertainty: Size = math.nan
     uncertainty_hessian: Size = math.nan
     unit: Text = ""
@@ -84,8 +87,8 @@ class ScalingEntry(Entry):
 class CovarianceEntry(Entry):
     """Covariance of the free parameters that are not at a bound, null where not determined."""
 
-    names: tuple[Name, ...]
-    matrix: tuple[tuple[Figure, ...], ...]
+    names: Rows[Name]
+    matrix: Rows[Rows[Figure]]
 
     @field_validator("matrix")
     @classmethod
@@ -117,8 +120,8 @@ class ProfileEntry(Entry):
 class CombinationEntry(Entry):
     """A linear combination of parameters that the data determine."""
 
-    names: tuple[Name, ...]
-    coefficients: tuple[float, ...]
+    names: Rows[Name]
+    coefficients: Rows[float]
     value: Figure
     uncertainty: Size
     unit: Text
@@ -133,17 +136,17 @@ class ParametersFile(RunFile):
     per_angle_mode: PerAngleMode
     loss: Loss
     noise: NoiseEntry | None = None
-    profiles: tuple[ProfileEntry, ...] = ()
+    profiles: Rows[ProfileEntry] = ()
     fourier_order: Count
     chi_squared: Figure = math.nan
     reduced_chi_squared: Figure = math.nan
-    parameters: dict[Name, ParameterEntry]
+    parameters: Table[Name, ParameterEntry]
     scaling_bounds: ScalingBounds
-    scaling: tuple[ScalingEntry, ...] = ()
+    scaling: Rows[ScalingEntry] = ()
     covariance: CovarianceEntry
-    undetermined: tuple[Text, ...] = ()
-    combinations: tuple[CombinationEntry, ...] = ()
-    equivalents: tuple[dict[Name, float], ...] = ()
+    undetermined: Rows[Text] = ()
+    combinations: Rows[CombinationEntry] = ()
+    equivalents: Rows[Table[Name, float]] = ()
 
     @field_validator("parameters")
     @classmethod
@@ -187,9 +190,9 @@ class DatasetInfo(Entry):
     q_value: float
     dt: float
     stator_rotor_gap: float | None
-    phi_angles: tuple[float, ...]
-    provenance: dict[Text, ProvenanceEntry] = Field(default_factory=dict)
-    notes: tuple[Text, ...] = ()
+    phi_angles: Rows[float]
+    provenance: Table[Text, ProvenanceEntry] = Field(default_factory=dict)
+    notes: Rows[Text] = ()
 
 
 class OptimizationSummary(Entry):
@@ -238,8 +241,8 @@ class XScaleEntry(Entry):
     """The scale of every free parameter, how it was chosen and what it did."""
 
     mode: XScaleMode = "auto"
-    values: dict[Name, Scale]
-    condition_number: dict[Literal["start", "end"], ConditionEntry] = Field(default_factory=dict)
+    values: Table[Name, Scale]
+    condition_number: Table[Literal["start", "end"], ConditionEntry] = Field(default_factory=dict)
 
 
 class SearchEntry(Entry):
@@ -264,7 +267,7 @@ class StepEntry(Entry):
     condition: Figure = math.nan
     condition_raw: Figure = math.nan
     effective_ratio: Figure = math.nan
-    column_norms: dict[Name, Figure] = Field(default_factory=dict)
+    column_norms: Table[Name, Figure] = Field(default_factory=dict)
 
 
 class SecondsEntry(Entry):
@@ -289,7 +292,7 @@ class ConvergenceFile(RunFile):
     convergence: ConvergenceEntry
     x_scale: XScaleEntry
     search: SearchEntry | None = None
-    history: tuple[StepEntry, ...] = ()
+    history: Rows[StepEntry] = ()
     seconds: SecondsEntry | None = None
     device_info: DeviceEntry | None = None
 
@@ -307,12 +310,12 @@ class ManifestFile(RunFile):
 
     written_by: Text
     created: Text
-    versions: dict[Text, Text]
+    versions: Table[Text, Text]
     device: Text
-    command_line: tuple[Text, ...]
+    command_line: Rows[Text]
     convention: Convention
     seed: Count
-    inputs: tuple[InputEntry, ...]
+    inputs: Rows[InputEntry]
 
 
 #: The JSON files of a run directory, in the order in which they are read.

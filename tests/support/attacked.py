@@ -1,0 +1,63 @@
+"""Commands on run directories that somebody else made, and what came of them."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from homodyne_cli.cli.app import main
+from tests.support.commands import Commands
+from tests.support.datasets import PUBLISHED, make_dataset
+from tests.support.legacy_run import write_legacy_run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: ``answer``, ``error`` (one, exit code 3), or what must not be."""
+
+    kind: str
+    said: str
+
+
+def attacked_runs(folder: Path) -> tuple[Path, Path]:
+    """Write a sound run of this program, with every kind of entry, and one of homodyne 2.x."""
+    steps, config, data = Commands(shown=False), folder / "config.yaml", folder / "data.h5"
+    steps.run("init", "-o", str(config))
+    frames = ("--frames", "15", "--noise", "0.002", "--phi", "0,30", "--seed", "7")
+    steps.run("simulate", str(config), "-o", str(data), *frames)
+    logged = "optimization.nlsq.diagnostics={enabled: true, log_jacobian_norms: true}"
+    options = ("--profile", "beta", "--set", logged, "--no-plots", "--quiet")
+    steps.run("fit", str(config), "-o", str(folder / "run"), *options)
+    scaling = np.full(2, 0.3), np.full(2, 1.1)
+    return folder / "run", write_legacy_run(
+        folder / "old", make_dataset(20, 2), PUBLISHED, *scaling
+    )
+
+
+def outcome_of(arguments: tuple[str, ...]) -> Outcome:
+    """Run a command in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    called = patch.object(sys, "argv", ["homodyne", *arguments])
+    with called, redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    said = err.getvalue().strip()
+    if code in (0, 1) and not said.replace(_wrote(arguments), "").strip():
+        return Outcome("answer", "")
+    first = said.splitlines()[0] if said else ""
+    if code == 3 and first.startswith("error: ") and said.count("error: ") == 1:
+        return Outcome("error", first)
+    return Outcome(f"exit {code}", said[-400:])
+
+
+def _wrote(arguments: tuple[str, ...]) -> str:
+    page = arguments[arguments.index("--report") + 1] if "--report" in arguments else ""
+    return f"note: Wrote {page}"
