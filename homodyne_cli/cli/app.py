@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -18,11 +16,13 @@ import typer
 
 from homodyne_cli.cli.apply_scale import ApplyScaleRequest, run_apply_scale
 from homodyne_cli.cli.batch import BatchRequest, run_batch
-from homodyne_cli.cli.command import OnceGroup, Request, add_command
+from homodyne_cli.cli.command import OnceGroup, add_command
 from homodyne_cli.cli.completers import configs
+from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
 from homodyne_cli.cli.fit import FitRequest, run_fit
 from homodyne_cli.cli.init import InitRequest, run_init
-from homodyne_cli.cli.requests import DiagnoseRequest, SimulateRequest, VerifyRequest
+from homodyne_cli.cli.simulate import SimulateRequest, run_simulate
+from homodyne_cli.cli.verify import VerifyRequest, run_verify
 from homodyne_cli.errors import HomodyneError, UsageError
 from homodyne_cli.version import VERSION, versions
 
@@ -87,55 +87,13 @@ def root(
         )
 
 
-def _later(name: str, request: type[Request]) -> Callable[[Request], int]:
-    """Return a function that imports ``run_<name>`` when it is called."""
-
-    def run(asked: Request) -> int:
-        module = import_module(f"homodyne_cli.cli.{name}")
-        return int(getattr(module, f"run_{name}")(asked))
-
-    return run
-
-
-add_command(app, "init", InitRequest, run_init, example="-o config.yaml --mode laminar_flow")
-add_command(
-    app,
-    "simulate",
-    SimulateRequest,
-    _later("simulate", SimulateRequest),
-    example="config.yaml -o data.h5 --phi 0,45,90 --frames 200 --seed 1",
-)
-add_command(
-    app,
-    "fit",
-    FitRequest,
-    run_fit,
-    example="config.yaml -o run1 --set analyzer_parameters.end_frame=500",
-)
-add_command(
-    app,
-    "diagnose",
-    DiagnoseRequest,
-    _later("diagnose", DiagnoseRequest),
-    example="run1 -o x_scale_fix.yaml",
-)
-add_command(
-    app,
-    "apply-scale",
-    ApplyScaleRequest,
-    run_apply_scale,
-    example="config.yaml x_scale_fix.yaml --dry-run",
-)
-add_command(
-    app, "verify", VerifyRequest, _later("verify", VerifyRequest), example="run2 --baseline run1"
-)
-add_command(
-    app,
-    "batch",
-    BatchRequest,
-    run_batch,
-    example="template.yaml scans/*.h5 --q all -o results",
-)
+add_command(app, "init", InitRequest, run_init)
+add_command(app, "simulate", SimulateRequest, run_simulate)
+add_command(app, "fit", FitRequest, run_fit)
+add_command(app, "batch", BatchRequest, run_batch)
+add_command(app, "diagnose", DiagnoseRequest, run_diagnose)
+add_command(app, "apply-scale", ApplyScaleRequest, run_apply_scale)
+add_command(app, "verify", VerifyRequest, run_verify)
 
 
 class _ErrorsToMessages:

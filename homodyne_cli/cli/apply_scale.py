@@ -26,7 +26,10 @@ _NO_FINAL_BREAK = "\\ No newline at end of file\n"
 
 @dataclass(frozen=True)
 class ApplyScaleRequest:
-    """Enter a recommended x_scale_map into a config and leave every other byte as it was."""
+    """Enter a recommended x_scale_map into a config and leave every other byte as it was.
+
+    Example: homodyne apply-scale config.yaml x_scale_fix.yaml --dry-run
+    """
 
     config: ConfigFile
     fix: Annotated[

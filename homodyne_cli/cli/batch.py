@@ -26,6 +26,8 @@ class BatchRequest:
     """Fit every scan and ring; a folder with one run directory each, a table and an overview.
 
     The same command again does what is missing.
+
+    Example: homodyne batch template.yaml scans/*.h5 --q all -o results
     """
 
     template: ConfigFile

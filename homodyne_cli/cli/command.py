@@ -51,23 +51,17 @@ def _refuse_repeats(command: TyperCommand | TyperGroup, context: Context, words:
 
 
 def add_command(
-    app: typer.Typer,
-    name: str,
-    request: type[Request],
-    run: Callable[[Request], int],
-    *,
-    example: str,
+    app: typer.Typer, name: str, request: type[Request], run: Callable[[Request], int]
 ) -> None:
     """Make `run` a command.
 
     Parameters
     ----------
     request
-        Frozen dataclass whose fields are annotated with Typer's options and arguments.
+        Frozen dataclass whose fields are annotated with Typer's options and arguments; its
+        docstring may end with an example, which is shown after them.
     run
         Takes the request and returns the exit code.
-    example
-        What follows the name in the example at the end of the command's help.
     """
     hints = get_type_hints(request, include_extras=True)
 
@@ -79,9 +73,6 @@ def add_command(
         [p.replace(kind=p.KEYWORD_ONLY, annotation=hints[p.name]) for p in parameters]
     )
     call.__annotations__ = hints
-    app.command(
-        name,
-        cls=OnceCommand,
-        help=inspect.getdoc(request),
-        epilog=f"Example: homodyne {name} {example}",
-    )(call)
+    text, marker, example = (inspect.getdoc(request) or "").partition("\n\nExample: ")
+    epilog = marker.strip() + " " + example if example else None
+    app.command(name, cls=OnceCommand, help=text, epilog=epilog)(call)

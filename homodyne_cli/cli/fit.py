@@ -33,7 +33,10 @@ NOT_CONVERGED = 1
 
 @dataclass(frozen=True)
 class FitRequest:
-    """Fit the model to two-time correlation maps and write a run directory."""
+    """Fit the model to two-time correlation maps and write a run directory.
+
+    Example: homodyne fit config.yaml -o run1 --set analyzer_parameters.end_frame=500
+    """
 
     config: ConfigFile
     output: Annotated[

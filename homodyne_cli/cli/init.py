@@ -14,7 +14,10 @@ from homodyne_cli.parameters import AnalysisMode
 
 @dataclass(frozen=True)
 class InitRequest:
-    """Write a commented config to start from."""
+    """Write a commented config to start from.
+
+    Example: homodyne init -o config.yaml --mode laminar_flow
+    """
 
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path(
         "config.yaml"

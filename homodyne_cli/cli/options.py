@@ -47,6 +47,30 @@ def refuse_needless_force(force: bool, output: Path | None, option: str) -> None
         raise UsageError(f"--force: there is nothing to replace without {option}")
 
 
+def configured_gap(config: Path | None, *runs: Path) -> float | None:
+    """Return the gap of a config given for runs that do not record it.
+
+    Raises
+    ------
+    UsageError
+        If the config names no gap, or every run records its own.
+    """
+    if config is None:
+        return None
+    from homodyne_cli.io.config.load import load_config
+    from homodyne_cli.io.run.read_run import records_gap
+
+    if all(records_gap(run) for run in runs):
+        raise UsageError(
+            f"--config {config}: has no effect, {runs[0]} records what it was fitted with",
+            hint="it gives the gap of homodyne 2.x runs, which do not",
+        )
+    gap = load_config(config).selection.gap
+    if gap is None:
+        raise UsageError(f"--config {config}: names no stator_rotor_gap to take")
+    return gap
+
+
 def comma_separated(names: str) -> tuple[str, ...]:
     """Return the names of a list like ``D0,alpha``."""
     return tuple(name.strip() for name in names.split(","))

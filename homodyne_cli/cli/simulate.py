@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
+import typer
 
-from homodyne_cli.cli.requests import SimulateRequest
-from homodyne_cli.core.simulation import Experiment, Noise, simulate
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.cli.options import ConfigFile, Force, comma_separated
 from homodyne_cli.errors import ConfigError, UsageError
-from homodyne_cli.io.config.load import load_config
-from homodyne_cli.io.files.outputs import check_file
-from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
 from homodyne_cli.parameters import names_of
-from homodyne_cli.problem import Config
-from homodyne_cli.render.console import make_console, print_plain
+
+if TYPE_CHECKING:
+    from homodyne_cli.core.simulation import Experiment, Noise
+    from homodyne_cli.problem import Config
 
 DEFAULT_CONTRAST = 0.3
 DEFAULT_OFFSET = 1.1
@@ -23,11 +24,59 @@ DEFAULT_FRAMES = 200
 DEFAULT_NOISE = 0.06
 
 
+@dataclass(frozen=True)
+class SimulateRequest:
+    """Simulate an experiment from a config: its initial values are the truth.
+
+    Example: homodyne simulate config.yaml -o data.h5 --phi 0,45,90 --frames 200 --seed 1
+    """
+
+    config: ConfigFile
+    output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")]
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="White noise per pair; default 0.06, none with --speckles.",
+            show_default=False,
+        ),
+    ] = None
+    speckles: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw this many speckles per angle: noise as it is measured."),
+    ] = None
+    counts: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="Photons per speckle and frame; none: no photon noise."),
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0
+    layout: Annotated[Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")] = "aps-u"
+    phi: Annotated[str, typer.Option(help="Detector angles in degrees, separated by commas.")] = (
+        "-30,-15,0,30,60"
+    )
+    frames: Annotated[
+        int | None,
+        typer.Option(min=4, help="Frames in the file; default the config's end_frame, else 200."),
+    ] = None
+    force: Force = False
+
+    def __post_init__(self) -> None:
+        """Refuse options that would not act."""
+        if self.counts is not None and self.speckles is None:
+            raise UsageError("--counts are photons per speckle", hint="give --speckles as well")
+
+
 def run_simulate(request: SimulateRequest) -> int:
     """Write maps of the config's initial values."""
+    from homodyne_cli.core.simulation import simulate
+    from homodyne_cli.io.config.load import load_config
+    from homodyne_cli.io.files.outputs import check_file
+    from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
+    from homodyne_cli.render.console import make_console, print_plain
+
     check_file(request.output, force=request.force)
     config = load_config(request.config)
-    experiment = experiment_of(config, _angles(request.phi), request.frames)
+    experiment = _experiment(config, _angles(request.phi), request.frames)
     noise = _noise(request)
     dataset = simulate(experiment, noise, request.seed).dataset
     pixels = request.speckles
@@ -43,9 +92,9 @@ def run_simulate(request: SimulateRequest) -> int:
     return 0
 
 
-def _angles(text: str) -> FloatArray:
+def _angles(text: str) -> tuple[float, ...]:
     try:
-        return np.array([float(part) for part in text.split(",")])
+        return tuple(float(part) for part in comma_separated(text))
     except ValueError as error:
         raise UsageError(
             f"--phi {text!r}: not a list of numbers", hint="for example --phi=-30,0,30"
@@ -53,24 +102,24 @@ def _angles(text: str) -> FloatArray:
 
 
 def _noise(request: SimulateRequest) -> Noise:
-    if request.speckles is not None:
-        counts = float("inf") if request.counts is None else request.counts
-        return Noise(request.noise or 0.0, request.speckles, counts)
-    if request.counts is not None:
-        raise UsageError("--counts are photons per speckle", hint="give --speckles as well")
-    return Noise(DEFAULT_NOISE if request.noise is None else request.noise)
+    from homodyne_cli.core.simulation import Noise
+
+    if request.speckles is None:
+        return Noise(DEFAULT_NOISE if request.noise is None else request.noise)
+    counts = math.inf if request.counts is None else request.counts
+    return Noise(request.noise or 0.0, request.speckles, counts)
 
 
 def _told(noise: Noise) -> str:
     parts = [f"noise {noise.white:g}"] if noise.white or noise.speckles is None else []
     if noise.speckles is not None:
         parts.append(f"{noise.speckles} speckles per angle")
-    if np.isfinite(noise.counts):
+    if math.isfinite(noise.counts):
         parts.append(f"{noise.counts:g} photons per speckle and frame")
     return ", ".join(parts)
 
 
-def experiment_of(config: Config, phi: FloatArray, frames: int | None) -> Experiment:
+def _experiment(config: Config, phi: tuple[float, ...], frames: int | None) -> Experiment:
     """Return the experiment whose truth are the config's initial values, frame k = 0 included.
 
     Parameters
@@ -78,6 +127,10 @@ def experiment_of(config: Config, phi: FloatArray, frames: int | None) -> Experi
     frames
         Frames in the file; None for the config's.
     """
+    import numpy as np
+
+    from homodyne_cli.core.simulation import Experiment
+
     selection, initial = config.selection, config.problem.initial
     if selection.start_frame != 1:
         raise ConfigError(
@@ -99,23 +152,23 @@ def experiment_of(config: Config, phi: FloatArray, frames: int | None) -> Experi
     truth = {**initial.values, **initial.fixed}
     return Experiment(
         parameters=np.array([truth[name] for name in names_of(config.problem.mode)]),
-        phi=phi,
+        phi=np.array(phi),
         n_frames=frames - 1,
         q=selection.q,
         gap=selection.gap,
         dt=selection.dt,
-        contrast=_scaling("contrast", initial.contrast or (DEFAULT_CONTRAST,), phi),
-        offset=_scaling("offset", initial.offset or (DEFAULT_OFFSET,), phi),
+        contrast=np.array(_scaling("contrast", initial.contrast or (DEFAULT_CONTRAST,), len(phi))),
+        offset=np.array(_scaling("offset", initial.offset or (DEFAULT_OFFSET,), len(phi))),
         convention=config.problem.convention,
         from_zero=True,
     )
 
 
-def _scaling(name: str, values: tuple[float, ...], phi: FloatArray) -> FloatArray:
-    if len(values) not in (1, len(phi)):
+def _scaling(name: str, values: tuple[float, ...], n_phi: int) -> tuple[float, ...]:
+    if len(values) not in (1, n_phi):
         raise ConfigError(
             f"initial_parameters.per_angle_scaling.{name} has {len(values)} values for "
-            f"{len(phi)} angles",
+            f"{n_phi} angles",
             hint="give one value, or one for each angle of --phi",
         )
-    return np.asarray(values)
+    return values

@@ -59,7 +59,10 @@ def test_a_mistyped_word_is_told_the_nearest_one(tmp_path: Path, words: list[str
 
 @dataclass(frozen=True)
 class Asked:
-    """Count what is asked for."""
+    """Count what is asked for.
+
+    Example: homodyne count here -n 3
+    """
 
     path: Annotated[Path, typer.Argument(help="Where.")]
     times: Annotated[int, typer.Option("-n", "--times", min=1, help="How often.")] = 2
@@ -83,7 +86,7 @@ def test_a_request_is_what_its_command_was_given(words: list[str], asked: Asked)
         return 7
 
     app = typer.Typer(callback=lambda: None)
-    add_command(app, "count", Asked, run, example="here")
+    add_command(app, "count", Asked, run)
     with pytest.raises(SystemExit) as stop:
         app(["count", *words])
     assert stop.value.code == 7
@@ -92,7 +95,7 @@ def test_a_request_is_what_its_command_was_given(words: list[str], asked: Asked)
 
 def test_help_comes_from_the_request(capsys: pytest.CaptureFixture[str]) -> None:
     app = typer.Typer(callback=lambda: None, rich_markup_mode=None)
-    add_command(app, "count", Asked, lambda _: 0, example="here -n 3")
+    add_command(app, "count", Asked, lambda _: 0)
     with pytest.raises(SystemExit):
         app(["count", "--help"])
     shown = capsys.readouterr().out

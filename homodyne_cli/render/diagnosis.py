@@ -1,0 +1,106 @@
+"""What ``diagnose`` shows: tables and charts for people, one object for scripts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+
+from homodyne_cli.assessments import Diagnosis, StoredRun
+from homodyne_cli.core.diagnosis import verdict
+from homodyne_cli.core.minimise.policy import BASELINE
+from homodyne_cli.render.bars import iteration_chart, log_bar_chart
+from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.tables_checks import diagnosis_table, history_table
+
+_CHART_HEIGHT = 18
+
+
+def baseline_name(diagnosis: Diagnosis, baseline: Sequence[str] | None) -> str:
+    """Say what the ratios of gradients are ratios to."""
+    if baseline is not None:
+        return ", ".join(baseline)
+    return "geometric mean of " + ", ".join(n for n in BASELINE if n in diagnosis.names)
+
+
+def rule_name(diagnosis: Diagnosis) -> str:
+    """Say what the recommended map is built from."""
+    if diagnosis.measure == diagnosis.asked_measure:
+        return diagnosis.measure
+    return "sensitivity (gradients below their noise floor say nothing about scale)"
+
+
+def diagnosis_answer(run: StoredRun, diagnosis: Diagnosis) -> dict[str, object]:
+    """Return what ``diagnose --json`` prints."""
+    return {
+        "run_dir": run.record.directory,
+        "convention": run.problem.convention,
+        "gradients": dict(zip(diagnosis.names, diagnosis.gradients.tolist(), strict=True)),
+        "sensitivities": dict(zip(diagnosis.names, diagnosis.sensitivities.tolist(), strict=True)),
+        "max_ratio": diagnosis.max_ratio,
+        "imbalance_detected": diagnosis.imbalance,
+        "effective_ratio": diagnosis.effective_ratio,
+        "edm": diagnosis.edm,
+        "premature": diagnosis.premature,
+        "condition_number": {"raw": diagnosis.condition_raw, "scaled": diagnosis.condition_scaled},
+        "x_scale_map": diagnosis.x_scale_map,
+        "measure": diagnosis.measure,
+        "below_noise": diagnosis.below_noise,
+    }
+
+
+def show_diagnosis(
+    run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None, *, quiet: bool
+) -> None:
+    """Print the figures behind the verdict (unless `quiet`), the verdict and what to do next."""
+    console = make_console()
+    if not quiet:
+        _details(console, run, diagnosis, baseline_name(diagnosis, baseline))
+    said, todo = verdict(diagnosis)
+    style = "bold red" if diagnosis.premature else ("yellow" if diagnosis.imbalance else "green")
+    print_plain(console, said, style=style)
+    print_plain(console, todo)
+
+
+def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: str) -> None:
+    print_plain(console, run.title)
+    for note in run.record.notes:
+        print_plain(console, f"Note: {note}")
+    console.print(diagnosis_table(diagnosis, baseline))
+    ascii_only = is_ascii(console)
+    width = min(console.width, 100)
+    for title, values in (
+        ("|gradient|, logarithmic", np.abs(diagnosis.gradients)),
+        ("sensitivity, logarithmic", diagnosis.sensitivities),
+    ):
+        print_plain(console, title, style="bold")
+        chart = log_bar_chart(diagnosis.names, values.tolist(), width=width, ascii_only=ascii_only)
+        print_plain(console, chart + "\n")
+    history = run.record.history
+    if len(history) > 1 and history[0].column_norms:
+        console.print(history_table(history))
+        norms = {n: [s.column_norms.get(n, math.nan) for s in history] for n in diagnosis.names}
+        chart = iteration_chart(
+            norms,
+            title="log10 of the Jacobian's column norms",
+            width=width,
+            height=_CHART_HEIGHT,
+            ascii_only=ascii_only,
+        )
+        print_plain(console, "\n" + chart + "\n")
+    if diagnosis.below_noise:
+        print_plain(
+            console, f"Below the noise floor: gradients of {', '.join(diagnosis.below_noise)}."
+        )
+    print_plain(console, f"Recommended map built from: {rule_name(diagnosis)}.")
+    print_plain(
+        console,
+        f"Condition number of the Jacobian: {diagnosis.condition_raw:.3g} raw, "
+        f"{diagnosis.condition_scaled:.3g} with the recommended map.",
+    )
+    for one, other, value in diagnosis.correlated:
+        print_plain(console, f"Correlated: {one} and {other} ({value:+.4f})")
+    for sentence in diagnosis.undetermined:
+        print_plain(console, f"Not determined: {sentence}")

@@ -1,0 +1,79 @@
+"""What ``verify`` shows: lag profiles and a checklist for people, one object for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from homodyne_cli.assessments import CheckResult, StoredRun
+from homodyne_cli.core.checks.lag_profiles import LagProfiles
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.render.bars import lag_profile
+from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.tables_checks import checks_table
+
+_PROFILE_HEIGHT = 14
+_PROFILES_SHOWN = 3
+
+
+def checks_answer(
+    run: StoredRun, checks: Sequence[CheckResult], *, passed: bool
+) -> dict[str, object]:
+    """Return what ``verify --json`` prints."""
+    return {
+        "run_dir": run.record.directory,
+        "passed": passed,
+        "checks": [
+            {
+                "id": c.id,
+                "status": c.status,
+                "value": c.value,
+                "threshold": c.threshold,
+                "message": c.message,
+            }
+            for c in checks
+        ],
+    }
+
+
+def show_checks(
+    run: StoredRun,
+    checks: Sequence[CheckResult],
+    profiles: LagProfiles,
+    *,
+    passed: bool,
+    quiet: bool,
+) -> None:
+    """Print lag profiles (unless `quiet`), every check and the verdict."""
+    console = make_console()
+    print_plain(console, run.title)
+    for note in run.record.notes:
+        print_plain(console, f"Note: {note}")
+    if not quiet:
+        for chart in _charts(run.dataset, profiles, min(console.width, 100), is_ascii(console)):
+            print_plain(console, chart + "\n")
+    console.print(checks_table(checks))
+    print_plain(
+        console,
+        "All checks pass." if passed else "Not all checks pass.",
+        style="green" if passed else "bold red",
+    )
+
+
+def _charts(data: Dataset, profiles: LagProfiles, width: int, ascii_only: bool) -> list[str]:
+    """Draw lag profiles of up to three angles, spread over those measured."""
+    count = min(_PROFILES_SHOWN, data.n_phi)
+    chosen = np.unique(np.linspace(0, data.n_phi - 1, count).astype(int))
+    return [
+        lag_profile(
+            profiles.lag,
+            profiles.data[a],
+            profiles.fit[a],
+            title=f"c2 over lag (s), phi = {data.phi[a]:.2f} deg: marks data, curve fit",
+            width=width,
+            height=_PROFILE_HEIGHT,
+            ascii_only=ascii_only,
+        )
+        for a in chosen
+    ]
