@@ -24,6 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("io/scale_fix", "io/maps"),
     ("io/run",),
     ("render",),
+    ("render/screens",),
     ("batch",),
     ("api",),
     ("cli",),

@@ -149,7 +149,7 @@ def _fit(job: Job, config: Config, target: Path, settings: JobSettings) -> None:
     from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
     from homodyne_cli.io.maps.read_data import open_dataset
     from homodyne_cli.io.run.save_run import save_run, with_noise_source
-    from homodyne_cli.render.fit_result import draw_maps
+    from homodyne_cli.render.screens.fit import draw_maps
 
     with ExitStack() as held:
         force = target.exists()

@@ -74,7 +74,7 @@ def run_diagnose(request: DiagnoseRequest) -> int:
     from homodyne_cli.io.files.outputs import check_file, write_file
     from homodyne_cli.io.run.read_run import open_run
     from homodyne_cli.render.console import make_console, print_json, print_note
-    from homodyne_cli.render.diagnosis import diagnosis_answer, show_diagnosis
+    from homodyne_cli.render.screens.diagnosis import diagnosis_answer, show_diagnosis
 
     if request.output is not None:
         check_file(request.output, force=request.force)
@@ -118,7 +118,7 @@ def _baseline(text: str | None, run: StoredRun) -> tuple[str, ...] | None:
 
 def _fix(path: Path, run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None) -> str:
     from homodyne_cli.io.scale_fix.scale_fix import fix_text
-    from homodyne_cli.render.diagnosis import baseline_name, rule_name
+    from homodyne_cli.render.screens.diagnosis import baseline_name, rule_name
 
     notes = (
         "Recommended parameter scales. Enter them with:",

@@ -141,8 +141,8 @@ def _fit(request: FitRequest, config: Config, trial: Callable[[], None], started
     from homodyne_cli.io.run.save_run import save_run, with_noise_source
     from homodyne_cli.io.run.write_run import MANIFEST
     from homodyne_cli.render.console import make_console, print_json, print_note, print_plain
-    from homodyne_cli.render.fit_result import draw_maps, fit_answer, show_fit, unused_keys_note
     from homodyne_cli.render.progress import FitProgress
+    from homodyne_cli.render.screens.fit import draw_maps, fit_answer, show_fit, unused_keys_note
 
     truth = None if request.truth is None else _truth(request.truth)
     profiled = () if request.profile is None else comma_separated(request.profile)

@@ -62,7 +62,7 @@ def run_verify(request: VerifyRequest) -> int:
     from homodyne_cli.io.run.read_run import open_run
     from homodyne_cli.render.console import make_console, print_json, print_note
     from homodyne_cli.render.report import report_page
-    from homodyne_cli.render.verification import checks_answer, show_checks
+    from homodyne_cli.render.screens.verification import checks_answer, show_checks
 
     if request.report is not None:
         check_file(request.report, force=request.force, option="--report")
