@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from homodyne_cli.render.console import make_console
-from homodyne_cli.render.tables_checks import comparison_table
-from tests.support.loop import Loop, Side, run_loop
+from tests.support.loop import Loop, Side, comparison_table, run_loop
 
 
 def show(loop: Loop) -> None:

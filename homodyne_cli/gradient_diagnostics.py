@@ -30,6 +30,7 @@ from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import PARAMETERS, AnalysisMode, names_of
 from homodyne_cli.problem import Bounds, Config, FitProblem, InitialParameters
 from homodyne_cli.render.console import make_console, print_plain
+from homodyne_cli.render.screens.diagnosis import baseline_name
 from homodyne_cli.render.tables_checks import diagnosis_table
 from homodyne_cli.results import FitRecord, Solution
 
@@ -114,7 +115,7 @@ def print_gradient_report(
     """Print the diagnosis as a table, with its verdict in words."""
     diagnosis = diagnose_gradient_imbalance(parameters, data, config, analysis_mode)
     console = make_console()
-    console.print(diagnosis_table(diagnosis, "geometric mean of D0, D_offset, phi0"))
+    console.print(diagnosis_table(diagnosis, baseline_name(diagnosis, None)))
     for sentence in verdict(diagnosis):
         print_plain(console, sentence)
 

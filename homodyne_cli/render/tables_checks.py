@@ -1,4 +1,4 @@
-"""Tables of a diagnosis, of the validation checks, and of two runs beside each other."""
+"""Tables of a diagnosis and of the validation checks."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def history_table(history: Sequence[IterationRecord]) -> Table:
     return table
 
 
-def verdict_markup(status: CheckStatus) -> str:
+def _verdict_markup(status: CheckStatus) -> str:
     """Return the verdict as a word, with its colour as markup."""
     word, style = _VERDICTS[status]
     return f"[{style}]{word}[/]"
@@ -118,7 +118,7 @@ def checks_table(checks: Sequence[CheckResult]) -> Group:
             check.id,
             MISSING if check.value is None else format_digits(check.value),
             MISSING if check.threshold is None else format_digits(check.threshold),
-            verdict_markup(check.status),
+            _verdict_markup(check.status),
             escape(check.message),
         )
     open_ones = [c for c in checks if c.advice and c.status != "pass"]
@@ -129,24 +129,3 @@ def checks_table(checks: Sequence[CheckResult]) -> Group:
     for check in open_ones:
         advice.add_row(check.id, escape(check.advice))
     return Group(table, advice)
-
-
-def comparison_table(
-    rows: Sequence[tuple[str, str, str]],
-    *,
-    title: str = "Before and after",
-    before: str = "before",
-    after: str = "after",
-) -> Table:
-    """Show quantities of two runs beside each other.
-
-    Parameters
-    ----------
-    rows
-        (what, before, after), as text.
-    """
-    figures = (before, after)
-    table = plain_table(escape(title), "", *figures, right=figures, words=("", *figures))
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table

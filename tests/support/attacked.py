@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,14 @@ from tests.support.legacy_run import write_legacy_run
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: ``answer``, ``error`` (one, exit code 3), or what must not be."""
+    """How a command ended: ``answer``, ``error`` (one, exit code 3), or what must not be.
+
+    `seconds` are of the processor, so that they do not depend on what else the machine does.
+    """
 
     kind: str
     said: str
+    seconds: float = 0.0
 
 
 def attacked_runs(folder: Path) -> tuple[Path, Path]:
@@ -43,19 +48,20 @@ def attacked_runs(folder: Path) -> tuple[Path, Path]:
 def outcome_of(arguments: tuple[str, ...]) -> Outcome:
     """Run a command in this process."""
     out, err, code = io.StringIO(), io.StringIO(), 0
-    called = patch.object(sys, "argv", ["homodyne", *arguments])
+    called, started = patch.object(sys, "argv", ["homodyne", *arguments]), time.process_time()
     with called, redirect_stdout(out), redirect_stderr(err):
         try:
             main()
         except SystemExit as stop:
             code = int(stop.code or 0)
+    seconds = time.process_time() - started
     said = err.getvalue().strip()
-    if code in (0, 1) and not said.replace(_wrote(arguments), "").strip():
-        return Outcome("answer", "")
     first = said.splitlines()[0] if said else ""
+    if code in (0, 1) and not said.replace(_wrote(arguments), "").strip():
+        return Outcome("answer", "", seconds)
     if code == 3 and first.startswith("error: ") and said.count("error: ") == 1:
-        return Outcome("error", first)
-    return Outcome(f"exit {code}", said[-400:])
+        return Outcome("error", first, seconds)
+    return Outcome(f"exit {code}", said[-400:], seconds)
 
 
 def _wrote(arguments: tuple[str, ...]) -> str:

@@ -7,12 +7,16 @@ the recommended map; fit again; verify; compare. ``make demo`` runs it, and so d
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
+from rich.table import Table
 
 from homodyne_cli.io.config.load import load_config
+from homodyne_cli.render.tables import plain_table
 from tests.support.commands import Commands
 
 #: The reference document's point: five of the seven are untouched start values.
@@ -81,3 +85,24 @@ def run_loop(folder: Path, *, shown: bool) -> Loop:
     steps.run("fit", str(scaled), "-o", str(after), *start, "--truth", str(config))
     steps.run("verify", str(after), "--baseline", str(before), "--quiet")
     return Loop(_side(steps, before, truth), _side(steps, after, truth))
+
+
+def comparison_table(
+    rows: Sequence[tuple[str, str, str]],
+    *,
+    title: str = "Before and after",
+    before: str = "before",
+    after: str = "after",
+) -> Table:
+    """Show quantities of two runs beside each other.
+
+    Parameters
+    ----------
+    rows
+        (what, before, after), as text.
+    """
+    figures = (before, after)
+    table = plain_table(escape(title), "", *figures, right=figures, words=("", *figures))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

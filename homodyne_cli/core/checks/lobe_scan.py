@@ -73,7 +73,7 @@ class LobeScan:
     view: View | None
 
     @property
-    def found(self) -> bool:
+    def has_lobes(self) -> bool:
         """Whether the data have lobes."""
         return self.gain > GAIN_LIMIT
 

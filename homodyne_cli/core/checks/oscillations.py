@@ -230,7 +230,7 @@ def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
         if lobes.misplaced:
             message += " and a larger pattern that is not theirs"
         advice = "the shear is wrong: refit from another start (multi_start), or as static"
-        if scan.found:
+        if scan.has_lobes:
             message += f"; they have others{_zero_at(scan.lag, scan.phi)}"
     return CheckResult(_ID, "fail", lobes.in_data, SHARE_LIMIT, message, advice)
 
@@ -239,7 +239,7 @@ def _without_lobes(
     run: StoredRun, lobes: Lobes, scan: LobeScan, residuals: Residuals
 ) -> CheckResult:
     """Judge a fit whose own lobes are too weak for the matched filter."""
-    if not scan.found:
+    if not scan.has_lobes:
         return _not_applicable(lobes, _curves(run, residuals.dataset).widest)
     in_fit = look_again(residuals, scan)
     share = in_fit.gain / scan.gain

@@ -159,12 +159,12 @@ def test_lobe_scan_finds_lobes_and_only_lobes(power: int) -> None:
     sigma = np.full(5, 0.02)
     if power == 2:
         scan = scan_lobes(DATA, sigma, (power,))
-        assert scan.found
+        assert scan.has_lobes
         assert 1.0 < scan.lag < 3.0
     for alpha in (-1.3, -0.5, 0.5):
         smooth = np.array([68480.5 * 6.0 ** (-1.3 - alpha), alpha, 0.0])
         data = make_dataset(200, 5, parameters=smooth, noise=0.02, seed=3)
-        assert not scan_lobes(data, sigma, (power,)).found
+        assert not scan_lobes(data, sigma, (power,)).has_lobes
 
 
 def test_systematic_residual_fails_residuals() -> None:

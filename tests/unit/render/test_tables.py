@@ -19,7 +19,8 @@ from homodyne_cli.render.tables import (
     provenance_table,
     scaling_table,
 )
-from homodyne_cli.render.tables_checks import checks_table, comparison_table, diagnosis_table
+from homodyne_cli.render.tables_checks import checks_table, diagnosis_table
+from tests.support.loop import comparison_table
 from tests.support.render_samples import (
     PROVENANCE,
     SECONDS,
