@@ -34,6 +34,7 @@ class Bounds:
 
 
 _TRANSFORMS: Final = "optimization.nlsq.shear_transforms"
+_DIAGNOSTICS: Final = "optimization.nlsq.diagnostics"
 
 
 def _is_last_frame(frame: int) -> bool:
@@ -120,8 +121,11 @@ class DiagnosticsOptions:
     """Gradient checks and logs during the fit."""
 
     enabled: Annotated[bool, Key("Check and log gradients during the fit.")] = False
-    sample_size: Annotated[Count, Key("Pairs used for the gradient check.")] = 2048
-    check_gradients: Annotated[bool, Key("Compare with finite differences.")] = True
+    sample_size: Annotated[Count, Key(
+        "Pairs used for the gradient check.", needs=(f"{_DIAGNOSTICS}.check_gradients", "true"),
+    )] = 2048
+    check_gradients: Annotated[bool, Key(
+        "Compare with finite differences.", needs=(f"{_DIAGNOSTICS}.enabled", "true"))] = True
     log_jacobian_norms: Annotated[bool, Key("Log Jacobian norms per iteration.")] = False
 
 
