@@ -89,7 +89,8 @@ class Node:
     def child(self, step: str | int) -> Node | None:
         """Return the node below, None if there is none."""
         if isinstance(step, int):
-            return self.items[step] if isinstance(self.value, list) else None
+            inside = isinstance(self.value, list) and step < len(self.value)
+            return self.items[step] if inside else None
         return self.entries.get(step)
 
     def become(self, value: object) -> Node:

@@ -192,6 +192,7 @@ def test_bad_overrides_name_the_option(load: Load, setting: str, start: str) -> 
         "experimental_data: {file_path: d.h5, bad_frames: {a: 1}}",
         "phi_filtering: {target_ranges: 3}",
         "phi_filtering: {target_ranges: [3]}",
+        "phi_filtering: {target_ranges: [[]]}",
         "optimization: {nlsq: {x_scale_map: 3}}",
         "optimization: {nlsq: {x_scale_map: [D0]}}",
         "parameter_space: {bounds: {D0: {min: {a: 1}}}}",
