@@ -42,7 +42,7 @@ def room_of(module: str) -> str:
     """Return the room of a dotted module name below the package."""
     *folders, name = module.split(".")
     if not folders:
-        return "api" if name in API else "base"
+        return "cli" if name == "__main__" else "api" if name in API else "base"
     return "/".join(folders)
 
 

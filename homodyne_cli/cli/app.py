@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs, so ``--help`` and completion st
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -39,7 +38,6 @@ app = typer.Typer(
 )
 
 INTERNAL_ERROR = 4
-CLOSED_PIPE = 141
 
 
 def _show_version(wanted: bool) -> None:
@@ -115,10 +113,6 @@ class _ErrorsToMessages:
 
             print_error(error.message if not error.args else str(error), error.hint)
             raise SystemExit(error.exit_code) from None
-        if isinstance(error, BrokenPipeError):
-            # The reader of the pipe has gone; what is still buffered has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(CLOSED_PIPE) from None
         traceback.print_exception(kind, error, trace)
         sys.stderr.write("homodyne: internal error; please report it with the lines above\n")
         raise SystemExit(INTERNAL_ERROR) from None

@@ -16,7 +16,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def homodyne(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a fresh process, as a user does."""
     return subprocess.run(
-        [sys.executable, "-c", "from homodyne_cli.cli.app import main; main()", *arguments],
+        [sys.executable, "-m", "homodyne_cli", *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,

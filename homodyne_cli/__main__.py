@@ -1,0 +1,5 @@
+"""``python -m homodyne_cli``: the command ``homodyne``."""
+
+from homodyne_cli.cli.process import main
+
+main()
