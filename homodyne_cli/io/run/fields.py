@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from homodyne_cli.io.files.printable import printable
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.problem import Bounds
 
@@ -45,13 +46,6 @@ def _unknown_as(stand_in: float) -> WrapValidator:
         return value if ours else check(value)
 
     return WrapValidator(known)
-
-
-def printable(text: str) -> str:
-    """Return text with control characters, and bytes of names that are no UTF-8, spelt out."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _known_name(name: str) -> str:

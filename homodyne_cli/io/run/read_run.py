@@ -12,8 +12,8 @@ import numpy as np
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.errors import DataError
+from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.maps.memory import MemoryBudget
-from homodyne_cli.io.run.fields import printable
 from homodyne_cli.io.run.read_fitted_data import read_fitted_data
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.io.run.run_folder import RunFolder

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from homodyne_cli.errors import DataError
-from homodyne_cli.io.run.fields import printable
+from homodyne_cli.io.files.printable import printable
 
 #: Bytes of a JSON file; 2,000 angles and 5,000 iterations take 5 million.
 MAX_BYTES: Final = 10_000_000

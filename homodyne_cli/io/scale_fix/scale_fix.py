@@ -9,6 +9,7 @@ from typing import Final
 
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.io.config.tree import dotted, nearest
+from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.yaml_text.load import DataPath, Document, load_mapping, read_document
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
 from homodyne_cli.parameters import ALIASES, NAMES, canonical_name
@@ -143,13 +144,8 @@ def number_text(value: float) -> str:
 
 def fix_text(scale: Mapping[str, float], notes: Sequence[str]) -> str:
     """Return the text of a fix file, with notes as comments, one a line."""
-    lines = [f"# {_printable(note)}" for note in notes] + block_lines(MAP_PATH, scale, 0, 2)
+    lines = [f"# {printable(note)}" for note in notes] + block_lines(MAP_PATH, scale, 0, 2)
     return "\n".join(lines) + "\n"
-
-
-def _printable(text: str) -> str:
-    """Escape what would end a comment or cannot be encoded: names of files may hold it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def block_lines(

@@ -11,6 +11,7 @@ from rich.console import Console
 from homodyne_cli.assessments import Diagnosis, StoredRun
 from homodyne_cli.core.diagnosis import verdict
 from homodyne_cli.core.minimise.policy import BASELINE
+from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
 from homodyne_cli.render.tables_checks import diagnosis_table, history_table
@@ -35,7 +36,7 @@ def rule_name(diagnosis: Diagnosis) -> str:
 def diagnosis_answer(run: StoredRun, diagnosis: Diagnosis) -> dict[str, object]:
     """Return what ``diagnose --json`` prints."""
     return {
-        "run_dir": run.record.directory,
+        "run_dir": run.record.directory and printable(run.record.directory),
         "convention": run.problem.convention,
         "gradients": dict(zip(diagnosis.names, diagnosis.gradients.tolist(), strict=True)),
         "sensitivities": dict(zip(diagnosis.names, diagnosis.sensitivities.tolist(), strict=True)),

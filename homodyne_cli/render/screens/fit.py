@@ -7,6 +7,7 @@ from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.tables import (
     combination_table,
@@ -42,7 +43,7 @@ def fit_answer(
 ) -> dict[str, object]:
     """Return what ``fit --json`` prints."""
     return {
-        "run_dir": target,
+        "run_dir": None if target is None else printable(target),
         "status": result.message,
         "converged": result.converged,
         "convention": result.convention,

@@ -9,6 +9,7 @@ import numpy as np
 from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.lag_profiles import LagProfiles
 from homodyne_cli.dataset import Dataset
+from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import lag_profile
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
 from homodyne_cli.render.tables_checks import checks_table
@@ -22,7 +23,7 @@ def checks_answer(
 ) -> dict[str, object]:
     """Return what ``verify --json`` prints."""
     return {
-        "run_dir": run.record.directory,
+        "run_dir": run.record.directory and printable(run.record.directory),
         "passed": passed,
         "checks": [
             {
@@ -30,7 +31,7 @@ def checks_answer(
                 "status": c.status,
                 "value": c.value,
                 "threshold": c.threshold,
-                "message": c.message,
+                "message": printable(c.message),
             }
             for c in checks
         ],
