@@ -68,7 +68,7 @@ def config_page() -> str:
         "| key | accepted | unit | default | what it does |\n|---|---|---|---|---|\n"
     )
     rows = [
-        f"| `{row.key}` | {_cell(row.type)} | {row.unit} | {_cell(row.default)} | "
+        f"| `{row.key}` | {_cell(row.type)} | {row.mark.unit} | {_cell(row.default)} | "
         f"{_cell(row.description)} |\n"
         for row in config_keys()
     ]

@@ -75,6 +75,10 @@ def _contradictions(
     config: Config, forms: OtherForms, tree: ConfigTree, bounds: Mapping[str, Bounds]
 ) -> Iterator[_Problem]:
     selection, solver = config.selection, config.problem.solver
+    if tree.find("analysis_mode") is None:
+        hint = "it should be one of laminar_flow, static"
+        yield _Problem("analysis_mode", "analysis_mode is missing", hint)
+        return
     start, end = selection.start_frame, selection.end_frame
     if end != -1 and end < start:
         first, last = _FRAME.format("start"), _FRAME.format("end")
@@ -149,7 +153,7 @@ def _outside(
 def without_effect(config: Config, tree: ConfigTree) -> list[str]:
     """Return the names of keys that were given and that another one switches off."""
     problem, solver = config.problem, config.problem.solver
-    names = [key.key for key in config_keys() if key.needs and _is_off(config, key)]
+    names = [key.key for key in config_keys() if key.mark.needs and _is_off(config, key)]
     names = [name for name in names if _value(config, key_named(name)) != key_named(name).value]
     if solver.x_scale != "config" and solver.x_scale_map is not None:
         names.append(_MAP)
@@ -165,10 +169,10 @@ def without_effect(config: Config, tree: ConfigTree) -> list[str]:
 
 
 def _is_off(config: Config, key: ConfigKey) -> bool:
-    if key.needs is None:
+    if key.mark.needs is None:
         return False
-    other = key_named(key.needs[0])
-    return value_text(_value(config, other)) != key.needs[1] or _is_off(config, other)
+    other = key_named(key.mark.needs[0])
+    return value_text(_value(config, other)) != key.mark.needs[1] or _is_off(config, other)
 
 
 def _value(config: Config, key: ConfigKey) -> object:

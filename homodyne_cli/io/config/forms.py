@@ -7,20 +7,16 @@ values and bounds by name, pairs as lists, frames one by one.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, get_args
 
+from homodyne_cli.io.config.keys import key_named
 from homodyne_cli.io.config.legacy import NLSQ, modernise
-from homodyne_cli.io.config.tree import ConfigTree, Node, nearest
+from homodyne_cli.io.config.tree import ConfigTree, Node
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
 from homodyne_cli.parameters import BY_NAME, NAMES, AnalysisMode, names_of
 from homodyne_cli.problem import default_bounds
 
-MODES: Final[dict[str, AnalysisMode]] = {
-    "laminar_flow": "laminar_flow",
-    "static": "static",
-    "static_isotropic": "static",
-    "static_anisotropic": "static",
-}
 SCALING: Final = ("contrast", "offset")
 BOUNDS: Final = "parameter_space.bounds"
 INITIAL: Final = "initial_parameters"
@@ -34,7 +30,7 @@ _FRAMES: Final = re.compile(r"\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*\Z")
 def normalise(tree: ConfigTree) -> None:
     """Bring a config into normal form; what cannot be brought into it is refused."""
     modernise(tree)
-    names = names_of(_mode(tree) or "laminar_flow")
+    names = names_of(mode_of(tree.around("analysis_mode").value) or "laminar_flow")
     _bounds(tree, names)
     _values(tree, names)
     _active_and_fixed(tree, names)
@@ -51,19 +47,11 @@ def normalise(tree: ConfigTree) -> None:
     _bad_frames(tree)
 
 
-def _mode(tree: ConfigTree) -> AnalysisMode | None:
-    node = tree.find("analysis_mode")
-    hint = f"it should be one of {', '.join(MODES)}"
-    if node is None:
-        message = "analysis_mode is missing"
-        tree.refuse(tree.root, message, hint=hint, named=False, missing=True)
-    elif isinstance(node.value, str) and node.value in MODES:
-        return MODES[node.value]
-    else:
-        near = nearest(node.value, MODES) if isinstance(node.value, str) else None
-        hint = f"did you mean {near!r}? {hint}" if near else hint
-        tree.refuse(node, f"{show(node.plain())} is not a mode", hint=hint)
-    return None
+def mode_of(name: object) -> AnalysisMode | None:
+    """Return the mode that a name stands for, None if it stands for none."""
+    known: Sequence[AnalysisMode] = get_args(AnalysisMode)
+    standard = dict(key_named("analysis_mode").mark.spellings).get(str(name), name)
+    return next((mode for mode in known if mode == standard), None)
 
 
 def _pair(

@@ -58,34 +58,29 @@ class ConfigKey(NamedTuple):
 
     Attributes
     ----------
-    key, type, default, description, unit
+    key, type, default, description
         Dotted name, what is accepted, what holds where it is absent, what it does: in words.
     path
         Its place in the YAML tree.
     owner, fields
         The dataclass that declares it, and the fields that lead there from `Config`; from
         ``forms`` for `OtherForms`.
-    hint, spellings
-        What its value must be, and other spellings of values.
+    hint, mark
+        What its value must be, and its declaration.
     value
         What holds where it is absent; `dataclasses.MISSING` if it must be there.
-    needs, example
-        As in `Key`.
     """
 
     key: str
     type: str
     default: str
     description: str
-    unit: str
     path: tuple[str, ...]
     owner: Callable[..., object]
     fields: tuple[str, ...]
     hint: Any
-    spellings: Mapping[str, str]
+    mark: Key
     value: object
-    needs: tuple[str, str] | None
-    example: str
 
 
 @cache
@@ -127,21 +122,17 @@ def _declared(owner: type, path: tuple[str, ...], fields: tuple[str, ...]) -> It
             # Without the Key, so that equal types are the same.
             others = tuple(other for other in marks if other is not mark)
             bare = Annotated[(hint.__origin__, *others)] if others else hint.__origin__
-            spellings = dict(mark.spellings)
             yield ConfigKey(
                 key=".".join(below),
-                type=mark.written or " | ".join((_type_text(bare), *spellings)),
+                type=mark.written or " | ".join((_type_text(bare), *dict(mark.spellings))),
                 default="required" if value is dataclasses.MISSING else value_text(value),
                 description=mark.description + _condition(mark.needs, below),
-                unit=mark.unit,
                 path=below,
                 owner=owner,
                 fields=place,
                 hint=bare,
-                spellings=spellings,
+                mark=mark,
                 value=value,
-                needs=mark.needs,
-                example=mark.example,
             )
 
 

@@ -85,7 +85,7 @@ def _resolve(
     normalise(tree)
     config, forms = read_config(tree, folder)
     mode = tree.find("analysis_mode")
-    if mode is not None and not mode.bad:
+    if mode is None or not mode.bad:
         config = settle(config, forms, tree, folder)
     tree.check()
     return replace(

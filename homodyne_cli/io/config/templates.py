@@ -33,7 +33,7 @@ def template_text(mode: AnalysisMode) -> str:
     lines = [_HEAD.format(sample=_SAMPLE[mode])]
     last: tuple[str, ...] = ()
     for key in config_keys():
-        if (key.owner is OtherForms and not key.example) or not _acts(key, mode):
+        if (key.owner is OtherForms and not key.mark.example) or not _acts(key, mode):
             continue
         lines += [""] * (last != () and key.path[0] != last[0])
         for depth in range(1, len(key.path)):
@@ -45,19 +45,19 @@ def template_text(mode: AnalysisMode) -> str:
 
 
 def _acts(key: ConfigKey, mode: AnalysisMode) -> bool:
-    if key.needs is None or key.needs[0] == "analysis_mode":
-        return key.needs is None or key.needs[1] == mode
-    return _acts(key_named(key.needs[0]), mode)
+    if key.mark.needs is None or key.mark.needs[0] == "analysis_mode":
+        return key.mark.needs is None or key.mark.needs[1] == mode
+    return _acts(key_named(key.mark.needs[0]), mode)
 
 
 def _entry(key: ConfigKey, mode: AnalysisMode) -> Iterator[str]:
     indent = "  " * (len(key.path) - 1)
     told = key.description
-    if key.needs is not None and key.needs[0] == "analysis_mode":
+    if key.mark.needs is not None and key.mark.needs[0] == "analysis_mode":
         told = told.partition(CONDITION)[0]
     for line in textwrap.wrap(told, _WIDTH - len(indent) - len("# ")):
         yield f"{indent}# {line}"
-    line, unit = f"{indent}%s{key.path[-1]}:", f"  # {key.unit}" * bool(key.unit)
+    line, unit = f"{indent}%s{key.path[-1]}:", f"  # {key.mark.unit}" * bool(key.mark.unit)
     if key.key == "initial_parameters.values":
         yield line % ""
         for name, value in zip(names_of(mode), _VALUES[mode], strict=True):
@@ -71,8 +71,8 @@ def _entry(key: ConfigKey, mode: AnalysisMode) -> Iterator[str]:
     elif key.key == "analysis_mode":
         yield line % "" + f" {mode}"
     else:
-        shown = key.example or _yaml(key.value or None if key.value != 0 else key.value)
-        yield line % ("" if key.example else "#") + f" {shown}{unit}"
+        shown = key.mark.example or _yaml(key.value or None if key.value != 0 else key.value)
+        yield line % ("" if key.mark.example else "#") + f" {shown}{unit}"
 
 
 def _yaml(value: object) -> str:

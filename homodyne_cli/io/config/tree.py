@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from homodyne_cli.errors import ConfigError, Location
 from homodyne_cli.io.config.keys import config_keys
@@ -21,6 +21,8 @@ from homodyne_cli.parameters import ALIASES, canonical_name
 Place: TypeAlias = Location | str
 #: Dotted, or steps where some are indices.
 Steps: TypeAlias = str | DataPath
+#: Whether something is missing, and so without a place of its own; line and column, 0 for options.
+Order: TypeAlias = tuple[bool, int, int]
 #: Of a config in which more is wrong, this much is told.
 MOST_TOLD: Final = 20
 
@@ -104,24 +106,6 @@ class Node:
         return [node.plain() for node in self.items] if isinstance(self.value, list) else self.value
 
 
-class _Refusal(NamedTuple):
-    at: Place
-    message: str
-    hint: Callable[[], str]
-    missing: bool
-
-    @property
-    def order(self) -> tuple[bool, int, int]:
-        """Options come before the file, and what is missing has no place of its own."""
-        place = Location(None) if isinstance(self.at, str) else self.at
-        return (self.missing, place.line or 0, place.column or 0)
-
-    @property
-    def short(self) -> str:
-        """The place without the file."""
-        return self.at if isinstance(self.at, str) else f"{self.at.line}:{self.at.column}"
-
-
 class ConfigTree:
     """The nodes of a config, and what is wrong with them.
 
@@ -135,7 +119,7 @@ class ConfigTree:
 
     def __init__(self, data: Mapping[str, object], document: Document | None) -> None:
         self._document = document
-        self._refusals: list[_Refusal] = []
+        self._refusals: list[tuple[Order, str, str, Callable[[], str]]] = []
         self.unused: dict[str, None] = {}
         self.root = self.grow(data, ())
 
@@ -293,23 +277,26 @@ class ConfigTree:
             The place is that of the key, not of the value.
         """
         place = node.key_at if key else node.at
+        order, short = (missing, 0, 0), str(place)
         if isinstance(place, str):
             option = place.removeprefix("--set ")
             named = named and option != node.name
             message = message.removeprefix(f"{option}: ")
+        else:
+            order = (missing, place.line or 0, place.column or 0)
+            short = f"{place.line}:{place.column}"
         text = f"{place}: {node.name}: {message}" if named else f"{place}: {message}"
         tell = hint if callable(hint) else lambda: hint
-        self._refusals.append(_Refusal(place, text, tell, missing))
+        self._refusals.append((order, text, short, tell))
         node.bad = node.bad or not missing
 
     def check(self) -> None:
         """Raise what was refused, if anything was, in the order of the file."""
-        if not self._refusals:
-            return
-        ordered = sorted(self._refusals, key=lambda refusal: refusal.order)
-        if len(ordered) == 1:
-            raise ConfigError(ordered[0].message, hint=ordered[0].hint())
+        ordered = sorted(self._refusals, key=lambda refusal: refusal[0])
         told, more = ordered[:MOST_TOLD], len(ordered) - MOST_TOLD
-        messages = [refusal.message for refusal in told] + [f"and {more} more"] * (more > 0)
-        hints = [f"{refusal.short}: {refusal.hint()}" for refusal in told]
-        raise ConfigError("\n       ".join(messages), hint="\n      ".join(hints))
+        if len(told) == 1:
+            raise ConfigError(told[0][1], hint=told[0][3]())
+        if told:
+            messages = [text for _, text, _, _ in told] + [f"and {more} more"] * (more > 0)
+            hints = [f"{short}: {hint()}" for _, _, short, hint in told]
+            raise ConfigError("\n       ".join(messages), hint="\n      ".join(hints))

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from homodyne_cli.io.config.keys import ConfigKey, OtherForms, config_keys, keys_below
 from homodyne_cli.io.config.legacy import unused_below
-from homodyne_cli.io.config.tree import ConfigTree, Node
+from homodyne_cli.io.config.tree import ConfigTree, Node, nearest
 from homodyne_cli.io.yaml_text.scalars import kind_of, show
 from homodyne_cli.problem import Bounds, Config
 
@@ -112,7 +112,7 @@ def _shaped(key: ConfigKey, value: object, folder: Path) -> object:
         return int(value)
     if isinstance(value, str) and value and _mentions(key.hint, Path):
         return folder / os.path.expanduser(value)  # noqa: PTH111 (Path's raises for ~nobody)
-    return key.spellings.get(value, value) if isinstance(value, str) else value
+    return dict(key.mark.spellings).get(value, value) if isinstance(value, str) else value
 
 
 def _refuse(tree: ConfigTree, key: ConfigKey, node: Node, detail: ErrorDetails) -> None:
@@ -120,11 +120,13 @@ def _refuse(tree: ConfigTree, key: ConfigKey, node: Node, detail: ErrorDetails) 
         node = node.child(step) or node
     if node.spoilt:
         return
+    value = detail["input"]
     kind = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Input should be "))
     if not detail["loc"] and detail["type"] not in {"too_short", "less_than_equal"}:
         kind = key.type
-    message = f"{_shown(detail['input'])} is not accepted"
-    tree.refuse(node, message, hint=f"it should be: {kind}")
+    near = nearest(value, kind.split(" | ")) if isinstance(value, str) and "|" in kind else None
+    hint = f"did you mean {near!r}? " * (near is not None) + f"it should be: {kind}"
+    tree.refuse(node, f"{_shown(value)} is not accepted", hint=hint)
 
 
 def _shown(value: object) -> str:

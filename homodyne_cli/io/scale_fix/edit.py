@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from homodyne_cli.errors import ConfigError, Location
-from homodyne_cli.io.config.forms import MODES
+from homodyne_cli.io.config.forms import mode_of
 from homodyne_cli.io.scale_fix.insertion import flow_text, insert_entries
 from homodyne_cli.io.scale_fix.scale_fix import (
     MAP_PATH,
@@ -140,13 +140,12 @@ def _merge(document: Document, text: str, scale: Mapping[str, float]) -> str:
 
 
 def _check_mode(document: Document, scale: Mapping[str, float]) -> None:
-    mode = value_at(document.data, ("analysis_mode",))
-    if not isinstance(mode, str) or mode not in MODES:
-        return
-    foreign = [name for name in scale if name not in names_of(MODES[mode])]
+    written = value_at(document.data, ("analysis_mode",))
+    mode = mode_of(written)
+    foreign = [name for name in scale if mode is not None and name not in names_of(mode)]
     if foreign:
         raise ConfigError(
-            f"the fix scales {', '.join(foreign)}, which analysis_mode {mode} does not have",
+            f"the fix scales {', '.join(foreign)}, which analysis_mode {written} does not have",
             location=document.locate(("analysis_mode",)),
             hint="diagnose a run of this config, or remove these entries from the fix file",
         )
