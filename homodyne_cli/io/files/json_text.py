@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 from pydantic_core import to_json as _to_json
 
 
 def to_json(value: object) -> str:
     """Return indented strict JSON; what is not finite becomes null."""
-    text = _to_json(value, indent=2, inf_nan_mode="null", fallback=_plain)
-    return text.decode("utf-8")
+    try:
+        return _to_json(value, indent=2, inf_nan_mode="null", fallback=_plain).decode("utf-8")
+    except PydanticSerializationError:
+        # Bytes of file names that are no UTF-8 become escapes, from which Python gets them back.
+        plain = to_jsonable_python(value, inf_nan_mode="null", fallback=_plain)
+        return json.dumps(plain, indent=2, allow_nan=False)
 
 
 def _plain(value: object) -> object:

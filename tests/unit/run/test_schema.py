@@ -10,10 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from pydantic_core import to_json
 
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.run.arrays import FITTED_DATA
 from homodyne_cli.io.run.read_run import read_run
 from homodyne_cli.io.run.schema import RUN_FILES, SCHEMA_VERSION
@@ -61,10 +61,10 @@ def test_keys_are_those_of_older_runs(tmp_path: Path, file: str) -> None:
 
 @pytest.mark.parametrize("file", list(RUN_FILES))
 def test_what_is_written_is_what_is_read(own_run: Path, file: str) -> None:
-    text = (own_run / file).read_bytes()
+    text = (own_run / file).read_text(encoding="utf-8")
     entry = RUN_FILES[file].model_validate_json(text, strict=True)
     assert entry.schema_version == SCHEMA_VERSION
-    assert to_json(entry, indent=2) + b"\n" == text
+    assert to_json(entry) + "\n" == text
 
 
 def test_arrays_are_those_of_the_table(own_run: Path) -> None:
