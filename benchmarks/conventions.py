@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import NAMES, Convention
-from homodyne_cli.render.heatmaps import displayed
+from homodyne_cli.render.pictures.heatmaps import displayed
 from tests.support.conventions import CONVENTIONS, Outcome, fit_both
 from tests.support.particles import (
     GEOMETRIES,

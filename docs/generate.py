@@ -23,7 +23,10 @@ from homodyne_cli.io.run.arrays import fitted_data_schema
 from homodyne_cli.io.run.schema import RUN_FILES
 
 ROOT: Final = Path(__file__).parents[1]
-COMMANDS: Final = ("", "init", "simulate", "fit", "diagnose", "apply-scale", "verify", "batch")
+COMMANDS: Final = (
+    *("", "init", "simulate", "fit", "diagnose", "apply-scale", "verify"),
+    *("report", "batch"),
+)
 #: Typer's name of a shell and where its script goes.
 SHELLS: Final = {
     "bash": "homodyne.bash",

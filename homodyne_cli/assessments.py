@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import FitRecord, Solution
+from homodyne_cli.results import FitRecord, FitResult, Seconds, Solution
 
 Measure = Literal["gradient", "sensitivity"]
 CheckStatus = Literal["pass", "warn", "fail", "n/a"]
@@ -42,6 +43,74 @@ class StoredRun:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How a run was made.
+
+    Attributes
+    ----------
+    written_by, device
+        The program with its version, and what computed.
+    created
+        Date and time, ISO 8601; empty if not recorded.
+    command_line
+        Its words.
+    inputs
+        SHA-256 of the files that were read, by their path.
+    """
+
+    written_by: str = ""
+    device: str = ""
+    created: str = ""
+    command_line: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SavedFit:
+    """What a run directory says.
+
+    Attributes
+    ----------
+    directory
+        The run, as it was named.
+    result
+        NaN where the run does not say.
+    phi
+        (n_phi,) degrees.
+    q, gap, dt
+        1/Å, Å, s.
+    provenance, notes
+        Where the data came from, and what the user should know of them.
+    config
+        The resolved config; empty if the run has none.
+    seconds
+        None if not recorded.
+    """
+
+    directory: Path
+    result: FitResult
+    phi: FloatArray
+    q: float
+    gap: float | None
+    dt: float
+    provenance: Mapping[str, Provenance]
+    notes: tuple[str, ...] = ()
+    origin: Origin = Origin()
+    config: Mapping[str, object] = field(default_factory=dict)
+    seconds: Seconds | None = None
+
+    @property
+    def name(self) -> str:
+        """Last part of the run's path."""
+        return self.directory.resolve().name
+
+    @property
+    def n_frames(self) -> int:
+        """Number of fitted frames."""
+        return len(self.result.curves.t)
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """The verdict of one validation check.
 
@@ -64,6 +133,18 @@ class CheckResult:
     threshold: float | None
     message: str
     advice: str = ""
+
+
+def verdict_on(checks: Sequence[CheckResult]) -> tuple[CheckStatus, str]:
+    """Return the worst status of all checks, and a sentence that names those that ask for it."""
+    named = {s: [c.id for c in checks if c.status == s] for s in ("fail", "warn")}
+    warned = f"{len(named['warn'])} warn: {', '.join(named['warn'])}"
+    if named["fail"]:
+        more = f"; {warned}" if named["warn"] else ""
+        return "fail", f"{len(named['fail'])} of the checks fail: {', '.join(named['fail'])}{more}."
+    if named["warn"]:
+        return "warn", f"No check fails; {warned}."
+    return "pass", "All checks pass."
 
 
 @dataclass(frozen=True)

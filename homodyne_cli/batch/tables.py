@@ -8,7 +8,7 @@ from pathlib import Path
 from homodyne_cli.batch.rows import csv_table, json_table
 from homodyne_cli.batch_row import Row
 from homodyne_cli.io.files.outputs import write_file
-from homodyne_cli.render.batch_page import batch_page
+from homodyne_cli.render.pages.batch_page import batch_page
 
 TABLE, JSON_TABLE, OVERVIEW = "results.csv", "results.json", "index.html"
 

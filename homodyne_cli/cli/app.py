@@ -20,6 +20,7 @@ from homodyne_cli.cli.completers import configs
 from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
 from homodyne_cli.cli.fit import FitRequest, run_fit
 from homodyne_cli.cli.init import InitRequest, run_init
+from homodyne_cli.cli.runs.report import ReportRequest, run_report
 from homodyne_cli.cli.simulate import SimulateRequest, run_simulate
 from homodyne_cli.cli.verify import VerifyRequest, run_verify
 from homodyne_cli.errors import HomodyneError, UsageError
@@ -92,6 +93,7 @@ add_command(app, "batch", BatchRequest, run_batch)
 add_command(app, "diagnose", DiagnoseRequest, run_diagnose)
 add_command(app, "apply-scale", ApplyScaleRequest, run_apply_scale)
 add_command(app, "verify", VerifyRequest, run_verify)
+add_command(app, "report", ReportRequest, run_report)
 
 
 class _ErrorsToMessages:

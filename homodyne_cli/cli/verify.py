@@ -58,10 +58,11 @@ def run_verify(request: VerifyRequest) -> int:
     from homodyne_cli.core.checks.lag_profiles import lag_profiles
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.verification import verify
-    from homodyne_cli.io.files.outputs import check_file, write_file
+    from homodyne_cli.io.files.outputs import check_file
+    from homodyne_cli.io.run.read_result import read_result
     from homodyne_cli.io.run.read_run import open_run
     from homodyne_cli.render.console import make_console, print_json, print_note
-    from homodyne_cli.render.report import report_page
+    from homodyne_cli.render.pages.write_report import reported_run, write_page
     from homodyne_cli.render.screens.verification import checks_answer, show_checks
 
     if request.report is not None:
@@ -74,16 +75,14 @@ def run_verify(request: VerifyRequest) -> int:
         checks = verify(evaluated, *older)
         bad = ("fail", "warn") if request.strict else ("fail",)
         passed = not any(check.status in bad for check in checks)
-        residuals = evaluated.residuals
-        profiles = lag_profiles(residuals)
         if request.as_json:
             print_json(checks_answer(run, checks, passed=passed))
         else:
+            profiles = lag_profiles(evaluated.residuals)
             show_checks(run, checks, profiles, passed=passed, quiet=request.quiet)
         if request.report is not None:
-            page = report_page(run, checks, profiles, residuals, passed=passed)
-            content = page.encode("utf-8", "backslashreplace")
-            write_file(request.report, content, force=request.force)
+            reported = reported_run(read_result(request.run, gap), evaluated, checks)
+            write_page(request.report, [reported], force=request.force)
             if not request.as_json:
                 print_note(make_console(stderr=True), f"Wrote {request.report}")
     return 0 if passed else FAILED

@@ -161,12 +161,12 @@ def combination_table(combinations: Sequence[Combination]) -> Table:
     for c in combinations:
         parts = zip(c.coefficients, c.names, strict=True)
         table.add_row(
-            _sum_of(parts), *format_with_uncertainty(c.value, c.uncertainty), escape(c.unit)
+            sum_of(parts), *format_with_uncertainty(c.value, c.uncertainty), escape(c.unit)
         )
     return table
 
 
-def _sum_of(parts: Iterable[tuple[float, str]]) -> str:
+def sum_of(parts: Iterable[tuple[float, str]]) -> str:
     """Write a linear combination; coefficients to the digits that a reader needs to redo it."""
     text = ""
     for coefficient, name in parts:

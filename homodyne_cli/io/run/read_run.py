@@ -54,7 +54,7 @@ def open_run(
     UsageError
         If the budget is too small to work from disk.
     """
-    folder = _find(directory)
+    folder = find_run(directory)
     with ExitStack() as held:
         if folder.holds(_MAPS):
             yield _read(folder, memory, held)
@@ -64,11 +64,22 @@ def open_run(
 
 def records_gap(directory: Path) -> bool:
     """Return whether a run directory says which gap it was fitted with, as this program's do."""
-    return _find(directory).holds(_MAPS)
+    return holds_own_maps(find_run(directory))
 
 
-def _find(directory: Path) -> RunFolder:
-    """Return where the files of a run are."""
+def holds_own_maps(folder: RunFolder) -> bool:
+    """Return whether a run is of this program, not of homodyne 2.x."""
+    return folder.holds(_MAPS)
+
+
+def find_run(directory: Path) -> RunFolder:
+    """Return where the files of a run are.
+
+    Raises
+    ------
+    DataError
+        If the directory is not a run.
+    """
     try:
         names = sorted(p.name for p in directory.iterdir())[:8]
         for home in (directory, directory / "nlsq"):

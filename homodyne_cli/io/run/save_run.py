@@ -13,7 +13,7 @@ from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
 from homodyne_cli.io.files.directories import NewDirectory
 from homodyne_cli.io.files.outputs import output_errors
-from homodyne_cli.io.run.curves_file import write_curves
+from homodyne_cli.io.run.curves_file import CURVES, write_curves
 from homodyne_cli.io.run.fitted_data import write_fitted_data
 from homodyne_cli.io.run.write_run import RunRecord, write_run
 from homodyne_cli.problem import Config
@@ -51,7 +51,7 @@ def save_run(
     inputs = [path for path in (config.path, config.selection.path) if path is not None]
     with output_errors(run.target):
         _save_maps(run.path, dataset, result, draw)
-        write_curves(run.path / "curves.csv", result.curves)
+        write_curves(run.path / CURVES, result.curves)
         record = RunRecord(
             command_line=command_line,
             versions=versions(),

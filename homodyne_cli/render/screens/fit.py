@@ -25,7 +25,7 @@ Truth = Mapping[str, float] | None
 def draw_maps(folder: Path, dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> None:
     """Draw the data, the fit and their difference, one page per angle."""
     # Half of what there is to import, for pictures alone.
-    from homodyne_cli.render.heatmaps import drawn_frames, save_heatmaps
+    from homodyne_cli.render.pictures.heatmaps import drawn_frames, save_heatmaps
 
     frames = drawn_frames(dataset.n_frames)
     maps = dataset.selected(frames), fitted.selected(frames)

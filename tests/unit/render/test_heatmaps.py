@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.render.heatmaps import displayed, file_names, save_heatmaps
+from homodyne_cli.render.pictures.heatmaps import displayed, file_names, save_heatmaps
 
 
 def maps(n: int, n_phi: int) -> np.ndarray:

@@ -19,7 +19,9 @@ img, svg { max-width: 100%; height: auto; background: white; display: block; mar
 """
 
 
-def html_page(title: str, parts: Sequence[str], style: str = PAGE_STYLE) -> str:
+def html_page(
+    title: str, parts: Sequence[str], style: str = PAGE_STYLE, *, policy: str = ""
+) -> str:
     """Return a whole document.
 
     Parameters
@@ -28,10 +30,14 @@ def html_page(title: str, parts: Sequence[str], style: str = PAGE_STYLE) -> str:
         Plain text.
     parts
         HTML, every text in it escaped.
+    policy
+        Content security policy.
     """
+    guard = "<meta http-equiv='Content-Security-Policy' content=\"" + escape(policy) + '">\n'
     return (
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-        "<meta name='viewport' content='width=device-width'>\n"
+        + (guard if policy else "")
+        + "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
         + "\n</body>\n</html>\n"

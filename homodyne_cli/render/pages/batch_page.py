@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from homodyne_cli.batch_row import Row
 from homodyne_cli.render.numbers import MISSING, format_number, format_with_uncertainty
-from homodyne_cli.render.page import PAGE_STYLE, html_page
+from homodyne_cli.render.pages.page import PAGE_STYLE, html_page
 
 _ORDER = {"failed": 0, "fail": 1, "warn": 2, "pass": 3}
 _PANEL = (4.2, 2.4)

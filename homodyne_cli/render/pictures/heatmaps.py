@@ -17,6 +17,12 @@ from homodyne_cli.dataset import FloatArray, IndexArray, MapArray
 
 _DPI = 100
 _PAGE = (13.0, 4.4)
+#: The panel near the baseline shows so many percent of the contrast around the offset: the first
+#: side lobe of (sin x / x)^2 is 4.7% high.
+LOBES = 5.0
+#: Noise there, as a share of the contrast, if the map is large enough, and limits of its blocks.
+_SHOWN_NOISE = 0.005
+_LEAST_BLOCKS, _MOST_BLOCKS = 20, 100
 #: Frames drawn of series of more than twice as many.
 _DRAWN = 1000
 #: Noise hardly shrinks further, and the default level takes three times as long.
@@ -26,6 +32,22 @@ _COMPRESSION = 2
 def drawn_frames(n: int) -> IndexArray:
     """Return the frames whose pairs are drawn: of long series every second, third ... one."""
     return np.arange(0, n, -(-n // _DRAWN) if n > 2 * _DRAWN else 1)
+
+
+def baseline_block(n: int, sigma: FloatArray, contrast: FloatArray) -> int:
+    """Return the side of blocks, in frames, whose mean shows lobes of a percent of the contrast.
+
+    Of `n` frames there are at least `_LEAST_BLOCKS` blocks, noisy or not.
+    """
+    share = float(np.median(sigma / np.maximum(contrast, 1e-12)))
+    wanted = int(np.ceil(share / _SHOWN_NOISE)) if np.isfinite(share) else 1
+    block = max(min(wanted, n // _LEAST_BLOCKS), -(-n // _MOST_BLOCKS), 1)
+    return _block_size(n, -(-n // block))
+
+
+def near_baseline(c2: np.ndarray, contrast: float, offset: float, block: int) -> np.ndarray:
+    """Return one (n, n) map averaged in blocks, in percent of the contrast around the offset."""
+    return displayed(100.0 * (c2 - offset) / contrast, -(-len(c2) // block))
 
 
 def displayed(maps: np.ndarray, max_pixels: int) -> np.ndarray:

@@ -1,0 +1,48 @@
+"""``homodyne report``: one page on a fit, or on several side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homodyne_cli.cli.completers import run_directories
+from homodyne_cli.cli.options import Force, GapConfig, MemorySize, configured_gap, memory_budget
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """Write one offline HTML page on a fit, or on several side by side.
+
+    Example: homodyne report run1 run2 -o report.html
+    """
+
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run directories.", metavar="RUN_DIR...", autocompletion=run_directories
+        ),
+    ]
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML page to write.")] = Path(
+        "report.html"
+    )
+    config: GapConfig = None
+    memory: MemorySize = None
+    force: Force = False
+
+
+def run_report(request: ReportRequest) -> int:
+    """Check every run and write the page; the exit code is that of having written it."""
+    from homodyne_cli.io.files.outputs import check_file
+    from homodyne_cli.render.console import make_console, print_plain
+    from homodyne_cli.render.pages.write_report import write_report
+
+    check_file(request.output, force=request.force)
+    gap = configured_gap(request.config, *request.runs)
+    write_report(
+        request.output, request.runs, gap, memory_budget(request.memory), force=request.force
+    )
+    print_plain(make_console(stderr=True), f"Wrote {request.output}: open it in a browser.")
+    return 0

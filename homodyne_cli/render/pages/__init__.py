@@ -1,0 +1,1 @@
+"""Offline HTML pages: the report on fits, the overview of a batch."""
