@@ -88,9 +88,9 @@ def _bounds(tree: ConfigTree, names: tuple[str, ...]) -> None:
     known = (*NAMES, *SCALING)
     named = tree.by_name([(name, item) for name, item in items if not item.bad], known)
     pairs = {n: item if item.bad else _interval(tree, n, item) for n, item in named.items()}
-    for name in {*NAMES} - {*names}:
-        # homodyne 2.x configs give them for every mode.
-        if name in pairs and not pairs[name].spoilt:
+    for name in NAMES:
+        # homodyne 2.x configs give bounds of the flow for every mode.
+        if name in pairs and name not in names and not pairs[name].spoilt:
             tree.unused[f"{BOUNDS}.{name}"] = None
             del pairs[name]
     tree.put(BOUNDS, node.become(pairs))
@@ -114,7 +114,7 @@ def _interval(tree: ConfigTree, name: str, item: Node) -> Node:
     low, high, *_ = (*node.items, node, node)
     numbers = [n.value for n in (low, high) if isinstance(n.value, (int, float))]
     if len(numbers) == 2 and numbers[0] >= numbers[1]:
-        message = f"bounds of {name}: min {numbers[0]:g} is not below max {numbers[1]:g}"
+        message = f"bounds of {name}: min {show(numbers[0])} is not below max {show(numbers[1])}"
         hint = "min < max" + " (a bound that is not given keeps its default)" * (not complete)
         tree.refuse(high if low.at == given.at else low, message, hint=hint, named=False)
     return node

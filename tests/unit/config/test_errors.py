@@ -205,6 +205,9 @@ def test_bad_overrides_name_the_option(load: Load, setting: str, start: str) -> 
         "optimization: {nlsq: {max_iterations: 1e12}}",
         "optimization: {nlsq: {seed: " + "9" * 400 + "}}",
         "noise: {sigma: " + "9" * 400 + "}",
+        "parameter_space: {bounds: {D0: [" + "9" * 400 + ", 1]}}",
+        "initial_parameters: {values: [" + "9" * 400 + ", 0, 0, 0.1, 0, 0, 0]}",
+        "analyzer_parameters: {start_frame: " + "9" * 400 + ", end_frame: 3}",
         "initial_parameters: {per_angle_scaling: {contrast: true}}",
     ],
 )
