@@ -126,7 +126,8 @@ class DiagnosticsOptions:
     )] = 2048
     check_gradients: Annotated[bool, Key(
         "Compare with finite differences.", needs=(f"{_DIAGNOSTICS}.enabled", "true"))] = True
-    log_jacobian_norms: Annotated[bool, Key("Log Jacobian norms per iteration.")] = False
+    log_jacobian_norms: Annotated[bool, Key(
+        "Log Jacobian norms per iteration.", needs=(f"{_DIAGNOSTICS}.enabled", "true"))] = False
 
 
 @dataclass(frozen=True)

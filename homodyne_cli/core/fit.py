@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.coordinates import Coordinates, coordinates_of
 from homodyne_cli.core.minimise.global_search import Search, search
 from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames
@@ -98,4 +99,6 @@ def _check(
     options = problem.solver.diagnostics
     if options.enabled and options.check_gradients:
         frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
-        check_gradient(build_objective(dataset, problem, objective.sigma, frames), x, where)
+        sample = build_objective(dataset, problem, objective.sigma, frames)
+        exact = policy.REWEIGHTED_TOLERANCE if sample.robust else policy.GRADIENT_TOLERANCE
+        check_gradient(sample, x, where, exact)

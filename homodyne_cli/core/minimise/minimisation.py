@@ -104,7 +104,8 @@ class Minimisation:
         inner = slope.T @ hessian @ slope
         live = ~without_effect(hessian, self.free.width)
         norms: dict[str, float] = {}
-        if self.options.diagnostics.log_jacobian_norms:
+        diagnostics = self.options.diagnostics
+        if diagnostics.enabled and diagnostics.log_jacobian_norms:
             norms = dict(zip(self.free.names, column_norms(hessian).tolist(), strict=True))
         return IterationRecord(
             iteration=len(self.history),

@@ -321,7 +321,10 @@ def test_gradient_check_passes_and_catches_a_wrong_gradient(
 
 def test_norms_are_logged_only_when_asked() -> None:
     assert fit(DATA, make_problem()).history[0].column_norms == {}
-    options = SolverOptions(diagnostics=DiagnosticsOptions(log_jacobian_norms=True))
+    logged = DiagnosticsOptions(log_jacobian_norms=True)
+    options = SolverOptions(diagnostics=logged)
+    assert fit(DATA, make_problem(solver=options)).history[0].column_norms == {}
+    options = SolverOptions(diagnostics=dataclasses.replace(logged, enabled=True))
     history = fit(DATA, make_problem(solver=options)).history
     assert all(set(h.column_norms) == {p for p in history[0].column_norms} for h in history)
     assert len(history[0].column_norms) == 7

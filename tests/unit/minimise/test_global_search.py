@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from homodyne_cli.core.gram_pass.device_tiles import PairTiles, pack
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.global_search import decimated_frames
+from homodyne_cli.core.minimise.state import StopReason
 from homodyne_cli.core.objective import pair_objective
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.problem import SolverOptions
@@ -84,6 +86,32 @@ def test_search_switched_off_needs_start_values() -> None:
     problem = dataclasses.replace(problem, solver=SolverOptions(global_search=False))
     with pytest.raises(ConfigError, match="global search is off"):
         fit(DATA, problem)
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"), [("xtol", StopReason.XTOL), ("gtol", StopReason.GTOL)]
+)
+def test_tolerances_that_are_chosen_end_the_fit_after_the_search(
+    option: Literal["xtol", "gtol"], reason: StopReason
+) -> None:
+    """So loose that the first step, or the first look, is the last."""
+    loose = {"xtol": SolverOptions(xtol=0.5), "gtol": SolverOptions(gtol=1e9)}[option]
+    result = fit(DATA, make_problem(start=None, solver=loose))
+    assert result.status == reason
+    assert reason.sentence in result.message
+    tight = {"xtol": SolverOptions(xtol=1e-12), "gtol": SolverOptions(gtol=1e-12)}[option]
+    default = fit(DATA, make_problem(start=None))
+    sigma = np.array([p.uncertainty for p in default.parameters])
+    other = fit(DATA, make_problem(start=None, solver=tight))
+    assert np.all(np.abs(other.values - default.values) < 1e-6 * sigma)
+
+
+def test_a_chosen_radius_sets_the_first_step_after_the_search() -> None:
+    steps = []
+    for scale in (1e-7, 1e-6):
+        solver = SolverOptions(max_iterations=1, trust_region_scale=scale)
+        steps.append(fit(DATA, make_problem(start=None, solver=solver)).history[1].step_norm)
+    assert steps[1] == pytest.approx(10 * steps[0], rel=0.05)
 
 
 @pytest.mark.parametrize(("angles", "frames", "seed", "most"), PASSES)
