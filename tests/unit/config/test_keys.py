@@ -104,7 +104,9 @@ CHANGES: Mapping[str, Sequence[str]] = {
     f"{NLSQ}.diagnostics.check_gradients": [
         *(f"{NLSQ}.diagnostics.enabled=true", f"{NLSQ}.diagnostics.check_gradients=false"),
     ],
-    f"{NLSQ}.diagnostics.log_jacobian_norms": [f"{NLSQ}.diagnostics.log_jacobian_norms=true"],
+    f"{NLSQ}.diagnostics.log_jacobian_norms": [
+        *(f"{NLSQ}.diagnostics.enabled=true", f"{NLSQ}.diagnostics.log_jacobian_norms=true"),
+    ],
     f"{NLSQ}.adaptive_x_scale": [
         *(f"{NLSQ}.x_scale=unit", f"{NLSQ}.max_iterations=60", f"{NLSQ}.adaptive_x_scale=true"),
     ],
