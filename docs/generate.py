@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from homodyne_cli.cli.app import app
 from homodyne_cli.io.config.keys import config_keys
 from homodyne_cli.io.config.legacy import OLDER, SAME
 from homodyne_cli.io.files.json_text import to_json
@@ -23,10 +24,7 @@ from homodyne_cli.io.run.arrays import fitted_data_schema
 from homodyne_cli.io.run.schema import RUN_FILES
 
 ROOT: Final = Path(__file__).parents[1]
-COMMANDS: Final = (
-    *("", "init", "simulate", "fit", "diagnose", "apply-scale", "verify"),
-    *("report", "batch"),
-)
+COMMANDS: Final = ("", *(command.name or "" for command in app.registered_commands))
 #: Typer's name of a shell and where its script goes.
 SHELLS: Final = {
     "bash": "homodyne.bash",

@@ -1,5 +1,6 @@
-"""``python -m homodyne_cli``: the command ``homodyne``."""
+"""``python -m homodyne_cli``: the command line, whoever owns the command ``homodyne``."""
 
-from homodyne_cli.cli.process import main
+from homodyne_cli.cli.app import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,1 @@
-"""The commands: thin, one file each."""
+"""The command line."""

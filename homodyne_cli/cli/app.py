@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
 import typer
 
-from homodyne_cli.cli.apply_scale import ApplyScaleRequest, run_apply_scale
-from homodyne_cli.cli.batch import BatchRequest, run_batch
-from homodyne_cli.cli.command import OnceGroup, add_command
-from homodyne_cli.cli.completers import configs
-from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
-from homodyne_cli.cli.fit import FitRequest, run_fit
-from homodyne_cli.cli.init import InitRequest, run_init
+from homodyne_cli.cli.commands.apply_scale import ApplyScaleRequest, run_apply_scale
+from homodyne_cli.cli.commands.batch import BatchRequest, run_batch
+from homodyne_cli.cli.commands.demo import DemoRequest, run_demo
+from homodyne_cli.cli.commands.fit import FitRequest, run_fit
+from homodyne_cli.cli.commands.init import InitRequest, run_init
+from homodyne_cli.cli.commands.simulate import SimulateRequest, run_simulate
+from homodyne_cli.cli.options.command import OnceGroup, add_command
+from homodyne_cli.cli.options.completers import configs
+from homodyne_cli.cli.runs.diagnose import DiagnoseRequest, run_diagnose
 from homodyne_cli.cli.runs.report import ReportRequest, run_report
-from homodyne_cli.cli.simulate import SimulateRequest, run_simulate
-from homodyne_cli.cli.verify import VerifyRequest, run_verify
+from homodyne_cli.cli.runs.verify import VerifyRequest, run_verify
 from homodyne_cli.errors import HomodyneError, UsageError
-from homodyne_cli.version import VERSION, versions
+from homodyne_cli.version import VERSION, clash_note, versions
 
 app = typer.Typer(
     name="homodyne",
@@ -47,6 +49,8 @@ def _show_version(wanted: bool) -> None:
 
         listed = ", ".join(f"{name} {v}" for name, v in versions().items() if name != "homodyne")
         typer.echo(f"homodyne {VERSION} ({listed}; device {describe_device()})")
+        if note := clash_note():
+            typer.echo(f"note: {note}", err=True)
         raise typer.Exit
 
 
@@ -86,6 +90,7 @@ def root(
         )
 
 
+add_command(app, "demo", DemoRequest, partial(run_demo, app))
 add_command(app, "init", InitRequest, run_init)
 add_command(app, "simulate", SimulateRequest, run_simulate)
 add_command(app, "fit", FitRequest, run_fit)

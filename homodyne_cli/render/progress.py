@@ -38,7 +38,9 @@ class FitProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if not self._progress.disable:
+            # Older releases of rich end even a bar that was never shown with a blank line.
+            self._progress.stop()
 
     def on_load(self, done: int, total: int) -> None:
         """Show how many maps are read."""

@@ -10,8 +10,8 @@ from typing import Annotated
 import pytest
 import typer
 
-from homodyne_cli.cli.command import add_command
-from homodyne_cli.cli.options import Force
+from homodyne_cli.cli.options.command import add_command
+from homodyne_cli.cli.options.shared import Force
 from tests.cli.conftest import homodyne
 
 

@@ -8,8 +8,14 @@ from typing import Annotated
 
 import typer
 
-from homodyne_cli.cli.completers import run_directories
-from homodyne_cli.cli.options import Force, GapConfig, MemorySize, configured_gap, memory_budget
+from homodyne_cli.cli.options.completers import run_directories
+from homodyne_cli.cli.options.shared import (
+    Force,
+    GapConfig,
+    MemorySize,
+    configured_gap,
+    memory_budget,
+)
 
 
 @dataclass(frozen=True)

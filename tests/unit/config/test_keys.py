@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from docs.generate import config_page
-from homodyne_cli.cli.completers import config_keys as config_completions
+from homodyne_cli.cli.options.completers import config_keys as config_completions
 from homodyne_cli.core.fit import fit
 from homodyne_cli.io.config.keys import ConfigKey, OtherForms, config_keys
 from homodyne_cli.io.config.load import resolve_config, template_text

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from homodyne_cli.cli.diagnose import DiagnoseRequest, run_diagnose
+from homodyne_cli.cli.runs.diagnose import DiagnoseRequest, run_diagnose
 from homodyne_cli.core.diagnosis import diagnose, verdict
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.minimise.x_scale import gradient_x_scale

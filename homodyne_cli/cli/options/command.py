@@ -6,7 +6,7 @@ So an option is one line, in the request that carries it to where it acts.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
 import typer
@@ -76,3 +76,12 @@ def add_command(
     text, marker, example = (inspect.getdoc(request) or "").partition("\n\nExample: ")
     epilog = marker.strip() + " " + example if example else None
     app.command(name, cls=OnceCommand, help=text, epilog=epilog)(call)
+
+
+def run_words(app: typer.Typer, words: Sequence[str]) -> int:
+    """Run a command in this process; return its exit code."""
+    try:
+        app(list(words))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from homodyne_cli.cli.options import ConfigFile, Force, comma_separated
+from homodyne_cli.cli.options.shared import ConfigFile, Force, comma_separated
 from homodyne_cli.errors import ConfigError, UsageError
 from homodyne_cli.parameters import names_of
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from homodyne_cli.cli.options import Force
+from homodyne_cli.cli.options.shared import Force
 from homodyne_cli.parameters import AnalysisMode
+from homodyne_cli.version import clash_note
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ def run_init(request: InitRequest) -> int:
     """Write the template of a mode; refuse to overwrite unless forced."""
     from homodyne_cli.io.config.templates import template_text
     from homodyne_cli.io.files.outputs import write_file
-    from homodyne_cli.render.console import make_console, print_plain
+    from homodyne_cli.render.console import make_console, print_note, print_plain
 
     output = request.output
     write_file(output, template_text(request.mode).encode(), force=request.force)
-    print_plain(
-        make_console(stderr=True),
-        f"Wrote {output}. Name your data file in it, then: homodyne fit {output}",
-    )
+    console = make_console(stderr=True)
+    told = f"Wrote {output}. Name your data file in it, then: homodyne fit {output}"
+    print_plain(console, told)
+    if note := clash_note():
+        print_note(console, note)
     return 0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.completers import config_keys, data_files
-from homodyne_cli.cli.options import AsJson, ConfigFile, MemorySize, Quiet
+from homodyne_cli.cli.options.completers import config_keys, data_files
+from homodyne_cli.cli.options.shared import AsJson, ConfigFile, MemorySize, Quiet
 from homodyne_cli.errors import UsageError
 
 if TYPE_CHECKING:

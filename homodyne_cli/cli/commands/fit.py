@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from homodyne_cli.cli.completers import config_keys, configs, data_files, parameter_names
-from homodyne_cli.cli.options import (
+from homodyne_cli.cli.options.completers import config_keys, configs, data_files, parameter_names
+from homodyne_cli.cli.options.shared import (
     AsJson,
     ConfigFile,
     Force,

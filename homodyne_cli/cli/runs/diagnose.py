@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from homodyne_cli.cli.completers import parameter_names
-from homodyne_cli.cli.options import (
+from homodyne_cli.cli.options.completers import parameter_names
+from homodyne_cli.cli.options.shared import (
     AsJson,
     Force,
     GapConfig,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.completers import fix_files
-from homodyne_cli.cli.options import ConfigFile, Force, refuse_needless_force
+from homodyne_cli.cli.options.completers import fix_files
+from homodyne_cli.cli.options.shared import ConfigFile, Force, refuse_needless_force
 from homodyne_cli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.completers import configs, run_directories
+from homodyne_cli.cli.options.completers import configs, run_directories
 from homodyne_cli.errors import UsageError
 
 if TYPE_CHECKING:

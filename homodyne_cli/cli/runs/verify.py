@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from homodyne_cli.cli.completers import run_directories
-from homodyne_cli.cli.options import (
+from homodyne_cli.cli.options.completers import run_directories
+from homodyne_cli.cli.options.shared import (
     AsJson,
     Force,
     GapConfig,

@@ -1,0 +1,1 @@
+"""What commands take: options that several share, completion, a command from its request."""
