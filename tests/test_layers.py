@@ -25,7 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("io/run",),
     ("render/pictures",),
     ("render",),
-    ("render/screens", "render/pages"),
+    ("render/screens", "render/pages", "render/exports"),
     ("batch",),
     ("api",),
     ("cli/options",),

@@ -250,7 +250,16 @@ def _noise(result: FitResult) -> str:
     )
 
 
-def fit_summary(result: FitResult, seconds: Seconds) -> Table:
+def _spent(seconds: Seconds | None) -> tuple[tuple[str, str], ...]:
+    """Say where the time went, if it is known."""
+    if seconds is None:
+        return ()
+    names = ("load", "compile", "fit", "save")
+    parts = ", ".join(f"{name} {format_seconds(getattr(seconds, name))}" for name in names)
+    return (("time", f"{format_seconds(seconds.total)} ({parts})"),)
+
+
+def fit_summary(result: FitResult, seconds: Seconds | None) -> Table:
     """Show quality, convergence and where the time went."""
     table = plain_table("Fit", "", "", words=("",))
     verdict = "converged" if result.converged else "NOT CONVERGED"
@@ -269,12 +278,7 @@ def fit_summary(result: FitResult, seconds: Seconds) -> Table:
         *_searched(result.search),
         ("loss, x_scale", f"{result.loss}, {result.x_scale_mode}"),
         *_conditioned(result),
-        (
-            "time",
-            f"{format_seconds(seconds.total)} (load {format_seconds(seconds.load)}, compile "
-            f"{format_seconds(seconds.compile)}, fit {format_seconds(seconds.fit)}, save "
-            f"{format_seconds(seconds.save)})",
-        ),
+        *_spent(seconds),
     )
     for row in rows:
         table.add_row(*row)

@@ -20,6 +20,7 @@ from homodyne_cli.core.checks.lag_profiles import LagProfiles, lag_profiles
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.curves import Curve, Curves
 from homodyne_cli.dataset import FloatArray, IndexArray
+from homodyne_cli.render.curve_charts import CURVE_LABELS, is_logarithmic
 from homodyne_cli.render.numbers import format_number, format_with_uncertainty
 from homodyne_cli.render.pictures.heatmaps import (
     LOBES,
@@ -39,12 +40,6 @@ _PROFILE_POINTS = 160
 _MAP_BYTES = 2_400_000
 _LARGEST_SIDE = 160
 _MAPS_PER_ANGLE = 3
-LABELS = {
-    "transport_coefficient": ("Transport coefficient", "J(t) (Å²/s)"),
-    "mean_square_displacement": ("Mean-square displacement along q", "MSD (Å²)"),
-    "shear_rate": ("Shear rate", "shear rate (1/s)"),
-    "strain": ("Accumulated strain", "strain"),
-}
 
 
 @dataclass(frozen=True)
@@ -151,13 +146,12 @@ def _said(value: float, error: float, unit: str) -> str:
 
 
 def _curve(curve: Curve, chosen: IndexArray) -> Json:
-    title, label = LABELS[curve.name]
-    rates = ("transport_coefficient", "shear_rate")
+    title, label = CURVE_LABELS[curve.name]
     return {
         "name": curve.name,
         "title": title,
         "label": label,
-        "log": curve.name in rates and bool(np.all(curve.value > 0.0)),
+        "log": is_logarithmic(curve),
         "value": _packed(curve.value[chosen]),
         "sigma": _packed(curve.uncertainty[chosen]),
     }
@@ -167,7 +161,7 @@ def _curve_text(curve: Curve, curves: Curves) -> str:
     unit = curve.unit.replace("A^2", "Å²")
     first, last = (_said(float(curve.value[k]), float(curve.uncertainty[k]), unit) for k in (0, -1))
     span = f"{curves.t[0]:.4g} s to {curves.t[-1]:.4g} s"
-    title, _ = LABELS[curve.name]
+    title, _ = CURVE_LABELS[curve.name]
     return f"{title} over time, {span}: from {first} to {last}; band of one sigma."
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.io.files.printable import printable
-from homodyne_cli.render.console import make_console, print_plain
+from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.curve_charts import curve_charts
 from homodyne_cli.render.tables import (
     combination_table,
     fit_summary,
@@ -20,6 +21,7 @@ from homodyne_cli.render.tables import (
 from homodyne_cli.results import FitResult, FittedParameter, Seconds
 
 Truth = Mapping[str, float] | None
+_WIDEST_CHARTS = 140
 
 
 def draw_maps(folder: Path, dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> None:
@@ -89,9 +91,24 @@ def show_fit(
     plots: bool,
 ) -> None:
     """Print what was read, what came out of it and where it lies."""
+    show_result(dataset.provenance, dataset.notes, dataset.phi, result, seconds, truth)
+    pictures = " (pictures: c2_heatmaps_phi_*.png, curves.png)" if plots else ""
+    if target is not None:
+        print_plain(make_console(), f"Run directory: {target}{pictures}")
+
+
+def show_result(
+    provenance: Mapping[str, Provenance],
+    notes: Sequence[str],
+    phi: FloatArray,
+    result: FitResult,
+    seconds: Seconds | None,
+    truth: Truth = None,
+) -> None:
+    """Print where the data came from, what a fit made of them, and how it went."""
     console = make_console()
-    console.print(provenance_table(dataset.provenance))
-    for note in dataset.notes:
+    console.print(provenance_table(provenance))
+    for note in notes:
         print_plain(console, f"Note: {note}")
     console.print(parameter_table(result, truth))
     if result.profiles:
@@ -103,9 +120,12 @@ def show_fit(
     for values in result.equivalents:
         listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
         print_plain(console, f"Equivalent: {listed} describes the data exactly as well")
+    width = min(console.width, _WIDEST_CHARTS)
+    charts = curve_charts(result.curves, width=width, ascii_only=is_ascii(console))
+    print_plain(console, f"\n{charts}")
     console.print(
         scaling_table(
-            dataset.phi,
+            phi,
             result.contrast,
             result.contrast_uncertainty,
             result.offset,
@@ -114,6 +134,3 @@ def show_fit(
         )
     )
     console.print(fit_summary(result, seconds))
-    pictures = " (heatmaps: c2_heatmaps_phi_*.png)" if plots else ""
-    if target is not None:
-        print_plain(console, f"Run directory: {target}{pictures}")

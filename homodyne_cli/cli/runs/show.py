@@ -1,0 +1,34 @@
+"""``homodyne show``: what a run directory says, as `fit` said it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from homodyne_cli.cli.options.shared import GapConfig, RunDirectory, configured_gap
+
+
+@dataclass(frozen=True)
+class ShowRequest:
+    """Show the result of a fit again: parameters, curves, what trades off, and how it went.
+
+    Example: homodyne show run1
+    """
+
+    run: RunDirectory
+    config: GapConfig = None
+
+
+def run_show(request: ShowRequest) -> int:
+    """Show a run; the maps are not read."""
+    from homodyne_cli.io.run.read_result import read_result
+    from homodyne_cli.render.console import make_console, print_plain
+    from homodyne_cli.render.screens.fit import show_result
+
+    fit = read_result(request.run, configured_gap(request.config, request.run))
+    show_result(fit.provenance, fit.notes, fit.phi, fit.result, fit.seconds)
+    console = make_console()
+    if not fit.result.converged:
+        print_plain(console, f"Next: homodyne diagnose {request.run}", style="bold")
+    else:
+        print_plain(console, f"Next: homodyne verify {request.run}", style="bold")
+    return 0

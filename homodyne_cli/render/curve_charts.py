@@ -1,0 +1,83 @@
+"""The curves of a fit in a terminal, with their bands."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import numpy as np
+from rich.cells import cell_len
+
+from homodyne_cli.curves import Curve, Curves
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.render.console import ascii_text
+
+#: What a curve is called, and its axis.
+CURVE_LABELS = {
+    "transport_coefficient": ("Transport coefficient", "J(t) (Å²/s)"),
+    "mean_square_displacement": ("Mean-square displacement along q", "MSD (Å²)"),
+    "shear_rate": ("Shear rate", "shear rate (1/s)"),
+    "strain": ("Accumulated strain", "strain"),
+}
+_HEIGHT = 9
+#: Columns from which two charts stand side by side.
+_PAIRED = 100
+_GAP = 2
+
+
+def is_logarithmic(curve: Curve) -> bool:
+    """Whether a curve is drawn over logarithmic axes: a rate, which is a power law."""
+    rates = ("transport_coefficient", "shear_rate")
+    return curve.name in rates and bool(np.all(curve.value > 0.0))
+
+
+def curve_charts(curves: Curves, *, width: int, ascii_only: bool) -> str:
+    """Draw every curve over time, and its band of one sigma where it is wider than a line.
+
+    Parameters
+    ----------
+    width
+        Columns of all charts; two go beside each other where there is room.
+    ascii_only
+        Use ASCII characters alone.
+    """
+    paired = width >= _PAIRED
+    each = (width - _GAP) // 2 if paired else width
+    charts = [_chart(curve, curves.t, each, ascii_only) for curve in curves]
+    if paired:
+        charts = [
+            _beside(charts[k], charts[k + 1] if k + 1 < len(charts) else [], each)
+            for k in range(0, len(charts), 2)
+        ]
+    text = "\n\n".join("\n".join(lines) for lines in charts)
+    return ascii_text(text) if ascii_only else text
+
+
+def _beside(left: list[str], right: list[str], width: int) -> list[str]:
+    rows = zip_longest(left, right, fillvalue="")
+    return [f"{a}{' ' * (width + _GAP - cell_len(a))}{b}".rstrip() for a, b in rows]
+
+
+def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[str]:
+    import plotext
+
+    _, label = CURVE_LABELS[curve.name]
+    scale = "log" if is_logarithmic(curve) else "linear"
+    figure = plotext.figure
+    figure.clear()
+    plotext.terminal.limit(False, False)
+    figure.plot_size(width, _HEIGHT)
+    for sign in (-1.0, 1.0, 0.0):
+        y = curve.value + sign * curve.uncertainty
+        keep = np.isfinite(y) & ((y > 0.0) | (scale == "linear"))
+        if not keep.any():
+            continue
+        edge, line = (".", "*") if ascii_only else ("·", "braille")
+        signal = figure.signal(t[keep].tolist(), y[keep].tolist(), marker=edge if sign else line)
+        signal.lines(True)
+        figure.draw(signal)
+    for axis in ("x", "y"):
+        figure.ruler(axis).scale(scale)
+    text = str(figure.build().string(colorless=True))
+    figure.clear()
+    head = f"{label} over t (s), dots: 1 sigma"
+    return [head, *(row.rstrip() for row in text.splitlines())]

@@ -1,0 +1,1 @@
+"""A fit in the formats of other programs."""
