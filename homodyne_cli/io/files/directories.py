@@ -105,6 +105,10 @@ def new_directory(target: Path, *, force: bool, marker: str) -> Iterator[NewDire
                     f"{target}: --force replaces run directories only, and this is not one",
                     hint=f"a run directory holds {marker}; choose another -o",
                 )
+            if os.path.lexists(final) and not os.access(final, os.W_OK):
+                raise OutputError(
+                    f"{target}: read-only", hint="make it writable, or choose another -o"
+                )
             final.parent.mkdir(parents=True, exist_ok=True)
             leftovers = clear_leftovers(final.parent)
             staging = held.enter_context(staging_beside(final.parent))
