@@ -13,6 +13,7 @@ from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.files.printable import printable
+from homodyne_cli.io.files.staging import clear_leftovers
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.run.read_fitted_data import read_fitted_data
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
@@ -81,6 +82,9 @@ def find_run(directory: Path) -> RunFolder:
         If the directory is not a run.
     """
     try:
+        if not directory.exists():
+            # A process that was replacing it may have been killed between two renames.
+            clear_leftovers(directory.absolute().parent)
         names = sorted(p.name for p in directory.iterdir())[:8]
         for home in (directory, directory / "nlsq"):
             folder = RunFolder(directory, home)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.files.directories import NewDirectory, new_directory
+from homodyne_cli.io.run.read_run import find_run
 
 MARKER = "manifest.json"
 
@@ -193,3 +196,35 @@ def test_a_clean_up_that_fails_is_a_note(run: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     assert "left by" in write(run.parent / "other", "other").notes[0]
     assert contents(run.parent) == {f"run/{MARKER}": "new", f"other/{MARKER}": "other"}
+
+
+#: Replaces a run and kills itself in place of the rename of that number.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from homodyne_cli.io.files.directories import new_directory
+left, rename = [int(sys.argv[2])], Path.rename
+def renamed(self, target):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+Path.rename = renamed
+with new_directory(Path(sys.argv[1]), force=True, marker="manifest.json") as new:
+    (new.path / "manifest.json").write_text("new")
+    (new.path / "fitted_data.h5").touch()
+    new.put_in_place()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_run_is_back_when_it_is_looked_for(run: Path, step: int) -> None:
+    (run / "fitted_data.h5").touch()
+    killed = subprocess.run([sys.executable, "-c", KILLED, run, str(step)], check=False)
+    assert killed.returncode == -9
+    assert run.exists() == (step == 1)
+    assert find_run(run).home == run
+    assert (run / MARKER).read_text() == "old"
+    write(run.parent / "other", "other")
+    assert sorted(p.name for p in run.parent.iterdir()) == ["other", "run"]
