@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from homodyne_cli.core.minimise import policy
-from homodyne_cli.core.minimise.coordinates import Coordinates, coordinates_of
+from homodyne_cli.core.minimise.coordinates import Coordinates, fit_coordinates
 from homodyne_cli.core.minimise.global_search import Search, search
 from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
 from homodyne_cli.core.minimise.minimise import minimise
-from homodyne_cli.core.model.reference_time import reference_time
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.pair_objective import PairObjective
@@ -47,8 +45,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
     _refuse_undetermined(objective)
     free, options = objective.free, problem.solver
-    t_ref = reference_time(dataset.t)
-    coordinates = coordinates_of(free.names, options.shear_transforms, dict(problem.bounds), t_ref)
+    coordinates = fit_coordinates(problem, free, dataset.t)
 
     lead = _search(dataset, problem, objective, coordinates)
     start = free.start if lead is None else lead.x
@@ -100,5 +97,4 @@ def _check(
     if options.enabled and options.check_gradients:
         frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
         sample = build_objective(dataset, problem, objective.sigma, frames)
-        exact = policy.REWEIGHTED_TOLERANCE if sample.robust else policy.GRADIENT_TOLERANCE
-        check_gradient(sample, x, where, exact)
+        check_gradient(sample, x, where, reweighted=sample.robust)

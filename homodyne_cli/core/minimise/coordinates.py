@@ -19,15 +19,18 @@ Parameters, uncertainties and scales are always reported in physical units.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.model.reference_time import reference_time
+from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.parameters import RATES
-from homodyne_cli.problem import Bounds, ShearTransforms
+from homodyne_cli.problem import Bounds, FitProblem, ShearTransforms
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,16 @@ class ScaledCoordinates:
         return float(np.linalg.norm((to_u(x) - to_u(other)) / self.scale))
 
 
+def fit_coordinates(problem: FitProblem, free: FreeParameters, t: FloatArray) -> Coordinates:
+    """Make the coordinates that a problem asks for, on frames at (n,) times `t` in seconds."""
+    transforms = problem.solver.shear_transforms
+    return coordinates_of(free.names, transforms, problem.bounds, reference_time(t))
+
+
 def coordinates_of(
-    names: tuple[str, ...],
+    names: Sequence[str],
     transforms: ShearTransforms,
-    bounds: dict[str, Bounds],
+    bounds: Mapping[str, Bounds],
     time: float | None = None,
 ) -> Coordinates:
     """Make the coordinates of the free parameters.

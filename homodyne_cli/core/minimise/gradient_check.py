@@ -29,11 +29,18 @@ def sample_frames(n: int, n_phi: int, pairs: int) -> IndexArray:
 
 
 def check_gradient(
-    sample: Objective, x: FloatArray, where: str, tolerance: float = policy.GRADIENT_TOLERANCE
+    sample: Objective, x: FloatArray, where: str, *, reweighted: bool = False
 ) -> float:
     """Compare gradients of chi2 at `x`; return the largest disagreement.
 
-    It is relative, as is `tolerance`, to |J_k| sqrt(chi2), the largest value of a gradient.
+    It is relative to |J_k| sqrt(chi2), the largest value that a gradient can have.
+
+    Parameters
+    ----------
+    where
+        Begins the message.
+    reweighted
+        Whether contrast and offset are found by reweighting, and are so much less exact.
 
     Raises
     ------
@@ -43,6 +50,7 @@ def check_gradient(
     free, at = sample.free, sample.derivatives(x)
     root, hessian = np.sqrt(max(at.chi2, 1.0)), at.hessian[: len(x), : len(x)]
     norms, dead = column_norms(hessian), without_effect(hessian, free.width)
+    tolerance = policy.REWEIGHTED_TOLERANCE if reweighted else policy.GRADIENT_TOLERANCE
     worst = 0.0
     for k in np.flatnonzero(~dead).tolist():
         largest, reach = root * norms[k], min(root / norms[k], free.width[k])

@@ -28,6 +28,10 @@ along which chi2 does not fall by what noise would notice there is no such point
 for (`FLAT_VALLEY`).
 
 The phases write to one log, the `Minimisation`, which knows the point, the pass there and its EDM.
+
+The trust region is that of M. A. Branch, T. F. Coleman and Y. Li (SIAM J. Sci. Comput. 21, 1, 1999,
+doi:10.1137/S1064827595289108); the EDM is that of F. James and M. Roos (Comput. Phys. Commun. 10,
+343, 1975, doi:10.1016/0010-4655(75)90039-9).
 """
 
 from __future__ import annotations

@@ -59,6 +59,18 @@ def test_there_and_back_and_the_jacobian(kind: ShearTransforms) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_shifted_coordinates_differ_by_the_shift(kind: ShearTransforms) -> None:
+    plain = made(kind)
+    shift = np.random.default_rng(3).normal(size=7)
+    moves = plain.shifted(shift)
+    for seed in range(5):
+        x = inside(seed)
+        np.testing.assert_allclose(moves.to_u(x) - plain.to_u(x), shift, atol=1e-9)
+        np.testing.assert_allclose(moves.to_x(plain.to_u(x) + shift), x, rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(moves.jacobian(x), plain.jacobian(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_box_holds_every_point_inside_the_bounds_and_no_slack(kind: ShearTransforms) -> None:
     moves = made(kind)
     low, high = moves.box(LOWER, UPPER)

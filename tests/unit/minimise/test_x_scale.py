@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from homodyne_cli.core.minimise.state import linear_step
-from homodyne_cli.core.numerics.gram import gauss_newton_step, solve_gram
+from homodyne_cli.core.numerics.gram import (
+    gauss_newton_step,
+    project_out,
+    pseudo_inverse,
+    solve_gram,
+)
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.dataset import FloatArray
 from tests.support.datasets import RESOLVED, make_dataset
@@ -73,3 +78,42 @@ def test_a_singular_gram_system_gets_the_shortest_answer() -> None:
     right = j.T @ np.ones(12)
     expected = np.linalg.pinv(j) @ np.ones(12)
     np.testing.assert_allclose(solve_gram(j.T @ j, right), expected, rtol=1e-8)
+
+
+@given(seed=st.integers(0, 10_000), scale=st.floats(1e-6, 1e6))
+def test_columns_projected_out_leave_what_they_do_not_span(seed: int, scale: float) -> None:
+    j = jacobian(seed, 6)
+    j[:, 1] *= scale
+    kept, rest = [0, 1, 4], [2, 3, 5]
+    basis, _ = np.linalg.qr(j[:, rest])
+    outside = j[:, kept] - basis @ (basis.T @ j[:, kept])
+    norm = np.linalg.norm(outside, axis=0)
+    unit = project_out(j.T @ j, kept) / np.outer(norm, norm)
+    np.testing.assert_allclose(unit, outside.T @ outside / np.outer(norm, norm), atol=1e-6)
+
+
+@given(seed=st.integers(0, 10_000), scale=st.floats(1e-6, 1e6))
+def test_the_inverse_leaves_out_what_is_undetermined_whatever_the_scale(
+    seed: int, scale: float
+) -> None:
+    """Columns 1 and 2 alike: their difference is undetermined, the rest as with one of them."""
+    j = jacobian(seed, 4)
+    j[:, 0] *= scale
+    j[:, 2] = j[:, 1]
+    inverse = pseudo_inverse(j.T @ j)
+    assert inverse.null.shape == (4, 1)
+    np.testing.assert_allclose(
+        np.abs(inverse.null[:, 0]), [0.0, 0.5**0.5, 0.5**0.5, 0.0], atol=1e-6
+    )
+    alone = np.linalg.inv(np.delete(j, 2, axis=1).T @ np.delete(j, 2, axis=1))
+    found = inverse.matrix[np.ix_([0, 3], [0, 3])]
+    expected = alone[np.ix_([0, 2], [0, 2])]
+    size = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(
+        found / np.outer(size, size), expected / np.outer(size, size), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("right", [np.zeros(0), np.zeros((0, 3))], ids=["vector", "matrix"])
+def test_a_system_without_unknowns_has_an_empty_answer(right: FloatArray) -> None:
+    assert solve_gram(np.zeros((0, 0)), right).shape == right.shape
