@@ -62,3 +62,9 @@ class Curves:
             self.strain,
         )
         return (curve for curve in every if curve is not None)
+
+
+def is_power_law(curve: Curve) -> bool:
+    """Whether a curve is drawn over logarithmic axes: a rate, where it is positive throughout."""
+    rates = ("transport_coefficient", "shear_rate")
+    return curve.name in rates and bool((curve.value > 0.0).all())

@@ -149,7 +149,7 @@ def _fit(job: Job, config: Config, target: Path, settings: JobSettings) -> None:
     from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
     from homodyne_cli.io.maps.read_data import open_dataset
     from homodyne_cli.io.run.save_run import save_run, with_noise_source
-    from homodyne_cli.render.screens.fit import draw_maps
+    from homodyne_cli.render.screens.fit import draw_pictures
 
     with ExitStack() as held:
         force = target.exists()
@@ -165,7 +165,7 @@ def _fit(job: Job, config: Config, target: Path, settings: JobSettings) -> None:
         save_run(
             run, config, with_noise_source(dataset, result), result, clock.seconds,
             command_line=job.command_line(target),
-            draw=draw_maps if settings.plots else None,
+            draw=draw_pictures if settings.plots else None,
         )  # fmt: skip
 
 

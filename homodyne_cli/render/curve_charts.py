@@ -7,7 +7,7 @@ from itertools import zip_longest
 import numpy as np
 from rich.cells import cell_len
 
-from homodyne_cli.curves import Curve, Curves
+from homodyne_cli.curves import Curve, Curves, is_power_law
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.render.console import ascii_text
 
@@ -22,12 +22,6 @@ _HEIGHT = 9
 #: Columns from which two charts stand side by side.
 _PAIRED = 100
 _GAP = 2
-
-
-def is_logarithmic(curve: Curve) -> bool:
-    """Whether a curve is drawn over logarithmic axes: a rate, which is a power law."""
-    rates = ("transport_coefficient", "shear_rate")
-    return curve.name in rates and bool(np.all(curve.value > 0.0))
 
 
 def curve_charts(curves: Curves, *, width: int, ascii_only: bool) -> str:
@@ -61,7 +55,7 @@ def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[st
     import plotext
 
     _, label = CURVE_LABELS[curve.name]
-    scale = "log" if is_logarithmic(curve) else "linear"
+    scale = "log" if is_power_law(curve) else "linear"
     figure = plotext.figure
     figure.clear()
     plotext.terminal.limit(False, False)

@@ -265,3 +265,14 @@ def test_profile_of_a_parameter_that_is_not_fitted_is_refused(folder: Path) -> N
     assert done.returncode == 2
     assert "--profile D1: not a fitted parameter" in done.stderr
     assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("style", ["text.usetex: true\nfont.family: serif\n", "backend"])
+def test_a_style_that_cannot_be_drawn_with_does_not_lose_the_fit(folder: Path, style: str) -> None:
+    """No LaTeX on the path, or a backend that there is not: a run, and a note."""
+    environment = {"MPLBACKEND": "no-such"} if style == "backend" else {"PATH": ""}
+    (folder / "matplotlibrc").write_text(style if style != "backend" else "")
+    done = homodyne("fit", "config.yaml", "-o", "styled", cwd=folder, **environment)
+    assert done.returncode == 0, done.stderr
+    assert "no pictures: matplotlib says" in done.stderr
+    assert (folder / "styled" / "parameters.json").is_file()

@@ -142,7 +142,12 @@ def _fit(request: FitRequest, config: Config, trial: Callable[[], None], started
     from homodyne_cli.io.run.write_run import MANIFEST
     from homodyne_cli.render.console import make_console, print_json, print_note, print_plain
     from homodyne_cli.render.progress import FitProgress
-    from homodyne_cli.render.screens.fit import draw_maps, fit_answer, show_fit, unused_keys_note
+    from homodyne_cli.render.screens.fit import (
+        draw_pictures,
+        fit_answer,
+        show_fit,
+        unused_keys_note,
+    )
 
     truth = None if request.truth is None else _truth(request.truth)
     profiled = () if request.profile is None else comma_separated(request.profile)
@@ -173,7 +178,7 @@ def _fit(request: FitRequest, config: Config, trial: Callable[[], None], started
             save_run(
                 run, config, dataset, result, clock.seconds,
                 command_line=tuple(sys.argv),
-                draw=None if request.no_plots else draw_maps,
+                draw=None if request.no_plots else draw_pictures,
             )  # fmt: skip
         except OutputError as error:
             # The result is shown all the same: a fit may have taken hours.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
 from homodyne_cli.core.numerics.backend import describe_device
-from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
 from homodyne_cli.io.files.directories import NewDirectory
 from homodyne_cli.io.files.outputs import output_errors
@@ -20,8 +20,11 @@ from homodyne_cli.problem import Config
 from homodyne_cli.results import FitResult, Seconds
 from homodyne_cli.version import versions
 
-#: Draws the maps of a dataset and of its fit, given the noise per angle, into a folder.
-Draw = Callable[[Path, Dataset, ModelMaps, FloatArray], None]
+#: Draws the maps of a dataset and of its fit, and the fit's curves, into a folder, for a run of a
+#: name.
+Draw = Callable[[Path, str, Dataset, ModelMaps, FitResult], None]
+#: What a matplotlib style that cannot be drawn with raises: no LaTeX, no such backend or font.
+_STYLE_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, ImportError)
 
 
 def save_run(
@@ -50,7 +53,7 @@ def save_run(
     """
     inputs = [path for path in (config.path, config.selection.path) if path is not None]
     with output_errors(run.target):
-        _save_maps(run.path, dataset, result, draw)
+        _save_maps(run, dataset, result, draw)
         write_curves(run.path / CURVES, result.curves)
         record = RunRecord(
             command_line=command_line,
@@ -63,15 +66,21 @@ def save_run(
     run.put_in_place()
 
 
-def _save_maps(staging: Path, dataset: Dataset, result: FitResult, draw: Draw | None) -> None:
-    """Write the maps and draw them side by side."""
+def _save_maps(run: NewDirectory, dataset: Dataset, result: FitResult, draw: Draw | None) -> None:
+    """Write the maps and draw them side by side; pictures that fail are a note."""
     scaling = result.contrast, result.offset
     fitted = model_maps(dataset, result.values, *scaling, result.convention)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        drawn = beside.submit(draw, staging, dataset, fitted, result.sigma) if draw else None
-        write_fitted_data(staging / "fitted_data.h5", dataset, result, fitted)
-        if drawn is not None:
-            drawn.result()
+        drawn = None
+        if draw is not None:
+            drawn = beside.submit(draw, run.path, run.target.name, dataset, fitted, result)
+        write_fitted_data(run.path / "fitted_data.h5", dataset, result, fitted)
+        try:
+            if drawn is not None:
+                drawn.result()
+        except _STYLE_ERRORS as error:
+            said = str(error).strip().partition("\n")[0][:200]
+            run.notes.append(f"no pictures: matplotlib says {type(error).__name__}: {said}")
 
 
 def with_noise_source(dataset: Dataset, result: FitResult) -> Dataset:

@@ -18,9 +18,9 @@ import numpy as np
 from homodyne_cli.assessments import SavedFit
 from homodyne_cli.core.checks.lag_profiles import LagProfiles, lag_profiles
 from homodyne_cli.core.checks.residual_maps import Residuals
-from homodyne_cli.curves import Curve, Curves
+from homodyne_cli.curves import Curve, Curves, is_power_law
 from homodyne_cli.dataset import FloatArray, IndexArray
-from homodyne_cli.render.curve_charts import CURVE_LABELS, is_logarithmic
+from homodyne_cli.render.curve_charts import CURVE_LABELS
 from homodyne_cli.render.numbers import format_number, format_with_uncertainty
 from homodyne_cli.render.pictures.heatmaps import (
     LOBES,
@@ -151,7 +151,7 @@ def _curve(curve: Curve, chosen: IndexArray) -> Json:
         "name": curve.name,
         "title": title,
         "label": label,
-        "log": is_logarithmic(curve),
+        "log": is_power_law(curve),
         "value": _packed(curve.value[chosen]),
         "sigma": _packed(curve.uncertainty[chosen]),
     }

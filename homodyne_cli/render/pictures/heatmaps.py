@@ -1,13 +1,13 @@
-"""PNG heatmaps per angle: data, fit and normalised residual on one page."""
+"""PNG heatmaps per angle: data, fit, residual and the data near the baseline on one page."""
 
 from __future__ import annotations
 
 from collections import Counter
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from homodyne_cli.dataset import FloatArray, IndexArray, MapArray
 
-_DPI = 100
-_PAGE = (13.0, 4.4)
+_DPI = 150
+_PAGE = (17.0, 4.2)
 #: The panel near the baseline shows so many percent of the contrast around the offset: the first
 #: side lobe of (sin x / x)^2 is 4.7% high.
 LOBES = 5.0
@@ -100,10 +100,12 @@ def save_heatmaps(
     c2: MapArray,
     fitted: MapArray,
     sigma: FloatArray,
+    scaling: tuple[FloatArray, FloatArray],
     *,
+    title: str = "",
     max_pixels: int = 400,
 ) -> list[Path]:
-    """Draw one page per angle.
+    """Draw one page per angle: data, fit, residual, and the data near the baseline.
 
     Parameters
     ----------
@@ -111,68 +113,48 @@ def save_heatmaps(
         (n_phi, n, n), of which i < j is read.
     sigma
         (n_phi,) noise that the residual is divided by.
+    scaling
+        Contrast and offset, (n_phi,) each.
+    title
+        What is said on every page before the angle.
     max_pixels
         Side of the drawn maps; larger ones are averaged in blocks.
     """
-    page = _Page(t, _block_size(len(t), max_pixels))
+    coarse = baseline_block(len(t), sigma, scaling[0])
+    page = _Page(t, _block_size(len(t), max_pixels), coarse)
     paths = [directory / name for name in file_names(phi)]
+    residuals = [
+        displayed((c2[a] - fitted[a]) / float(sigma[a]), max_pixels).astype(np.float32)
+        for a in range(len(phi))
+    ]
+    reach = max(max(map(abs, _robust_range(r.ravel()))) for r in residuals)
     for a, path in enumerate(paths):
-        maps = _three_maps(c2[a], fitted[a], float(sigma[a]), max_pixels)
-        page.draw(path, f"phi = {phi[a]:.2f}°", *maps)
+        maps = displayed(c2[a], max_pixels), displayed(fitted[a], max_pixels), residuals[a]
+        contrast, offset = (float(values[a]) for values in scaling)
+        baseline = near_baseline(c2[a], contrast or 1.0, offset, coarse)
+        page.draw(path, f"{title}φ = {phi[a]:.2f}°", (*maps, baseline), reach)
     return paths
 
 
-def heatmap_pages(
-    phi: FloatArray,
-    t: FloatArray,
-    c2: MapArray,
-    fitted: MapArray,
-    sigma: FloatArray,
-    *,
-    max_pixels: int = 400,
-) -> list[bytes]:
-    """Return what `save_heatmaps` would write, one PNG image per angle."""
-    page = _Page(t, _block_size(len(t), max_pixels))
-    images = []
-    for a, angle in enumerate(phi):
-        image = BytesIO()
-        maps = _three_maps(c2[a], fitted[a], float(sigma[a]), max_pixels)
-        page.draw(image, f"phi = {angle:.2f}°", *maps)
-        images.append(image.getvalue())
-    return images
-
-
-def _three_maps(
-    c2: np.ndarray, fitted: np.ndarray, sigma: float, max_pixels: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return data, fit and normalised residual of one angle as they are drawn."""
-    residual = displayed((c2 - fitted) / sigma, max_pixels)
-    return displayed(c2, max_pixels), displayed(fitted, max_pixels), residual
-
-
 class _Page:
-    """Three panels whose frames are drawn once; a page adds maps, colour bars and its title."""
+    """Panels whose frames are drawn once; a page adds maps, colour bars and its title."""
 
-    def __init__(self, t: FloatArray, block: int) -> None:
+    def __init__(self, t: FloatArray, block: int, coarse: int) -> None:
         self._figure = Figure(figsize=_PAGE, dpi=_DPI)
         self._canvas = FigureCanvasAgg(self._figure)
-        # The last block may reach past the last frame.
-        step = float(t[1] - t[0]) if len(t) > 1 else 1.0
-        low = float(t[0]) - step / 2
-        high = low + step * block * -(-len(t) // block)
-        averaged = f", mean of {block} × {block}" if block > 1 else ""
-        self._panels = [
-            _Panel(self._figure, k, title, colours, (low, high, low, high))
-            for k, (title, colours) in enumerate(
-                (
-                    ("data c2", "viridis"),
-                    ("fit c2", "viridis"),
-                    (f"residual / noise{averaged}", "RdBu_r"),
-                )
-            )
-        ]
+        kinds = (
+            ("data", "c2", "viridis", block),
+            ("fit", "c2", "viridis", block),
+            ("data − fit", "noise", "RdBu_r", block),
+            ("near the baseline", "% of contrast", "RdBu_r", coarse),
+        )
+        self._panels = []
+        for k, (title, unit, colours, size) in enumerate(kinds):
+            averaged = f", mean of {size} × {size}" if size > 1 and colours == "RdBu_r" else ""
+            place = self._figure.add_subplot(1, len(kinds), k + 1)
+            self._panels.append(_Panel(place, title + averaged, unit, colours, _extent(t, size)))
         self._title = self._figure.suptitle("")
-        self._figure.subplots_adjust(left=0.05, right=0.95, top=0.85, bottom=0.12, wspace=0.35)
+        self._figure.subplots_adjust(left=0.04, right=0.955, top=0.84, bottom=0.13, wspace=0.42)
         for artist in self._changing():
             artist.set_animated(True)
         self._canvas.draw()  # type: ignore[no-untyped-call]
@@ -181,18 +163,10 @@ class _Page:
     def _changing(self) -> list[Artist]:
         return [self._title, *(artist for panel in self._panels for artist in panel.changing())]
 
-    def draw(
-        self,
-        target: Path | BytesIO,
-        title: str,
-        data: np.ndarray,
-        fit: np.ndarray,
-        residual: np.ndarray,
-    ) -> None:
-        low, high = _robust_range(np.concatenate([data.ravel(), fit.ravel()]))
-        reach = max(abs(v) for v in _robust_range(residual.ravel()))
-        limits = ((low, high), (low, high), (-reach, reach))
-        for panel, values, ends in zip(self._panels, (data, fit, residual), limits, strict=True):
+    def draw(self, target: Path, title: str, maps: tuple[np.ndarray, ...], reach: float) -> None:
+        low, high = _robust_range(np.concatenate([maps[0].ravel(), maps[1].ravel()]))
+        limits = ((low, high), (low, high), (-reach, reach), (-LOBES, LOBES))
+        for panel, values, ends in zip(self._panels, maps, limits, strict=True):
             panel.show(values, *ends)
         self._title.set_text(title)
         self._canvas.restore_region(self._frames)  # type: ignore[no-untyped-call]
@@ -202,26 +176,35 @@ class _Page:
         imsave(target, pixels, format="png", pil_kwargs={"compress_level": _COMPRESSION})
 
 
+def _extent(t: FloatArray, block: int) -> tuple[float, float, float, float]:
+    """Return the ends of both axes; the last block may reach past the last frame."""
+    step = float(t[1] - t[0]) if len(t) > 1 else 1.0
+    low = float(t[0]) - step / 2
+    high = low + step * block * -(-len(t) // block)
+    return (low, high, low, high)
+
+
 class _Panel:
     """One map with its colour bar."""
 
     def __init__(
         self,
-        figure: Figure,
-        place: int,
+        axes: Axes,
         title: str,
+        unit: str,
         colours: str,
         extent: tuple[float, float, float, float],
     ) -> None:
-        axes = figure.add_subplot(1, 3, place + 1)
         self._image = axes.imshow(
             np.zeros((2, 2)), origin="lower", extent=extent, cmap=colours, aspect="equal"
         )
-        axes.set_title(title)
+        axes.set_title(title, fontsize="medium")
         axes.set_xlabel("t2 (s)")
         axes.set_ylabel("t1 (s)")
         axes.locator_params(nbins=5)
-        bar = figure.colorbar(self._image, ax=axes, fraction=0.046, pad=0.03, ticks=MaxNLocator(5))
+        bar = axes.figure.colorbar(
+            self._image, ax=axes, fraction=0.046, pad=0.03, ticks=MaxNLocator(5), label=unit
+        )
         self._bar_axes = bar.ax
         self._spines = tuple(axes.spines.values())
 

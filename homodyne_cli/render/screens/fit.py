@@ -9,7 +9,7 @@ from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
-from homodyne_cli.render.curve_charts import curve_charts
+from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
 from homodyne_cli.render.tables import (
     combination_table,
     fit_summary,
@@ -24,14 +24,30 @@ Truth = Mapping[str, float] | None
 _WIDEST_CHARTS = 140
 
 
-def draw_maps(folder: Path, dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> None:
-    """Draw the data, the fit and their difference, one page per angle."""
+def draw_pictures(
+    folder: Path, name: str, dataset: Dataset, fitted: ModelMaps, result: FitResult
+) -> None:
+    """Draw the maps, one page per angle, and the curves.
+
+    Parameters
+    ----------
+    name
+        Of the run.
+    """
     # Half of what there is to import, for pictures alone.
+    from homodyne_cli.render.pictures.curve_picture import CURVES_PICTURE, save_curves
     from homodyne_cli.render.pictures.heatmaps import drawn_frames, save_heatmaps
 
     frames = drawn_frames(dataset.n_frames)
     maps = dataset.selected(frames), fitted.selected(frames)
-    save_heatmaps(folder, dataset.phi, dataset.t[frames], *maps, sigma)
+    # A dollar would begin a formula.
+    shown = name.replace("$", r"\$")
+    title = f"{shown}, q = {dataset.q:.5g} 1/Å, "
+    scaling = fitted.contrast, fitted.offset
+    t = dataset.t[frames]
+    save_heatmaps(folder, dataset.phi, t, *maps, result.sigma, scaling, title=title)
+    labels = {key: label for key, (_, label) in CURVE_LABELS.items()}
+    save_curves(folder / CURVES_PICTURE, result.curves, labels, title)
 
 
 def unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:

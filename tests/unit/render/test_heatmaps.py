@@ -7,7 +7,13 @@ import pytest
 from matplotlib.image import imread
 
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.render.pictures.heatmaps import displayed, file_names, save_heatmaps
+from homodyne_cli.render.pictures.heatmaps import (
+    baseline_block,
+    displayed,
+    file_names,
+    near_baseline,
+    save_heatmaps,
+)
 
 
 def maps(n: int, n_phi: int) -> np.ndarray:
@@ -57,8 +63,9 @@ def test_pages_are_written_and_each_shows_its_own_map(tmp_path: Path) -> None:
     lower = np.tril_indices(40)
     c2[:, lower[0], lower[1]] = 0.0
     paths = save_heatmaps(
-        tmp_path, np.array([1.0, 1.01, 90.0]), times(40), c2, fitted, np.full(3, 0.05)
-    )
+        tmp_path, np.array([1.0, 1.01, 90.0]), times(40), c2, fitted, np.full(3, 0.05),
+        (np.full(3, 0.3), np.full(3, 1.1)),
+    )  # fmt: skip
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     first, second, third = (imread(p) for p in paths)
     height, width = first.shape[:2]
@@ -75,6 +82,23 @@ def test_float32_masked_and_empty_maps(tmp_path: Path) -> None:
     c2[1] = np.nan
     paths = save_heatmaps(
         tmp_path, np.array([0.0, 5.0]), times(30), c2, maps(30, 2), np.full(2, 0.1),
-        max_pixels=8,
+        (np.full(2, 0.3), np.full(2, 1.1)),         max_pixels=8,
     )  # fmt: skip
     assert all(p.stat().st_size > 1000 for p in paths)
+
+
+def test_near_the_baseline_lobes_of_a_percent_rise_above_the_noise() -> None:
+    """A lobe of 2% of the contrast under noise of 20% of it: seen in blocks, not in pairs."""
+    n, contrast, offset, sigma = 800, 0.3, 1.1, 0.06
+    i, j = np.indices((n, n))
+    lobe = 0.02 * contrast * ((j - i > 300) & (j - i < 500))
+    c2 = offset + lobe + sigma * np.random.default_rng(3).standard_normal((n, n))
+    block = baseline_block(n, np.array([sigma]), np.array([contrast]))
+    shown = near_baseline(c2, contrast, offset, block)
+    lag = np.abs(np.subtract(*np.indices(shown.shape))) * block
+    inside, outside = (lag > 300 + block) & (lag < 500 - block), (lag > 0) & (lag < 300 - block)
+    # 40 x 40 pairs leave 0.5% of noise; the mean over the blocks of either kind far less.
+    assert shown[outside].std() < 0.7
+    assert abs(shown[inside].mean() - 2.0) < 0.15
+    assert abs(shown[outside].mean()) < 0.15
+    assert baseline_block(100, np.array([5.0]), np.array([0.1])) == 5
