@@ -202,11 +202,16 @@ def pair_precision(
     rest = max(float(np.trace(f)) - float(values.sum()), 0.0) / max(n - r, 1)
     base = photon_noise + (contrast * rest if r < n else 0.0)
     shrink = 1.0 - base / (contrast * values + photon_noise)
+    return PairPrecision(vectors, shrink, base, *absent_pairs(present, n))
+
+
+def absent_pairs(present: FloatArray | None, n: int) -> tuple[IndexArray, IndexArray]:
+    """Return the absent pairs i <= j among n frames, the diagonal first."""
     i, j = np.arange(n), np.arange(n)
-    if present is not None:
-        more = np.nonzero(np.triu(~present.astype(bool), 1))
-        i, j = np.concatenate([i, more[0]]), np.concatenate([j, more[1]])
-    return PairPrecision(vectors, shrink, base, i, j)
+    if present is None:
+        return i, j
+    more = np.nonzero(np.triu(present == 0.0, 1))
+    return np.concatenate([i, more[0]]), np.concatenate([j, more[1]])
 
 
 def _strongest(f: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,357 @@
+r"""Speckles and photons behind a map, from the residuals of a fit.
+
+M speckles per angle (times the angle's share of the pixels, where it is known), photon noise w of
+each angle, and the number of modes follow from the residuals R on windows of consecutive frames.
+There the covariance C / M is exact (`covariance_operator`), and its main part has known eigenvectors:
+with F = Q l Q' and s = c l + w, the entries of
+
+    Z = Q' V Q,    V = C0^-1 R
+
+are independent, of variance kappa / (M s_i s_j) (twice that for i = j). kappa is 1 for the main part
+and up to 2 with the rest of C; it is the same function of i and j for all data, smooth, and found for
+groups of modes by applying C to random signs. Modes in which speckles are weak scatter by w^2 / M,
+those in which one index is strong by w (c l + w) / M: their ratio is what tells w, and M.
+
+**What a misfit does.** A wrong model leaves smooth residuals, which live in few modes with both
+indices strong. All modes count alike, and M Z_ij^2 s_i s_j / kappa is cut off at 6 before it is
+compared with what a chi-squared variable would leave of itself: a misfit moves M and w by no more
+than its share of the modes. White noise is the limit M -> infinity at fixed v = w^2 / M, so the
+unknowns are ln v of each angle and mu = M^(-1/2); they solve
+
+    sum (min(x_ij, 6) - E min) d ln(s_i s_j / M) / d theta = 0       x = M Z^2 s_i s_j / kappa
+
+by Fisher scoring. Noise is white unless mu is 4 standard errors above zero.
+
+**Modes.** An incoherent background and the mean of several modes lower the contrast alike, but
+differ in higher cumulants, and with them in what is not the main part of C. With D that part for
+one mode, M <V, D V> has the expectation tr(C0^-1 D C0^-1 C), in which C is a + b / modes^(1/2) +
+d / modes; the three traces come from random signs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, sums_over_pairs
+from homodyne_cli.core.noise.pair_precision import PairPrecision, absent_pairs
+from homodyne_cli.core.numerics.threads import core_threads
+from homodyne_cli.dataset import FloatArray, IndexArray
+
+#: Squares of standard normal deviates are cut off here; what is left of their mean and variance.
+_CUT = 6.0
+_CUT_MEAN = float(stats.chi2.cdf(_CUT, 3) + _CUT * stats.chi2.sf(_CUT, 1))
+_CUT_SQUARE = float(3.0 * stats.chi2.cdf(_CUT, 5) + _CUT**2 * stats.chi2.sf(_CUT, 1))
+#: How the mean of what is cut off follows the logarithm of the variance.
+_CUT_SLOPE = float(stats.chi2.cdf(_CUT, 3))
+#: Groups of eigenvectors that share kappa, by rank, and random signs for all angles together.
+_GROUPS, _SIGNS = 4, 24
+_ROUNDS, _STEPS = 3, 30
+#: Change at which steps end, and mu c / v^(1/2) at which no speckles are left.
+_STILL, _NO_SPECKLES = 1e-3, 1e-4
+#: Least photon noise over contrast: below it weights would rest on modes that only rounding, or
+#: the last percent of the model, fills. Then modes count whose share of it is below the second.
+PHOTON_FLOOR, _STRONG = 0.02, 0.1
+#: Standard errors of 1/sqrt(M) above zero that count as speckle noise.
+_SIGNIFICANT = 4.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive frames of one angle.
+
+    Attributes
+    ----------
+    angle
+        Its number.
+    g1, residual
+        (n, n) field correlation, and data minus fit, symmetric, zero where there is none.
+    present
+        (n, n) 1 where there are data, zero on the diagonal.
+    contrast
+        Of the fit.
+    """
+
+    angle: int
+    g1: FloatArray
+    residual: FloatArray
+    present: FloatArray
+    contrast: float
+
+    @cached_property
+    def eigen(self) -> tuple[FloatArray, FloatArray]:
+        """Eigenvalues (n,) of F, strongest first, and its eigenvectors."""
+        values, vectors = np.linalg.eigh(self.g1**2)
+        return np.maximum(values[::-1], 0.0), np.ascontiguousarray(vectors[:, ::-1])
+
+    def covariance(self, photon_noise: float, modes: float) -> SpeckleCovariance:
+        """Return C for this window."""
+        modes = min(modes, 1.0 / self.contrast)
+        return SpeckleCovariance(self.g1, self.contrast, photon_noise, modes, self.present)
+
+    def precision(self, photon_noise: float) -> PairPrecision:
+        """Return the inverse of its main part, with all eigenvectors."""
+        values, vectors = self.eigen
+        shrink = 1.0 - photon_noise / (self.contrast * values + photon_noise)
+        return PairPrecision(
+            vectors, shrink, photon_noise, *absent_pairs(self.present, len(vectors))
+        )
+
+
+@dataclass(frozen=True)
+class SpeckleEstimate:
+    """What the residuals say about speckles and photons.
+
+    Attributes
+    ----------
+    n_speckles, n_speckles_error
+        M of an angle of share 1 and its standard error; infinite where the noise is white.
+    photon_noise, photon_noise_error
+        (n_phi,) w of one speckle in one frame, over its squared mean; 1/w is the number of photons
+        per speckle and frame if they are counted one by one.
+    modes
+        Equal modes that the contrast is made of, from 1 (and a background) to 1 / contrast.
+    kappa
+        Mean of M <R, C0^-1 R> per pair if the model is right.
+    """
+
+    n_speckles: float
+    n_speckles_error: float
+    photon_noise: FloatArray
+    photon_noise_error: FloatArray
+    modes: float
+    kappa: float
+
+    @property
+    def white(self) -> bool:
+        """Whether no correlation shows."""
+        return not np.isfinite(self.n_speckles)
+
+
+def white_noise(n_phi: int) -> SpeckleEstimate:
+    """Return the estimate that stands for independent noise of all pairs."""
+    nothing = np.full(n_phi, np.inf)
+    return SpeckleEstimate(float("inf"), float("inf"), nothing, nothing, 1.0, 1.0)
+
+
+def estimate_speckles(
+    windows: Sequence[Window], white_variance: FloatArray, share: FloatArray
+) -> SpeckleEstimate:
+    """Estimate M, w and the number of modes.
+
+    Parameters
+    ----------
+    windows
+        Of any angles, several of one angle or none.
+    white_variance
+        (n_phi,) variance between neighbouring pairs: where the search for w^2 / M begins.
+    share
+        (n_phi,) speckles of an angle over M.
+    """
+    seen = [w for w in windows if w.contrast > 0.0 and w.present.any()]
+    nothing = white_noise(len(share))
+    if not seen:
+        return nothing
+    contrast = np.array([w.contrast for w in seen])
+    log_v, mu = np.log(white_variance), float(np.sqrt(np.median(white_variance)) / contrast.mean())
+    modes, least = 1.0, np.zeros(len(share))
+    for window in seen:
+        least[window.angle] = PHOTON_FLOOR * window.contrast
+    with core_threads() as threads:
+        for _ in range(_ROUNDS):
+            noise = _photon_noise(log_v, mu, share, least)
+            kappas = list(
+                threads.map(lambda w: _kappa(w, noise[w.angle], modes, len(seen)), seen)  # noqa: B023
+            )
+            found = _score(seen, kappas, log_v, mu, share, least)
+            if found is None:
+                return nothing
+            log_v, mu, errors = found
+            noise, scale = _photon_noise(log_v, mu, share, least), share / mu**2
+            parts = threads.map(
+                lambda w: _excess(w, noise[w.angle], scale[w.angle], len(seen)),  # noqa: B023
+                seen,
+            )
+            modes = _modes(np.sum(list(parts), axis=0), float(contrast.max()))
+    if mu < _SIGNIFICANT * errors[-1]:
+        return nothing
+    pairs = np.array([k.pairs for k in kappas])
+    return SpeckleEstimate(
+        n_speckles=mu**-2.0,
+        n_speckles_error=2.0 * errors[-1] * mu**-3.0,
+        photon_noise=noise,
+        photon_noise_error=noise * errors[:-1],
+        modes=modes,
+        kappa=float(pairs @ [k.mean for k in kappas] / pairs.sum()),
+    )
+
+
+def _photon_noise(log_v: FloatArray, mu: float, share: FloatArray, least: FloatArray) -> FloatArray:
+    return np.maximum(np.exp(0.5 * log_v) * np.sqrt(share) / mu, least)
+
+
+@dataclass(frozen=True)
+class _Kappa:
+    """kappa (pairs of modes i <= j) of a window, its mean over pairs of frames, their number."""
+
+    values: FloatArray
+    mean: float
+    pairs: float
+
+
+def _mode_pairs(window: Window) -> tuple[IndexArray, IndexArray]:
+    return np.triu_indices(len(window.g1))
+
+
+def _strengths(window: Window, photon_noise: float) -> FloatArray:
+    return np.asarray(window.contrast * window.eigen[0] + photon_noise)
+
+
+def _signs(window: Window, count: int) -> FloatArray:
+    rng = np.random.default_rng(window.angle)
+    half = np.triu(rng.choice([-1.0, 1.0], (count, *window.g1.shape)))
+    return half + np.triu(half, 1).swapaxes(1, 2)
+
+
+def _kappa(window: Window, photon_noise: float, modes: float, n_windows: int) -> _Kappa:
+    """Return the variance of the modes over that of the main part, by groups.
+
+    For random signs e over the modes of a group, sum e Z = <C0^-1 (Q e Q'), R>.
+    """
+    n, (i, j) = len(window.g1), _mode_pairs(window)
+    strengths, vectors = _strengths(window, photon_noise), window.eigen[1]
+    edges = np.unique(np.geomspace(max(2, n // 16), n, _GROUPS).astype(int))[:-1]
+    group = np.searchsorted(edges, np.arange(n), side="right")
+    label = group[i] * _GROUPS + group[j]
+    covariance, precision = window.covariance(photon_noise, modes), window.precision(photon_noise)
+    count = max(2 * _SIGNS // (n_windows * len(edges)), 1)
+    scale = np.sqrt(np.outer(strengths, strengths) * (1.0 + np.eye(n)))
+    values, total = np.ones(len(i)), 0.0
+    for one in np.unique(label):
+        inside = np.zeros((n, n))
+        chosen = label == one
+        inside[i[chosen], j[chosen]] = inside[j[chosen], i[chosen]] = 1.0
+        maps = vectors @ (_signs(window, count) * inside * scale) @ vectors.T
+        weights = precision.weights(maps * window.present)
+        spread = sums_over_pairs(weights, covariance.apply(weights)).mean()
+        spread += np.diag(covariance.four_cycles(weights)).mean()
+        total += float(spread)
+        values[chosen] = spread / np.count_nonzero(chosen)
+    pairs = 0.5 * float(window.present.sum())
+    return _Kappa(values, total / pairs, pairs)
+
+
+def _score(
+    windows: Sequence[Window],
+    kappas: Sequence[_Kappa],
+    log_v: FloatArray,
+    mu: float,
+    share: FloatArray,
+    least: FloatArray,
+) -> tuple[FloatArray, float, FloatArray] | None:
+    """Solve for ln v and mu; None if mu falls to zero.
+
+    Returns
+    -------
+    log_v, mu, errors
+        Errors of ln w (n_phi) and of mu.
+    """
+    n_phi = len(log_v)
+    information = np.eye(n_phi + 1)
+    with core_threads() as threads:
+        for _ in range(_STEPS):
+            noise = _photon_noise(log_v, mu, share, least)
+            terms = threads.map(
+                lambda w, k: _window_score(  # noqa: B023
+                    w,
+                    k.values,
+                    noise[w.angle],
+                    mu,
+                    share[w.angle],
+                    noise[w.angle] <= least[w.angle],
+                ),
+                windows,
+                kappas,
+            )
+            score, information = np.zeros(n_phi + 1), np.zeros((n_phi + 1, n_phi + 1))
+            for window, (slope, curvature) in zip(windows, terms, strict=True):
+                at = [window.angle, n_phi]
+                score[at] += slope
+                information[np.ix_(at, at)] += curvature
+            # An angle without a window keeps its v.
+            unseen = np.diag(information) == 0.0
+            information[unseen, unseen] = 1.0
+            step = np.linalg.solve(information, score) / _CUT_SLOPE
+            step /= max(1.0, np.abs(step[:-1]).max(), step[-1] / mu, -2.0 * step[-1] / mu)
+            log_v, mu = log_v + step[:-1], mu + float(step[-1])
+            if mu < _NO_SPECKLES * np.exp(0.5 * log_v.min()):
+                return None
+            if np.all(np.abs(step) < _STILL * np.append(np.ones(n_phi), mu)):
+                break
+    # Of a sum of cut-off squares over its slope, in place of half the squares'.
+    inflation = (_CUT_SQUARE - _CUT_MEAN**2) / (2.0 * _CUT_SLOPE**2)
+    covariance = np.linalg.inv(information) * inflation
+    v, m, both = np.diag(covariance)[:-1], covariance[-1, -1], covariance[:-1, -1]
+    errors = np.sqrt(np.maximum(0.25 * v + m / mu**2 - both / mu, 0.0))
+    return log_v, mu, np.append(errors, np.sqrt(m))
+
+
+def _window_score(
+    window: Window,
+    kappa: FloatArray,
+    photon_noise: float,
+    mu: float,
+    share: float,
+    bright: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Return score (2,) and information (2, 2) of one window for ln v and mu."""
+    i, j = _mode_pairs(window)
+    strengths, vectors = _strengths(window, photon_noise), window.eigen[1]
+    weights = window.precision(photon_noise).weights(window.residual[None])[0]
+    z = (vectors.T @ weights @ vectors)[i, j]
+    doubled = np.where(i == j, 2.0, 1.0)
+    x = z**2 * strengths[i] * strengths[j] * share / (mu**2 * doubled * kappa)
+    # With s = w (1 + mu c l / v^(1/2)) up to a factor that v and mu do not change.
+    white = photon_noise / strengths
+    speckle = 2.0 - white[i] - white[j]
+    slopes = np.stack([1.0 - 0.5 * speckle, speckle / mu])
+    if bright:
+        # There is less photon noise than is taken for granted: strong modes alone speak of M.
+        slopes[0] = 0.0
+        slopes[1, np.maximum(white[i], white[j]) > _STRONG] = 0.0
+    return 0.5 * slopes @ (np.minimum(x, _CUT) - _CUT_MEAN), 0.5 * slopes @ slopes.T
+
+
+def _excess(window: Window, photon_noise: float, n_speckles: float, n_windows: int) -> FloatArray:
+    """Return M <V, D V> and the three traces of its expectation, (4,)."""
+    covariance, precision = window.covariance(photon_noise, 1.0), window.precision(photon_noise)
+
+    def rest(maps: FloatArray) -> FloatArray:
+        return covariance.apply(maps) - covariance.apply_main(maps)
+
+    weights = precision.weights(window.residual[None])
+    seen = n_speckles * sums_over_pairs(weights, rest(weights))[0]
+    signs = _signs(window, max(_SIGNS // n_windows, 1)) * window.present
+    turned = precision.weights(rest(precision.weights(signs)))
+    # a + b x + d x^2 with x = modes^(-1/2) at x = 0, 1/2 and 1.
+    zero, half, one = (
+        float(sums_over_pairs(turned, replace(covariance, modes=m).apply(signs)).mean())
+        for m in (np.inf, 4.0, 1.0)
+    )
+    second = 2.0 * (zero + one - 2.0 * half)
+    first = one - zero - second
+    count = len(signs)
+    cycles = covariance.four_cycles(np.concatenate([turned, signs]))[:count, count:]
+    return np.array([seen, zero, first, second + float(np.diag(cycles).mean())])
+
+
+def _modes(parts: FloatArray, contrast: float) -> float:
+    """Return the modes at which the expectation is what is seen, within 1 and 1 / contrast."""
+    seen, zero, first, second = parts
+    x = np.linspace(min(np.sqrt(contrast), 1.0), 1.0, 201)
+    off = np.abs(zero + first * x + second * x**2 - seen)
+    return float(x[np.argmin(off)] ** -2.0)
