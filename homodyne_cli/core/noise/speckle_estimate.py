@@ -2,23 +2,24 @@ r"""Speckles and photons behind a map, from the residuals of a fit.
 
 M speckles per angle (times the angle's share of the pixels, where it is known), photon noise w of
 each angle, and the number of modes follow from the residuals R on windows of consecutive frames.
-There the covariance C / M is exact (`covariance_operator`), and its main part has known eigenvectors:
-with F = Q l Q' and s = c l + w, the entries of
+There the covariance C / M is exact (`covariance_operator`), and its main part has known
+eigenvectors: with F = Q l Q' and s = c l + w, the entries of
 
     Z = Q' V Q,    V = C0^-1 R
 
-are independent, of variance kappa / (M s_i s_j) (twice that for i = j). kappa is 1 for the main part
-and up to 2 with the rest of C; it is the same function of i and j for all data, smooth, and found for
-groups of modes by applying C to random signs. Modes in which speckles are weak scatter by w^2 / M,
-those in which one index is strong by w (c l + w) / M: their ratio is what tells w, and M.
+are independent, of variance kappa / (M s_i s_j) (twice that for i = j). kappa is 1 for the main
+part and up to 3 with the rest of C; it is the same function of i and j for all data, smooth, and
+found for groups of modes by applying C to random signs. Modes in which speckles are weak scatter by
+w^2 / M, those in which one index is strong by w (c l + w) / M: their ratio is what tells w, and M.
 
 **What a misfit does.** A wrong model leaves smooth residuals, which live in few modes with both
-indices strong. All modes count alike, and M Z_ij^2 s_i s_j / kappa is cut off at 6 before it is
-compared with what a chi-squared variable would leave of itself: a misfit moves M and w by no more
-than its share of the modes. White noise is the limit M -> infinity at fixed v = w^2 / M, so the
-unknowns are ln v of each angle and mu = M^(-1/2); they solve
+indices strong: those with both among the strongest sixth, 3% of all, do not count. What spills
+over is held down: all other modes count alike, and x = M Z_ij^2 s_i s_j / kappa is cut off at 6
+before it is compared with what a chi-squared variable would leave of itself. White noise is the
+limit M -> infinity at fixed v = w^2 / M, so the unknowns are ln v of each angle and mu = M^(-1/2);
+they solve
 
-    sum (min(x_ij, 6) - E min) d ln(s_i s_j / M) / d theta = 0       x = M Z^2 s_i s_j / kappa
+    sum (min(x_ij, 6) - E min) d ln(s_i s_j / M) / d theta = 0
 
 by Fisher scoring. Noise is white unless mu is 4 standard errors above zero.
 
@@ -32,13 +33,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from scipy import stats
 
-from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, sums_over_pairs
-from homodyne_cli.core.noise.pair_precision import PairPrecision, absent_pairs
+from homodyne_cli.core.noise.covariance_operator import sums_over_pairs
+from homodyne_cli.core.noise.windows import Window
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import FloatArray, IndexArray
 
@@ -51,6 +52,8 @@ _CUT_SLOPE = float(stats.chi2.cdf(_CUT, 3))
 #: Groups of eigenvectors that share kappa, by rank, and random signs for all angles together.
 _GROUPS, _SIGNS = 4, 24
 _ROUNDS, _STEPS = 3, 30
+#: One over the share of eigenvectors that are smooth enough to hold a misfit.
+_SMOOTH = 6
 #: Change at which steps end, and mu c / v^(1/2) at which no speckles are left.
 _STILL, _NO_SPECKLES = 1e-3, 1e-4
 #: Least photon noise over contrast: below it weights would rest on modes that only rounding, or
@@ -58,48 +61,6 @@ _STILL, _NO_SPECKLES = 1e-3, 1e-4
 PHOTON_FLOOR, _STRONG = 0.02, 0.1
 #: Standard errors of 1/sqrt(M) above zero that count as speckle noise.
 _SIGNIFICANT = 4.0
-
-
-@dataclass(frozen=True)
-class Window:
-    """Consecutive frames of one angle.
-
-    Attributes
-    ----------
-    angle
-        Its number.
-    g1, residual
-        (n, n) field correlation, and data minus fit, symmetric, zero where there is none.
-    present
-        (n, n) 1 where there are data, zero on the diagonal.
-    contrast
-        Of the fit.
-    """
-
-    angle: int
-    g1: FloatArray
-    residual: FloatArray
-    present: FloatArray
-    contrast: float
-
-    @cached_property
-    def eigen(self) -> tuple[FloatArray, FloatArray]:
-        """Eigenvalues (n,) of F, strongest first, and its eigenvectors."""
-        values, vectors = np.linalg.eigh(self.g1**2)
-        return np.maximum(values[::-1], 0.0), np.ascontiguousarray(vectors[:, ::-1])
-
-    def covariance(self, photon_noise: float, modes: float) -> SpeckleCovariance:
-        """Return C for this window."""
-        modes = min(modes, 1.0 / self.contrast)
-        return SpeckleCovariance(self.g1, self.contrast, photon_noise, modes, self.present)
-
-    def precision(self, photon_noise: float) -> PairPrecision:
-        """Return the inverse of its main part, with all eigenvectors."""
-        values, vectors = self.eigen
-        shrink = 1.0 - photon_noise / (self.contrast * values + photon_noise)
-        return PairPrecision(
-            vectors, shrink, photon_noise, *absent_pairs(self.present, len(vectors))
-        )
 
 
 @dataclass(frozen=True)
@@ -164,19 +125,17 @@ def estimate_speckles(
     with core_threads() as threads:
         for _ in range(_ROUNDS):
             noise = _photon_noise(log_v, mu, share, least)
-            kappas = list(
-                threads.map(lambda w: _kappa(w, noise[w.angle], modes, len(seen)), seen)  # noqa: B023
-            )
+            own = [float(noise[w.angle]) for w in seen]
+            kappas = list(threads.map(_kappa, seen, own, repeat(modes), repeat(len(seen))))
             found = _score(seen, kappas, log_v, mu, share, least)
             if found is None:
                 return nothing
             log_v, mu, errors = found
-            noise, scale = _photon_noise(log_v, mu, share, least), share / mu**2
-            parts = threads.map(
-                lambda w: _excess(w, noise[w.angle], scale[w.angle], len(seen)),  # noqa: B023
-                seen,
-            )
-            modes = _modes(np.sum(list(parts), axis=0), float(contrast.max()))
+            noise = _photon_noise(log_v, mu, share, least)
+            own = [float(noise[w.angle]) for w in seen]
+            speckles = [float(share[w.angle]) / mu**2 for w in seen]
+            parts = list(threads.map(_excess, seen, own, speckles, repeat(len(seen))))
+            modes = _modes(np.sum(parts, axis=0), float(contrast.max()))
     if mu < _SIGNIFICANT * errors[-1]:
         return nothing
     pairs = np.array([k.pairs for k in kappas])
@@ -214,7 +173,7 @@ def _strengths(window: Window, photon_noise: float) -> FloatArray:
 def _signs(window: Window, count: int) -> FloatArray:
     rng = np.random.default_rng(window.angle)
     half = np.triu(rng.choice([-1.0, 1.0], (count, *window.g1.shape)))
-    return half + np.triu(half, 1).swapaxes(1, 2)
+    return np.asarray(half + np.triu(half, 1).swapaxes(1, 2))
 
 
 def _kappa(window: Window, photon_noise: float, modes: float, n_windows: int) -> _Kappa:
@@ -265,23 +224,16 @@ def _score(
     with core_threads() as threads:
         for _ in range(_STEPS):
             noise = _photon_noise(log_v, mu, share, least)
-            terms = threads.map(
-                lambda w, k: _window_score(  # noqa: B023
-                    w,
-                    k.values,
-                    noise[w.angle],
-                    mu,
-                    share[w.angle],
-                    noise[w.angle] <= least[w.angle],
-                ),
-                windows,
-                kappas,
-            )
+            own = [float(noise[w.angle]) for w in windows]
+            bright = [bool(noise[w.angle] <= least[w.angle]) for w in windows]
+            values = [k.values for k in kappas]
+            scales = [mu / float(np.sqrt(share[w.angle])) for w in windows]
+            terms = threads.map(_window_score, windows, values, own, scales, bright)
             score, information = np.zeros(n_phi + 1), np.zeros((n_phi + 1, n_phi + 1))
             for window, (slope, curvature) in zip(windows, terms, strict=True):
-                at = [window.angle, n_phi]
-                score[at] += slope
-                information[np.ix_(at, at)] += curvature
+                at, units = [window.angle, n_phi], np.array([1.0, 1.0 / mu])
+                score[at] += slope * units
+                information[np.ix_(at, at)] += curvature * np.outer(units, units)
             # An angle without a window keeps its v.
             unseen = np.diag(information) == 0.0
             information[unseen, unseen] = 1.0
@@ -304,23 +256,31 @@ def _window_score(
     window: Window,
     kappa: FloatArray,
     photon_noise: float,
-    mu: float,
-    share: float,
+    scale: float,
     bright: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return score (2,) and information (2, 2) of one window for ln v and mu."""
+    """Return score (2,) and information (2, 2) of one window for ln v and ln mu.
+
+    Parameters
+    ----------
+    scale
+        M^(-1/2) of its angle.
+    bright
+        Whether there is less photon noise than is taken for granted.
+    """
     i, j = _mode_pairs(window)
     strengths, vectors = _strengths(window, photon_noise), window.eigen[1]
     weights = window.precision(photon_noise).weights(window.residual[None])[0]
     z = (vectors.T @ weights @ vectors)[i, j]
     doubled = np.where(i == j, 2.0, 1.0)
-    x = z**2 * strengths[i] * strengths[j] * share / (mu**2 * doubled * kappa)
+    x = z**2 * strengths[i] * strengths[j] / (scale**2 * doubled * kappa)
     # With s = w (1 + mu c l / v^(1/2)) up to a factor that v and mu do not change.
     white = photon_noise / strengths
     speckle = 2.0 - white[i] - white[j]
-    slopes = np.stack([1.0 - 0.5 * speckle, speckle / mu])
+    slopes = np.stack([1.0 - 0.5 * speckle, speckle])
+    slopes[:, np.maximum(i, j) < len(strengths) // _SMOOTH] = 0.0
     if bright:
-        # There is less photon noise than is taken for granted: strong modes alone speak of M.
+        # Strong modes alone speak of M.
         slopes[0] = 0.0
         slopes[1, np.maximum(white[i], white[j]) > _STRONG] = 0.0
     return 0.5 * slopes @ (np.minimum(x, _CUT) - _CUT_MEAN), 0.5 * slopes @ slopes.T

@@ -1,0 +1,117 @@
+"""Speckles and photons from residuals, on drawn speckles, white noise and wrong models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
+from homodyne_cli.core.noise.windows import residual_windows
+from homodyne_cli.core.simulation import Experiment, Noise, simulate
+from homodyne_cli.dataset import Dataset, FloatArray
+
+EXPERIMENT = Experiment(
+    parameters=np.array([4.0e4, -0.4, 0.0, 7.0e-4, -0.25, 0.0, 2.0]),
+    phi=np.array([-10.0, 45.0, 100.0]),
+    n_frames=60,
+    q=0.0054,
+    gap=2.0e6,
+    dt=0.1,
+    contrast=0.3,
+    offset=1.0,
+)
+
+
+def estimate(
+    dataset: Dataset, truth: FloatArray | None = None, share: Sequence[float] = (1.0, 1.0, 1.0)
+) -> SpeckleEstimate:
+    """Estimate from the residuals of the truth, or of other parameters."""
+    contrast, offset = EXPERIMENT.scaling()
+    values = EXPERIMENT.parameters if truth is None else truth
+    fitted = model_maps(dataset, values, contrast, offset, "he2024")
+    sigma = estimate_sigma(dataset)
+    return estimate_speckles(residual_windows(dataset, fitted), sigma**2, np.array(share))
+
+
+@pytest.mark.parametrize(("speckles", "counts"), [(1500, 2.0), (1500, 20.0), (20_000, 0.3)])
+def test_speckles_and_photons_are_found(speckles: int, counts: float) -> None:
+    """Means over 6 maps within 3 of their errors (stated, over sqrt 6) and 5%."""
+    noise = Noise(speckles=speckles, counts=counts)
+    found = [estimate(simulate(EXPERIMENT, noise, seed).dataset) for seed in range(6)]
+    m = np.array([e.n_speckles for e in found])
+    error = np.mean([e.n_speckles_error for e in found])
+    assert m.mean() == pytest.approx(speckles, rel=0.05, abs=3.0 * error / np.sqrt(6.0))
+    assert 0.4 < m.std(ddof=1) / error < 2.0
+    w = np.array([e.photon_noise for e in found])
+    error_w = np.mean([e.photon_noise_error for e in found])
+    assert w.mean() * counts == pytest.approx(1.0, abs=0.05 + 3.0 * counts * error_w / np.sqrt(6.0))
+    assert 1.0 < found[0].kappa < 1.2
+
+
+def test_a_background_and_modes_are_told_apart() -> None:
+    """Contrast 0.3 is drawn as three modes and a fourth of a third of their mean."""
+    noise = Noise(speckles=1500, counts=10.0)
+    found = [estimate(simulate(EXPERIMENT, noise, seed).dataset).modes for seed in range(4)]
+    assert np.median(found) > 1.8
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.01])
+def test_white_noise_is_white(sigma: float) -> None:
+    for seed in range(4):
+        assert estimate(simulate(EXPERIMENT, Noise(white=sigma), seed).dataset).white
+
+
+@pytest.mark.parametrize("off", [0.97, 1.05, 1.2, 1.5])
+def test_a_misfit_is_not_taken_for_speckles(off: float) -> None:
+    """D0 wrong by up to a half, and nothing but D0 says so."""
+    wrong = EXPERIMENT.parameters.copy()
+    wrong[0] *= off
+    assert estimate(simulate(EXPERIMENT, Noise(white=0.01), 1).dataset, wrong).white
+    data = simulate(EXPERIMENT, Noise(speckles=20_000, counts=2.0), 1).dataset
+    right, misled = estimate(data), estimate(data, wrong)
+    assert misled.n_speckles == pytest.approx(right.n_speckles, rel=0.2)
+    np.testing.assert_allclose(misled.photon_noise, right.photon_noise, rtol=0.12)
+
+
+def test_angles_have_their_shares_of_speckles() -> None:
+    many, few = (simulate(EXPERIMENT, Noise(speckles=m, counts=2.0), 1) for m in (2000, 500))
+    c2 = many.dataset.array.copy()
+    c2[1] = few.dataset.array[1]
+    found = estimate(replace(many.dataset, c2=c2), share=(1.0, 0.25, 1.0))
+    assert found.n_speckles == pytest.approx(2000.0, abs=3.5 * found.n_speckles_error)
+    np.testing.assert_allclose(found.photon_noise, 0.5, atol=4.0 * found.photon_noise_error.max())
+
+
+def test_bad_frames_and_lost_pairs_leave() -> None:
+    data = simulate(EXPERIMENT, Noise(speckles=1500, counts=2.0), 2).dataset
+    whole = estimate(data)
+    c2 = data.array.copy()
+    c2[:, [20, 21], :] = c2[:, :, [20, 21]] = np.nan
+    c2[0, 5:9, 30:40] = np.nan
+    part = estimate(replace(data, c2=c2))
+    assert part.n_speckles == pytest.approx(whole.n_speckles, abs=whole.n_speckles_error)
+    np.testing.assert_allclose(part.photon_noise, whole.photon_noise, rtol=0.1)
+
+
+def test_long_maps_are_looked_at_in_windows() -> None:
+    experiment = replace(EXPERIMENT, n_frames=260)
+    data = simulate(experiment, Noise(speckles=800, counts=2.0), 1).dataset
+    contrast, offset = experiment.scaling()
+    fitted = model_maps(data, experiment.parameters, contrast, offset, "he2024")
+    windows = residual_windows(data, fitted)
+    assert len(windows) == 9
+    assert {w.g1.shape for w in windows} == {(128, 128)}
+    found = estimate(data)
+    assert found.n_speckles == pytest.approx(800.0, abs=3.0 * found.n_speckles_error)
+
+
+def test_maps_without_contrast_say_nothing() -> None:
+    data = simulate(replace(EXPERIMENT, contrast=0.0), Noise(white=0.05), 1).dataset
+    fitted = model_maps(data, EXPERIMENT.parameters, np.zeros(3), np.ones(3), "he2024")
+    found = estimate_speckles(residual_windows(data, fitted), np.full(3, 0.0025), np.ones(3))
+    assert found.white
