@@ -1,6 +1,5 @@
-"""``python -m homodyne_cli``: the command line, whoever owns the command ``homodyne``."""
+"""``python -m homodyne_cli``: the command ``homodyne``."""
 
-from homodyne_cli.cli.app import main
+from homodyne_cli.cli.process import main
 
-if __name__ == "__main__":
-    main()
+main()
