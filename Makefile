@@ -1,17 +1,27 @@
-PYTHON ?= python3.11
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format coverage clean
+.PHONY: help install demo dist test test-min lint format coverage clean
 
 help:  ## this list
 	@grep -hE "^[a-z-]+:.*##" $(MAKEFILE_LIST) | sed -E "s/:.*## /\t/" | sort | expand -t 18
 
 install: $(STAMP)  ## install into .venv
 
-$(STAMP): pyproject.toml
+.PHONY: python
+python:
+	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "homodyne needs Python 3.11 or\
+ newer; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1).\
+ Name a newer one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+
+$(STAMP): pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $(STAMP)
@@ -34,18 +44,27 @@ coverage: $(STAMP)  ## branch coverage of core and io
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 clean:  ## remove what was installed and built
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(MIN) build dist *.egg-info
 
 .PHONY: bench
 DEMO := demo_output
 
 demo: $(STAMP)  ## simulate, fit, diagnose and verify an experiment
-	rm -rf $(DEMO) && mkdir $(DEMO)
-	$(BIN)/homodyne init -o $(DEMO)/truth.yaml
-	$(BIN)/homodyne simulate $(DEMO)/truth.yaml -o $(DEMO)/data.h5 --frames 200 --noise 0.015 --seed 7
-	$(BIN)/homodyne fit $(DEMO)/truth.yaml -o $(DEMO)/run --truth $(DEMO)/truth.yaml \
-		--set initial_parameters.values=null
-	$(BIN)/python -m benchmarks.loop $(DEMO)/loop
+	$(BIN)/homodyne demo $(DEMO) --force
+
+dist: $(STAMP)  ## a wheel and a source archive, in dist
+	$(BIN)/python -m build
+
+# The oldest releases that the dependencies allow, on the oldest Python.
+MIN := .venv-min
+test-min:  ## a part of the tests with the oldest dependencies allowed
+	python3.11 -m venv $(MIN)
+	python3.11 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+		print('\n'.join(d.replace('>=', '==') for d in project['dependencies']))" > $(MIN)/oldest.txt
+	$(MIN)/bin/python -m pip install --quiet --disable-pip-version-check -r $(MIN)/oldest.txt -e . \
+		pytest pytest-xdist hypothesis
+	$(MIN)/bin/python -m pytest -n 2 -W default tests/test_startup.py tests/test_library.py \
+		tests/unit/render tests/cli/test_portability.py tests/cli/test_options.py
 
 bench: $(STAMP)  ## speed and memory beside plain NumPy
 	$(BIN)/python -m benchmarks.realistic
