@@ -73,7 +73,7 @@ def evaluate_run(run: StoredRun) -> EvaluatedRun:
     Raises
     ------
     FitError
-        If there are fewer pairs than unknowns, or the model overflows.
+        If nothing is free, there are fewer pairs than unknowns, or the model overflows.
     """
     return EvaluatedRun(run, *_evaluate_at(run.problem, run.dataset, run.solution.values))
 
@@ -93,6 +93,8 @@ def _evaluate_at(
     vector = np.array(list(values.values()))
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
     objective = replace(objective, full=vector)
+    if not objective.free.names:
+        raise FitError("every parameter is fixed: nothing to judge")
     n_points = objective.tiles.n_points
     if n_points <= objective.n_unknown:
         raise FitError(f"{n_points} pairs cannot determine {objective.n_unknown} unknowns")

@@ -38,7 +38,7 @@ def mutate(run: Path, target: Path, rng: Rng) -> str:
     shutil.copytree(run, target, symlinks=True)
     home = target / "nlsq" if (target / "nlsq").is_dir() else target
     arrays = _array if (home / "fitted_data.h5").is_file() else _npz
-    kinds = (*(_value,) * 9, *(_whole_file,) * 2, *(arrays,) * 9)
+    kinds = (*(_value,) * 9, *(_choices,) * 4, *(_whole_file,) * 2, *(arrays,) * 9)
     with np.errstate(all="ignore"):
         return kinds[rng.integers(len(kinds))](home, rng)
 
@@ -84,6 +84,34 @@ def _value(home: Path, rng: Rng) -> str:
         text = text.replace(f'"{mark}"', literal)
     path.write_text(text, encoding="utf-8")
     return said
+
+
+def _choices(home: Path, rng: Rng) -> str:
+    """Choose another mode, convention, scaling or loss, other fixed parameters, other numbers."""
+    path = home / "parameters.json"
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    choices = {
+        "analysis_mode": ("static", "laminar_flow"),
+        "convention": ("he2024", "homodyne-2"),
+        "per_angle_mode": ("individual", "shared", "fixed", "fourier"),
+        "loss": ("linear", "soft_l1", "huber", "cauchy", "arctan"),
+        "fourier_order": (0, 1, 2, 10**9),
+    }
+    said = []
+    for key, values in choices.items():
+        if key in tree and rng.random() < 0.3:
+            tree[key] = values[rng.integers(len(values))]
+            said.append(f"{key} {tree[key]}")
+    often = rng.random()
+    for name, row in tree["parameters"].items():
+        if "fixed" in row and rng.random() < often:
+            row["fixed"] = True
+            said.append(f"{name} fixed")
+        if rng.random() < 0.2:
+            row["value"] *= [0.0, -1.0, 1e3, 1e-6, 1e25][rng.integers(5)]
+            said.append(f"{name} {row['value']:g}")
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    return f"parameters.json: {', '.join(said) or 'nothing'}"
 
 
 def _whole_file(home: Path, rng: Rng) -> str:

@@ -107,6 +107,10 @@ def _read(folder: RunFolder, memory: MemoryBudget | None, held: ExitStack) -> St
     parameters = folder.read("parameters.json", ParametersFile)
     convergence = folder.read("convergence_metrics.json", ConvergenceFile)
     maps = read_fitted_data(folder.file(_MAPS), memory, held)
+    order, n_phi = parameters.fourier_order, maps.dataset.n_phi
+    if parameters.per_angle_mode == "fourier" and 2 * order + 1 > n_phi:
+        said = f"fourier_order is {order}, more than {n_phi} angles determine"
+        raise DataError(said, path=folder.file("parameters.json"))
     rows = parameters.parameters
     solution = Solution({n: r.value for n, r in rows.items()}, maps.contrast, maps.offset)
     limits = parameters.scaling_bounds

@@ -159,6 +159,8 @@ class ParametersFile(RunFile):
         if lacking or beyond:
             what = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(beyond)} too many"
             raise PydanticCustomError("names", what)
+        if all(entry.fixed for entry in parameters.values()):
+            raise PydanticCustomError("free", "all of them are fixed, which leaves nothing to fit")
         return {n: parameters[n] for n in wanted}
 
 

@@ -174,6 +174,21 @@ def test_texts_of_a_run_are_no_markup_and_no_commands(run: Path, tmp_path: Path)
     assert "\x1b" not in text
 
 
+def test_a_run_that_fits_nothing_is_none(run: Path) -> None:
+    tree = json.loads((run / "parameters.json").read_text(encoding="utf-8"))
+    for row in tree["parameters"].values():
+        row["fixed"] = True
+    (run / "parameters.json").write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(DataError, match="all of them are fixed"):
+        read_run(run)
+
+
+def test_a_series_of_more_terms_than_angles_is_refused(run: Path) -> None:
+    put(run, "parameters.json", "per_angle_mode", '"fourier"')
+    with pytest.raises(DataError, match="fourier_order is 2, more than 2 angles determine"):
+        read_run(run)
+
+
 def test_too_few_pairs_are_one_error(run: Path) -> None:
     with h5py.File(run / "fitted_data.h5", "r+") as file:
         c2 = np.full((2, 14, 14), np.nan)
