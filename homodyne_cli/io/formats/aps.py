@@ -44,6 +44,7 @@ class _Bins:
     phi: FloatArray
     rings: NDArray[np.intp]
     q_axis: int
+    notes: tuple[str, ...]
 
 
 def read_aps_u(file: Hdf5File) -> RawSource:
@@ -60,11 +61,11 @@ def read_aps_u(file: Hdf5File) -> RawSource:
     """
     group = f"{_TWOTIME}/correlation_map"
     maps = by_number(file.members(group), file.path, group)
-    notes: list[str] = []
     bins = _bins_of_maps(
         file, [number for number, _ in maps], _processed_bins(file, len(maps)), group
     )
-    placed = _on_grid(file, bins, notes)
+    placed = _on_grid(file, bins)
+    interval, notes = frame_interval(file)
     paths = tuple(f"{group}/{name}" for _, name in maps)
     return RawSource(
         path=file.path,
@@ -78,8 +79,8 @@ def read_aps_u(file: Hdf5File) -> RawSource:
         phi=placed.phi,
         phi_source=f"{_QMAP}/dynamic_v_list_dim{1 - placed.q_axis}",
         rings=placed.rings,
-        interval=frame_interval(file, notes),
-        notes=tuple(notes),
+        interval=interval,
+        notes=placed.notes + notes,
     )
 
 
@@ -116,7 +117,7 @@ def read_aps_legacy(file: Hdf5File, group: str) -> RawSource:
         )
     index = bins - 1
     paths = tuple(f"{group}/{name}" for _, name in maps)
-    notes: list[str] = []
+    interval, notes = frame_interval(file)
     return RawSource(
         path=file.path,
         layout="APS 8-ID-I legacy",
@@ -129,8 +130,8 @@ def read_aps_legacy(file: Hdf5File, group: str) -> RawSource:
         phi=phi[index] * to_degrees(file.attribute("/xpcs/dphilist", "units")),
         phi_source="/xpcs/dphilist",
         rings=_legacy_rings(file, q, index),
-        interval=frame_interval(file, notes),
-        notes=tuple(notes),
+        interval=interval,
+        notes=notes,
     )
 
 
@@ -189,17 +190,18 @@ def _bins_of_maps(
     )
 
 
-def _on_grid(file: Hdf5File, bins: NDArray[np.intp], notes: list[str]) -> _Bins:
+def _on_grid(file: Hdf5File, bins: NDArray[np.intp]) -> _Bins:
     lists = [file.numbers(f"{_QMAP}/dynamic_v_list_dim{axis}") for axis in (0, 1)]
     first, second = lists
     if first is None or second is None:
         name = f"{_QMAP}/dynamic_v_list_dim{0 if first is None else 1}"
         raise file.missing(name, "the APS-U layout has the q and phi of the bins there")
+    notes: tuple[str, ...] = ()
     mapping = file.indices(f"{_QMAP}/dynamic_index_mapping")
     if mapping is None:
-        notes.append(
+        notes = (
             f"{_QMAP}/dynamic_index_mapping is missing: bins were taken to lie on the q-phi "
-            "grid without gaps"
+            "grid without gaps",
         )
         mapping = np.arange(len(first) * len(second))
     if bins.min() < 1 or bins.max() > len(mapping):
@@ -216,7 +218,7 @@ def _on_grid(file: Hdf5File, bins: NDArray[np.intp], notes: list[str]) -> _Bins:
             dataset=f"{_QMAP}/dynamic_index_mapping",
         )
     places = (natural // len(second), natural % len(second))
-    q_axis = _q_axis(file, notes)
+    q_axis, axis_notes = _q_axis(file)
     phi_axis = 1 - q_axis
     units = file.texts(f"{_QMAP}/map_units") or ("", "")
     if len(units) != 2:
@@ -228,15 +230,15 @@ def _on_grid(file: Hdf5File, bins: NDArray[np.intp], notes: list[str]) -> _Bins:
         phi=values[phi_axis][places[phi_axis]] * to_degrees(units[phi_axis]),
         rings=places[q_axis],
         q_axis=q_axis,
+        notes=notes + axis_notes,
     )
 
 
-def _q_axis(file: Hdf5File, notes: list[str]) -> int:
+def _q_axis(file: Hdf5File) -> tuple[int, tuple[str, ...]]:
     name = f"{_QMAP}/map_names"
     texts = file.texts(name)
     if texts is None:
-        notes.append(f"{name} is missing: the first list was taken as q, the second as phi")
-        return 0
+        return 0, (f"{name} is missing: the first list was taken as q, the second as phi",)
     names = [text.strip().lower() for text in texts]
     if sorted(names) != ["phi", "q"]:
         raise DataError(
@@ -245,7 +247,7 @@ def _q_axis(file: Hdf5File, notes: list[str]) -> int:
             dataset=name,
             hint="correlate with a q-phi partition",
         )
-    return names.index("q")
+    return names.index("q"), ()
 
 
 def _legacy_bins(
@@ -303,18 +305,19 @@ def unit_of_q(file: Hdf5File, unit: str | None, name: str) -> float:
 
 
 def frame_interval(
-    file: Hdf5File, notes: list[str], times: Sequence[str] = _FRAME_TIMES
-) -> Interval | None:
-    """Return frame time x stride x average, None if the file has no usable frame time."""
+    file: Hdf5File, times: Sequence[str] = _FRAME_TIMES
+) -> tuple[Interval | None, tuple[str, ...]]:
+    """Return frame time x stride x average, None without a usable frame time, and notes."""
     found = first_scalar(file, times)
     if found is None:
-        return None
+        return None, ()
     seconds, name = found
+    notes: tuple[str, ...] = ()
     unit = file.attribute(name, "units")
     if unit is not None and not unstated(unit):
         factor = to_seconds(unit)
         if factor is None:
-            notes.append(f"{name} is in {unit!r}, which is not a known unit: taken as seconds")
+            notes = (f"{name} is in {unit!r}, which is not a known unit: taken as seconds",)
         seconds *= 1.0 if factor is None else factor
     source = name
     for word, names in (("stride", _STRIDES), ("average", _AVERAGES)):
@@ -323,6 +326,5 @@ def frame_interval(
             seconds *= count[0]
             source += f" x {word} {count[0]:g}"
     if not (np.isfinite(seconds) and seconds > 0):
-        notes.append(f"{name} is {found[0]:g} s and was not used")
-        return None
-    return Interval(seconds, source)
+        return None, (*notes, f"{name} is {found[0]:g} s and was not used")
+    return Interval(seconds, source), notes

@@ -33,6 +33,7 @@ class _Stack:
     shapes: tuple[tuple[int, ...], ...]
     dtype: np.dtype[np.generic]
     read: BlockReader
+    notes: tuple[str, ...] = ()
 
 
 def find_entry(file: Hdf5File) -> str | None:
@@ -56,19 +57,19 @@ def read_nxxpcs(file: Hdf5File, entry: str) -> RawSource:
         A dataset is missing, or the lists and the maps do not fit together.
     """
     signal = f"{entry}/{_SIGNAL}"
-    notes: list[str] = []
-    stack = _keyed(file, signal) if file.is_group(signal) else _array(file, signal, notes)
+    stack = _keyed(file, signal) if file.is_group(signal) else _array(file, signal)
     q, phi = _lists(file, entry, stack, signal)
-    stack = _oriented(file, signal, stack, notes)
-    shift = 0.0
-    if _is_zero(file.attribute(signal, "baseline_reference")):
-        shift = 1.0
-        notes.append(f"{signal} has its baseline at 0 (baseline_reference): 1 was added to c2")
+    stack = _oriented(file, signal, stack)
+    notes = stack.notes
+    at_zero = _is_zero(file.attribute(signal, "baseline_reference"))
+    if at_zero:
+        notes += (f"{signal} has its baseline at 0 (baseline_reference): 1 was added to c2",)
     detectors = [
         f"{entry}/instrument/{name}/frame_time"
         for name in file.members(f"{entry}/instrument")
         if file.is_group(f"{entry}/instrument/{name}")
     ]
+    interval, interval_notes = frame_interval(file, detectors)
     return RawSource(
         path=file.path,
         layout="NXxpcs",
@@ -80,9 +81,9 @@ def read_nxxpcs(file: Hdf5File, entry: str) -> RawSource:
         q_source=f"{entry}/instrument/masks/dynamic_q_list",
         phi=phi,
         phi_source=f"{entry}/instrument/masks/dynamic_phi_list",
-        interval=frame_interval(file, notes, detectors),
-        shift=shift,
-        notes=tuple(notes),
+        interval=interval,
+        shift=1.0 if at_zero else 0.0,
+        notes=notes + interval_notes,
     )
 
 
@@ -108,12 +109,13 @@ def _keyed(file: Hdf5File, signal: str) -> _Stack:
     return _Stack(maps, tuple(number for number, _ in found), shapes, dtype, read)
 
 
-def _array(file: Hdf5File, signal: str, notes: list[str]) -> _Stack:
+def _array(file: Hdf5File, signal: str) -> _Stack:
     shape = file.shape(signal)
     dtype = float_type(file.dtype(signal), file.path, signal)
     axis: Axis = "first"
+    notes: tuple[str, ...] = ()
     if len(shape) == 3:
-        axis = _bin_axis(file, signal, shape, notes)
+        axis, notes = _bin_axis(file, signal, shape)
     elif len(shape) != 2:
         raise DataError(
             f"has shape {shape}; (bins, frames, frames) or (frames, frames, bins) is needed",
@@ -132,10 +134,10 @@ def _array(file: Hdf5File, signal: str, notes: list[str]) -> _Stack:
     square = shape[-2:] if axis == "first" else shape[:2]
     numbers = tuple(range(1, n_maps + 1))
     names = tuple(f"{signal} bin {number}" for number in numbers)
-    return _Stack(names, numbers, (square,) * n_maps, dtype, read)
+    return _Stack(names, numbers, (square,) * n_maps, dtype, read, notes)
 
 
-def _bin_axis(file: Hdf5File, signal: str, shape: tuple[int, ...], notes: list[str]) -> Axis:
+def _bin_axis(file: Hdf5File, signal: str, shape: tuple[int, ...]) -> tuple[Axis, tuple[str, ...]]:
     stated = file.attribute(signal, "storage_mode")
     fits: list[Axis] = []
     if shape[1] == shape[2]:
@@ -147,7 +149,7 @@ def _bin_axis(file: Hdf5File, signal: str, shape: tuple[int, ...], notes: list[s
     wanted: dict[str | None, Axis] = {"one_array_q_first": "first", "one_array_q_last": "last"}
     axis = wanted.get(stated)
     if axis in fits:
-        return axis
+        return axis, ()
     if len(fits) == 2:
         raise DataError(
             f"shape {shape} does not tell bins from frames, and storage_mode is {stated!r}",
@@ -155,9 +157,10 @@ def _bin_axis(file: Hdf5File, signal: str, shape: tuple[int, ...], notes: list[s
             dataset=signal,
             hint="set its attribute storage_mode to one_array_q_first or one_array_q_last",
         )
-    if axis is not None:
-        notes.append(f"{signal} has storage_mode {stated!r}, but its shape {shape} has q {fits[0]}")
-    return fits[0]
+    if axis is None:
+        return fits[0], ()
+    note = f"{signal} has storage_mode {stated!r}, but its shape {shape} has q {fits[0]}"
+    return fits[0], (note,)
 
 
 def _lists(
@@ -214,7 +217,7 @@ def _seen_along_diagonal(stack: _Stack, rows: int) -> tuple[Half, float]:
     return (held.pop() if len(held) == 1 else "full" if held else "empty"), difference
 
 
-def _oriented(file: Hdf5File, signal: str, stack: _Stack, notes: list[str]) -> _Stack:
+def _oriented(file: Hdf5File, signal: str, stack: _Stack) -> _Stack:
     """Return the maps with the time origin in the first row and column.
 
     ``lower_left`` may mean that rows run backwards, or only how to draw the map: a map that is
@@ -233,14 +236,15 @@ def _oriented(file: Hdf5File, signal: str, stack: _Stack, notes: list[str]) -> _
             whole = as_stored(index, 0, n_rows)
             return whole[::-1][low:high, low:high]
 
-        notes.append(f"{signal} has its rows from last to first: they were turned round")
-        return replace(stack, read=read)
+        note = f"{signal} has its rows from last to first: they were turned round"
+        return replace(stack, read=read, notes=(*stack.notes, note))
     stated = _HALVES.get(file.attribute(signal, "populated_elements") or "")
     if stated is not None and half not in (stated, "empty"):
-        notes.append(
+        note = (
             f"{signal} says populated_elements = "
             f"{file.attribute(signal, 'populated_elements')!r}, but its {half} half is filled"
             if half != "full"
             else f"{signal} says that one half is populated, but both are"
         )
+        return replace(stack, notes=(*stack.notes, note))
     return stack
