@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from homodyne_cli.batch.fitting import JobSettings, failed_row, fingerprint_of, fit_job, sha256_of
+from homodyne_cli.batch.fitting import (
+    JobSettings,
+    failed_row,
+    fingerprint_of,
+    fit_job,
+    report_page_of,
+    sha256_of,
+)
 from homodyne_cli.batch.jobs import Job
 from homodyne_cli.batch.rows import load_row, save_row
 from homodyne_cli.batch_row import Row
@@ -65,7 +72,10 @@ def what_is_left(
 
 
 def _is_there(row: Row, settings: JobSettings) -> bool:
-    return row.state == "failed" or (settings.folder / row.name / "manifest.json").is_file()
+    if row.state == "failed":
+        return True
+    lacking = settings.reports and not report_page_of(settings.folder, row.name).is_file()
+    return not lacking and (settings.folder / row.name / "manifest.json").is_file()
 
 
 def _fingerprint_now(job: Job, hash_of: Callable[[Path], str]) -> str:

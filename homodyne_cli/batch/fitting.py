@@ -40,15 +40,23 @@ class JobSettings:
         Bytes for one job; None for a quarter of the machine's.
     plots
         Whether heatmaps are written.
+    reports
+        Whether each fit gets a page of its own beside its run directory.
     """
 
     folder: Path
     memory: int | None = None
     plots: bool = True
+    reports: bool = False
 
     def run_directory(self, job: Job) -> Path:
         """Return where a job's run directory is."""
         return self.folder / job.name
+
+
+def report_page_of(folder: Path, name: str) -> Path:
+    """Return where the page on a fit is, in the folder of a batch; ``index.html`` is of all."""
+    return folder / f"{name}.report.html"
 
 
 def fit_job(job: Job, settings: JobSettings) -> Row:
@@ -72,7 +80,7 @@ def fit_job(job: Job, settings: JobSettings) -> Row:
         target = settings.run_directory(job)
         if run_fingerprint(target) != fingerprint:
             _fit(job, config, target, settings)
-        row = _judged(job, target, fingerprint, started)
+        row = _judged(job, target, fingerprint, started, settings)
     except HomodyneError as error:
         text = str(error) if error.hint is None else f"{error} ({error.hint})"
         row = failed_row(job, text, error.exit_code, fingerprint)
@@ -169,7 +177,7 @@ def _fit(job: Job, config: Config, target: Path, settings: JobSettings) -> None:
         )  # fmt: skip
 
 
-def _judged(job: Job, target: Path, fingerprint: str, started: float) -> Row:
+def _judged(job: Job, target: Path, fingerprint: str, started: float, settings: JobSettings) -> Row:
     """Read a run directory back, so that a row says what the directory holds, and check it."""
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.verification import verify
@@ -178,6 +186,11 @@ def _judged(job: Job, target: Path, fingerprint: str, started: float) -> Row:
     run = read_run(target)
     evaluated = evaluate_run(run)
     checks = {check.id: check for check in verify(evaluated)}
+    if settings.reports:
+        from homodyne_cli.render.pages.write_report import write_judged
+
+        page = report_page_of(settings.folder, job.name)
+        write_judged(page, target, evaluated, tuple(checks.values()), force=True)
     chi2 = evaluated.chi2
     converged: State = "converged" if run.record.converged else "not converged"
     return Row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from homodyne_cli.batch.fitting import report_page_of
 from homodyne_cli.batch.rows import csv_table, json_table
 from homodyne_cli.batch_row import Row
 from homodyne_cli.io.files.outputs import write_file
@@ -21,10 +22,12 @@ def write_tables(folder: Path, rows: Sequence[Row]) -> None:
     OutputError
         If one cannot be written.
     """
+    pages = {row.name: report_page_of(folder, row.name) for row in rows}
+    reports = {name: page.name for name, page in pages.items() if page.is_file()}
     texts = {
         TABLE: csv_table(rows),
         JSON_TABLE: json_table(rows),
-        OVERVIEW: batch_page(rows, f"homodyne batch: {folder.name}"),
+        OVERVIEW: batch_page(rows, f"homodyne batch: {folder.name}", reports),
     }
     for name, text in texts.items():
         write_file(folder / name, text.encode("utf-8", "backslashreplace"), force=True)

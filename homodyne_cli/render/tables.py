@@ -46,6 +46,8 @@ _HEAD_RULE = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=T
 #: Columns from which parameters, numbers, units and remarks fit beside each other.
 _WIDE = 88
 _WIDE_WITH_TRUTH = 104
+#: Columns below which numbers would be cut if they stood beside each other.
+_NARROW = 72
 
 
 class ByWidth:
@@ -125,6 +127,7 @@ def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> ByW
     columns = ("parameter", *numeric, "unit")
     wide = plain_table("Parameters", *columns, "remark", right=numeric, words=("remark",))
     narrow = plain_table("Parameters", *columns, right=numeric)
+    stacked = plain_table("Parameters", "parameter", "value", words=("value",))
     remarks = plain_table("", "parameter", "remark", words=("remark",))
     remarks.show_header = False
     for p in result.parameters:
@@ -135,9 +138,14 @@ def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> ByW
             cells = (*cells, *_against_truth(p, truth.get(p.name, float("nan"))))
         wide.add_row(*cells, p.unit, flag, style=style)
         narrow.add_row(*cells, p.unit, style=style)
+        error = cells[2] if p.fixed else f"± {cells[2]}"
+        stacked.add_row(p.name, f"{cells[1]} {error} {p.unit}".rstrip(), style=style)
+        for what, cell in zip(known, cells[3:], strict=True):
+            stacked.add_row("", f"{what} {cell}", style=style)
         if flag and not p.fixed:
             remarks.add_row(p.name, flag, style=style)
-    below = Group(narrow, "", remarks) if remarks.row_count else Group(narrow)
+    notes = ("", remarks) if remarks.row_count else ()
+    below = ByWidth(Group(narrow, *notes), Group(stacked, *notes), _NARROW)
     return ByWidth(wide, below, _WIDE_WITH_TRUTH if truth else _WIDE)
 
 

@@ -164,3 +164,27 @@ def test_mistakes_are_told(scans: Path, words: tuple[str, ...], said: str) -> No
     done = homodyne("batch", *words, cwd=scans)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())
+
+
+def test_each_fit_has_a_page_that_the_overview_links(scans: Path, tmp_path: Path) -> None:
+    """A page that is missing is made again, and the fit is not."""
+    command = (
+        *("batch", "template.yaml", "scan_001.h5", "scan_002.h5", "--reports", "--no-plots"),
+        *("-o", str(tmp_path), "--jobs", "1", "--quiet"),
+    )
+    homodyne(*command, cwd=scans)
+    pages = sorted(tmp_path.glob("*.report.html"))
+    assert [page.name for page in pages] == ["scan_001.report.html", "scan_002.report.html"]
+    overview = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for page in pages:
+        assert f"href='{page.name}'" in overview
+        assert "class='verdict" in page.read_text(encoding="utf-8")
+    watched = (*tmp_path.glob("*/manifest.json"), pages[1])
+    before = [path.stat().st_mtime_ns for path in watched]
+    pages[0].unlink()
+    homodyne(*command, cwd=scans)
+    assert pages[0].is_file()
+    assert [path.stat().st_mtime_ns for path in watched] == before
+    refused = homodyne("batch", "template.yaml", "--collect", "--reports", cwd=scans)
+    assert refused.returncode == 2
+    assert "--reports has no effect" in refused.stderr

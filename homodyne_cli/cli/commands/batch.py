@@ -79,6 +79,9 @@ class BatchRequest:
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do those again that ended with an error.")
     ] = False
+    reports: Annotated[
+        bool, typer.Option("--reports", help="Write NAME.report.html for every fit.")
+    ] = False
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False
     as_json: AsJson = False
     quiet: Quiet = False
@@ -92,6 +95,8 @@ class BatchRequest:
             raise UsageError("--jobs has no effect on a cluster: its workers are its own")
         if self.refit and self.retry_failed:
             raise UsageError("--refit does the failed ones again as well: keep one of them")
+        if self.collect and self.reports:
+            raise UsageError("--collect fits nothing: --reports has no effect")
         if self.collect and (self.refit or self.retry_failed or self.shard or on_cluster):
             raise UsageError("--collect fits nothing: leave the options of fitting out")
         if self.collect and (self.data or self.table or self.q or self.override):
@@ -154,7 +159,8 @@ def _fit_all(request: BatchRequest, folder: Path) -> frozenset[str]:
     if request.shard is not None:
         jobs = shard(jobs, request.shard)
     count = processes_for(len(jobs), request.jobs)
-    settings = JobSettings(folder, budget_of(request.memory) // count, not request.no_plots)
+    memory = budget_of(request.memory) // count
+    settings = JobSettings(folder, memory, not request.no_plots, request.reports)
     todo = what_is_left(jobs, settings, refit=request.refit, retry_failed=request.retry_failed)
     console = make_console(stderr=True)
     with BatchProgress(console, len(todo.left), len(todo.done), enabled=not request.quiet) as shown:

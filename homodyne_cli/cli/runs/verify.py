@@ -59,10 +59,9 @@ def run_verify(request: VerifyRequest) -> int:
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.verification import verify
     from homodyne_cli.io.files.outputs import check_file
-    from homodyne_cli.io.run.read_result import read_result
     from homodyne_cli.io.run.read_run import open_run
     from homodyne_cli.render.console import make_console, print_json, print_note
-    from homodyne_cli.render.pages.write_report import reported_run, write_page
+    from homodyne_cli.render.pages.write_report import write_judged
     from homodyne_cli.render.screens.verification import checks_answer, show_checks
 
     if request.report is not None:
@@ -81,8 +80,7 @@ def run_verify(request: VerifyRequest) -> int:
             profiles = lag_profiles(evaluated.residuals)
             show_checks(run, checks, profiles, passed=passed, quiet=request.quiet)
         if request.report is not None:
-            reported = reported_run(read_result(request.run, gap), evaluated, checks)
-            write_page(request.report, [reported], force=request.force)
+            write_judged(request.report, request.run, evaluated, checks, gap, force=request.force)
             if not request.as_json:
                 print_note(make_console(stderr=True), f"Wrote {request.report}")
     return 0 if passed else FAILED

@@ -22,13 +22,15 @@ _PANEL = (4.2, 2.4)
 _AXES: Mapping[str, str] = {"scan": "scan", "time": "time (UTC)", "q": "q (1/Å)"}
 
 
-def batch_page(rows: Sequence[Row], title: str) -> str:
+def batch_page(rows: Sequence[Row], title: str, reports: Mapping[str, str] | None = None) -> str:
     """Return the page.
 
     Parameters
     ----------
     rows
         One for each fit; run directories are linked as ``NAME/`` beside the page.
+    reports
+        The fits' own pages beside this one, by the fit's name.
     """
     ordered = sorted(rows, key=lambda row: (_ORDER[row.verdict], row.file, row.q or 0.0))
     names = list(dict.fromkeys(name for row in rows for name in row.parameters))
@@ -40,22 +42,24 @@ def batch_page(rows: Sequence[Row], title: str) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{len(rows)} fits: {counts or 'none'}.</p>",
-        _table(ordered, names),
+        _table(ordered, names, reports or {}),
         *(f"<h2>{escape(name)}</h2>{_panels(rows, name)}" for name in names),
     ]
     return html_page(title, parts, PAGE_STYLE)
 
 
-def _table(rows: Sequence[Row], names: Sequence[str]) -> str:
+def _table(rows: Sequence[Row], names: Sequence[str], reports: Mapping[str, str]) -> str:
     head = ["fit", "verdict", "q (1/Å)", *names, "reduced chi2", "EDM", "checks", "seconds"]
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join(_line(row, names) for row in rows)
+    lines = "".join(_line(row, names, reports.get(row.name)) for row in rows)
     return f"<table><tr>{cells}</tr>{lines}</table>"
 
 
-def _line(row: Row, names: Sequence[str]) -> str:
+def _line(row: Row, names: Sequence[str], report: str | None) -> str:
     verdict = "fail" if row.verdict == "failed" else row.verdict
     link = f"<a href='{quote(row.name)}/'>{escape(row.name)}</a>"
+    if report is not None:
+        link += f" (<a href='{quote(report)}'>report</a>)"
     place = escape(row.name) if row.state == "failed" else link
     q = MISSING if row.q is None else format_number(row.q, 5)
     first = f"<td>{place}</td><td class='{verdict}'>{row.verdict}</td><td class='n'>{q}</td>"

@@ -71,3 +71,16 @@ def reported_run(
 def write_page(path: Path, runs: Sequence[ReportedRun], *, force: bool) -> None:
     """Write the page; see `write_report`."""
     write_file(path, report_page(runs).encode("utf-8", "backslashreplace"), force=force)
+
+
+def write_judged(
+    path: Path,
+    run: Path,
+    evaluated: EvaluatedRun,
+    checks: Sequence[CheckResult],
+    gap: float | None = None,
+    *,
+    force: bool,
+) -> None:
+    """Write the page on one run that is evaluated and checked; see `write_report`."""
+    write_page(path, [reported_run(read_result(run, gap), evaluated, checks)], force=force)
