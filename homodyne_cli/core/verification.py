@@ -6,8 +6,13 @@ import numpy as np
 
 from homodyne_cli.assessments import CheckResult, StoredRun
 from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
+from homodyne_cli.core.checks.residuals import check_residuals
+from homodyne_cli.core.checks.speckle_patterns import FittedModel
+from homodyne_cli.core.checks.speckle_verdicts import SpeckleVerdict, judge_speckles
 from homodyne_cli.core.diagnosis import diagnose
 from homodyne_cli.core.evaluation import EvaluatedRun
+from homodyne_cli.core.model.curves import model_curves
+from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset
 
 _COMPARED_ROWS = 256
@@ -29,7 +34,31 @@ def check_inputs(evaluated: EvaluatedRun, older: StoredRun | None = None) -> Che
         edm=diagnosis.edm,
         effective_ratio=diagnosis.effective_ratio,
         baseline=None if older is None else _baseline(evaluated, older),
+        speckles=_speckles(evaluated),
     )
+
+
+def _speckles(evaluated: EvaluatedRun) -> SpeckleVerdict | None:
+    """Judge residuals by the noise of speckles, counted anew.
+
+    Small maps of few speckles look white to the fit: they are counted where white noise is not
+    enough to explain the residuals.
+    """
+    run = evaluated.run
+    saw_speckles = np.isfinite(run.record.noise.n_speckles)
+    if not saw_speckles and check_residuals(evaluated.residuals).status in ("pass", "n/a"):
+        return None
+    data, problem, solution = run.dataset, run.problem, run.solution
+    curves = model_curves(data.t, data.phi, data.q, data.gap, solution.vector, problem.convention)
+    model = FittedModel(
+        curves,
+        solution.contrast,
+        problem.convention,
+        tuple(evaluated.objective.places),
+        problem.per_angle_mode != "shared",
+    )
+    with serial_algebra():
+        return judge_speckles(evaluated.residuals, model)
 
 
 def _baseline(evaluated: EvaluatedRun, older: StoredRun) -> BaselineFit:

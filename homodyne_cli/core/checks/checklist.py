@@ -20,7 +20,11 @@ from homodyne_cli.core.checks.parameters import (
 from homodyne_cli.core.checks.remarks import Remark, worst_of
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import check_residuals
-from homodyne_cli.results import FitRecord
+from homodyne_cli.core.checks.speckle_verdicts import (
+    SpeckleVerdict,
+    check_peculiar_patterns,
+    check_smooth_misfit,
+)
 
 #: Reduced chi2 that passes, and that does not fail. sigma is estimated from the data, to a few
 #: percent in small maps; noise correlated along the frames may double chi2 with a good model.
@@ -66,6 +70,8 @@ class CheckInputs:
         max/min of sensitivity times the run's x_scale; inf if a parameter has no sensitivity.
     baseline
         None if there is none.
+    speckles
+        What residuals say where their noise is that of speckles; None where it is white.
     """
 
     run: StoredRun
@@ -75,6 +81,7 @@ class CheckInputs:
     edm: float
     effective_ratio: float
     baseline: BaselineFit | None = None
+    speckles: SpeckleVerdict | None = None
 
 
 def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
@@ -89,23 +96,30 @@ def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
     run, residuals = inputs.run, inputs.residuals
     return (
         check_oscillations(run, residuals),
-        _mind_speckles(run.record, check_chi_squared(inputs)),
+        _mind_speckles(inputs, check_chi_squared(inputs)),
         check_uncertainties(run),
-        _mind_speckles(run.record, check_residuals(residuals)),
+        _check_residuals(inputs),
         check_gradient_balance(inputs.effective_ratio),
         check_convergence(run, inputs.edm),
         check_physical(run, residuals),
     )
 
 
-def _mind_speckles(record: FitRecord, result: CheckResult) -> CheckResult:
+def _check_residuals(inputs: CheckInputs) -> CheckResult:
+    if inputs.speckles is not None:
+        return check_peculiar_patterns(inputs.speckles)
+    return _mind_speckles(inputs, check_residuals(inputs.residuals))
+
+
+def _mind_speckles(inputs: CheckInputs, result: CheckResult) -> CheckResult:
     """Say with a finding that takes noise as white where the fit found that it is not.
 
     The verdict stays: residuals of a wrong model grow with stride as speckle noise does, so that
     the fit counts them as such.
     """
-    n_speckles = record.noise.n_speckles
-    if result.status not in ("warn", "fail") or not np.isfinite(n_speckles):
+    n_speckles = inputs.run.record.noise.n_speckles
+    judged_as_white = inputs.speckles is None and np.isfinite(n_speckles)
+    if result.status not in ("warn", "fail") or not judged_as_white:
         return result
     known = (
         f"the fit found noise like that of {n_speckles:.3g} speckles per angle: if there are "
@@ -120,7 +134,12 @@ def check_chi_squared(inputs: CheckInputs) -> CheckResult:
     reduced = inputs.chi2 / inputs.degrees_of_freedom
     said = f"reduced chi2 {reduced:.4g}"
     remarks = []
-    if not CHI2_PASS[0] <= reduced <= CHI2_PASS[1]:
+    if inputs.speckles is not None:
+        smooth = check_smooth_misfit(inputs.speckles)
+        said = f"{smooth.message}; {said} as if pairs were independent"
+        if smooth.status != "pass":
+            remarks.append(Remark(smooth.status, said, smooth.advice))
+    elif not CHI2_PASS[0] <= reduced <= CHI2_PASS[1]:
         fails = not CHI2_LIMIT[0] <= reduced <= CHI2_LIMIT[1]
         limits = CHI2_LIMIT if fails else CHI2_PASS
         advice = (

@@ -1,0 +1,335 @@
+r"""Patterns in residuals whose noise is that of speckles: five tests, one verdict each.
+
+Residuals are judged in the metric of their covariance (`core.noise.score_tests`), frames merged
+into blocks where there are many:
+
+    lags           bins of lag over all angles            a wrong decay, a static component
+    ages           bins of (t1 + t2)/2 over all angles     dynamics that change on the way
+    angles' lags   bins of lag of each angle              a wrong shear factor, a beat
+    blocks         coarse blocks of each angle            anything smooth over the map: chi_squared
+    frames         single frames over all angles          frames lost, the beam that jumps
+
+A single frame k is judged by the sum over j of Z_kj, Z = C0^-1 R: its score against the pattern of
+its row. Frames' noise is nearly the same from one to the next, so that the scatter of the other
+frames is the measure, taken from their median deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, stats
+
+from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.model.curves import ModelCurves
+from homodyne_cli.core.model.pair_model import PairModel, pair_model
+from homodyne_cli.core.noise.angle_columns import angle_columns
+from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
+from homodyne_cli.core.noise.score_tests import (
+    AngleScores,
+    Scores,
+    ScoreTest,
+    angle_scores,
+    joined_scores,
+    score_test,
+)
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
+from homodyne_cli.dataset import FloatArray, IndexArray
+from homodyne_cli.parameters import Convention
+
+#: Frames, or blocks of them, that patterns are taken over.
+_MOST = 320
+_LAG_BINS, _AGE_BINS, _BLOCKS = 12, 8, 6
+#: Patterns whose amplitude is so many uncertainties off belong to what is named.
+_NAMED = 3.0
+#: What the operator leaves out of the covariance (the 4-cycle over pairs), as a factor: measured
+#: 1.0 to 1.13 with 600 to 1500 speckles at w/c of 0.1 to 6.
+_LEFT_OUT = 1.13
+#: Frames on either side that a frame is compared with.
+_NEIGHBOURS = 10
+_MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True)
+class SpecklePattern:
+    """Outcome of one test in words and numbers.
+
+    Attributes
+    ----------
+    kind
+        ``lags``, ``ages``, ``angles' lags``, ``blocks`` or ``frames``.
+    p_value
+        Chance that noise alone does more.
+    effect
+        Size in percent of the contrast, noise taken off.
+    reduced
+        Statistic over its degrees of freedom; expected 1.
+    where
+        The place in words; empty where nothing stands out.
+    """
+
+    kind: str
+    p_value: float
+    effect: float
+    reduced: float
+    where: str
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """What was fitted, as far as the tests need it.
+
+    Attributes
+    ----------
+    curves
+        At the solution.
+    contrast
+        (n_phi,).
+    convention
+        Of the model.
+    free
+        Places of the free parameters in table order.
+    scaled_apart
+        Whether each angle has a contrast and an offset of its own.
+    """
+
+    curves: ModelCurves
+    contrast: FloatArray
+    convention: Convention
+    free: tuple[int, ...]
+    scaled_apart: bool
+
+
+def find_speckle_patterns(
+    residuals: Residuals, model: FittedModel, noise: SpeckleEstimate
+) -> tuple[SpecklePattern, ...]:
+    """Run the five tests, in the order above."""
+    merged = _Frames.of(residuals.dataset.t, _MOST)
+    bins = _Bins.of(len(merged.t))
+    angles = residuals.each_angle(lambda a: _one_angle(residuals, model, noise, merged, bins, a))
+    scores = joined_scores([angle.scores for angle in angles], noise.n_speckles)
+    contrast = max(float(np.mean(model.contrast)), 1e-300)
+
+    def outcome(kind: str, chosen: Scores, place: str) -> SpecklePattern:
+        result = score_test(chosen)
+        statistic = result.statistic / _LEFT_OUT
+        p_value = float(stats.chi2.sf(statistic, max(result.freedom, 1)))
+        effect = 100.0 * result.amplitude / contrast
+        reduced = statistic / max(result.freedom, 1)
+        return SpecklePattern(kind, p_value, effect, reduced, place)
+
+    phi, t, dt = residuals.dataset.phi, merged.t, residuals.dataset.dt
+    lags, ages = scores.over_angles(bins.lags), scores.over_angles(bins.ages)
+    each, blocks = scores.of_angles(bins.lags), scores.of_angles(bins.blocks)
+    lag_edges = np.append(bins.lag_edges, len(t)) * dt * merged.size
+    age_edges = np.linspace(t[0], t[-1], _AGE_BINS + 1)
+    return (
+        outcome("lags", lags, _stretches(score_test(lags), lag_edges, "lags", "s")),
+        outcome("ages", ages, _stretches(score_test(ages), age_edges, "ages", "s")),
+        outcome("angles' lags", each, _worst_angle(score_test(each), phi, lag_edges)),
+        outcome("blocks", blocks, _worst_block(score_test(blocks), phi, t)),
+        _frames(
+            np.sum([angle.rows for angle in angles], axis=0),
+            merged, dt, contrast, noise.n_speckles,
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """Frames merged into blocks of `size`; the last frames that fill no block are left out."""
+
+    size: int
+    t: FloatArray
+
+    @classmethod
+    def of(cls, t: FloatArray, most: int) -> _Frames:
+        size = -(-len(t) // most)
+        return cls(size, t[: len(t) // size * size].reshape(-1, size).mean(axis=1))
+
+    def curve(self, values: FloatArray) -> FloatArray:
+        """Average vectors over the frames (..., n) over the blocks."""
+        m = len(self.t)
+        part = values[..., : m * self.size]
+        return np.asarray(part.reshape(*values.shape[:-1], m, self.size).mean(axis=-1))
+
+    def curves(self, curves: ModelCurves) -> ModelCurves:
+        """Average a model's curves."""
+        return ModelCurves(
+            self.curve(curves.transport),
+            self.curve(curves.transport_slopes),
+            self.curve(curves.strain),
+            self.curve(curves.strain_slopes),
+            curves.kappa,
+            curves.kappa_slope,
+        )
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Patterns over m frames, and which of them belong together."""
+
+    patterns: FloatArray
+    lags: slice
+    ages: slice
+    blocks: slice
+    lag_edges: IndexArray
+
+    @classmethod
+    def of(cls, m: int) -> _Bins:
+        i, j = np.indices((m, m))
+        lag = np.abs(i - j)
+        lag_edges = np.unique(np.geomspace(1, m, _LAG_BINS + 1).astype(int))[:-1]
+        lag_bin = np.searchsorted(lag_edges, lag, side="right") - 1
+        age_bin = np.minimum((i + j) * _AGE_BINS // (2 * m - 1), _AGE_BINS - 1)
+        block = np.arange(m) * _BLOCKS // m
+        low, high = np.minimum(block[i], block[j]), np.maximum(block[i], block[j])
+        place = low * _BLOCKS + high
+        groups = [lag_bin == k for k in range(len(lag_edges))]
+        ages = [age_bin == k for k in range(_AGE_BINS)]
+        squares = [place == k for k in np.unique(place)]
+        first, second = len(groups), len(groups) + len(ages)
+        patterns = np.array([*groups, *ages, *squares], dtype=float)
+        patterns *= 1.0 - np.eye(m)
+        return cls(patterns, slice(0, first), slice(first, second), slice(second, None), lag_edges)
+
+
+@dataclass(frozen=True)
+class _AngleOutcome:
+    """Scores of one angle, and the sums of Z over the rows."""
+
+    scores: AngleScores
+    rows: FloatArray
+
+
+def _one_angle(
+    residuals: Residuals,
+    model: FittedModel,
+    noise: SpeckleEstimate,
+    merged: _Frames,
+    bins: _Bins,
+    angle: int,
+) -> _AngleOutcome:
+    residual, present = _merged_residual(residuals, merged, angle)
+    curves, q = merged.curves(model.curves), residuals.dataset.q
+    pairs = pair_model(curves, angle, q, model.convention)
+    contrast = float(model.contrast[angle])
+    covariance = _covariance(pairs, contrast, noise, merged, angle, present)
+    columns = angle_columns(pairs, curves, angle, contrast, q)
+    p, n_free = len(columns) - 2, len(model.free)
+    scaling = n_free + (2 * angle if model.scaled_apart else 0)
+    places = np.array([*range(n_free), scaling, scaling + 1])
+    chosen = columns[[*model.free, p, p + 1]]
+    scores = angle_scores(covariance, residual, chosen, bins.patterns, places)
+    rows = covariance.precision.weights((residual * present)[None])[0].sum(axis=1)
+    return _AngleOutcome(scores, rows)
+
+
+def _covariance(
+    pairs: PairModel,
+    contrast: float,
+    noise: SpeckleEstimate,
+    merged: _Frames,
+    angle: int,
+    present: FloatArray,
+) -> SpeckleCovariance:
+    frames = np.arange(len(merged.t))
+    g1 = pairs.g1(frames[:, None], frames)
+    contrast = min(max(contrast, 1e-6), 1.0)
+    photon_noise = float(noise.photon_noise[angle]) / merged.size
+    return SpeckleCovariance(g1, contrast, photon_noise, min(noise.modes, 1.0 / contrast), present)
+
+
+def _merged_residual(
+    residuals: Residuals, merged: _Frames, angle: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return means over blocks of frames (m, m), symmetric, and where there are any pairs."""
+    m, size = len(merged.t), merged.size
+    total, count = np.zeros((2, m, m))
+    n = residuals.dataset.n_frames
+    for band in residuals.bands(angle, np.arange(0, n, size)):
+        row = band.first // size
+        if row >= m:
+            break
+        width = (m - row) * size
+        parts = [band.residual[:, :width], band.keep[:, :width].astype(float)]
+        total[row, row:], count[row, row:] = (
+            part.sum(axis=0).reshape(-1, size).sum(axis=1) for part in parts
+        )
+    mean = np.triu(total / np.maximum(count, 1.0), 1)
+    # A block of which much is missing is noisier than its place says.
+    present = np.triu(count > 0.5 * size**2, 1).astype(float)
+    mean *= present
+    return mean + mean.T, present + present.T
+
+
+def _runs(chosen: np.ndarray) -> list[tuple[int, int]]:
+    """Return first and last place of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _stretches(test: ScoreTest, edges: FloatArray, what: str, unit: str) -> str:
+    """Name the stretches of bins that are off: "lags below 0.2 s, lags 1 to 3 s"."""
+    off = np.abs(np.nan_to_num(test.pulls)) > _NAMED
+    if not off.any():
+        off = np.abs(np.nan_to_num(test.pulls)) == np.nanmax(np.abs(test.pulls), initial=0.0)
+    if off.all():
+        return f"all {what}"
+    return ", ".join(_stretch(a, b, edges, what, unit) for a, b in _runs(off))
+
+
+def _stretch(first: int, last: int, edges: FloatArray, what: str, unit: str) -> str:
+    low, high = edges[first], edges[last + 1]
+    if first == 0:
+        return f"{what} below {high:.3g} {unit}"
+    if last == len(edges) - 2:
+        return f"{what} above {low:.3g} {unit}"
+    return f"{what} {low:.3g} to {high:.3g} {unit}"
+
+
+def _worst_angle(test: ScoreTest, phi: FloatArray, edges: FloatArray) -> str:
+    pulls = np.nan_to_num(np.abs(test.pulls)).reshape(len(phi), -1)
+    worst = int(pulls.max(axis=1).argmax())
+    others = int(np.count_nonzero(pulls.max(axis=1) > _NAMED)) - 1
+    more = f" and {others} more angles" if others > 0 else ""
+    k = int(pulls[worst].argmax())
+    return f"phi = {phi[worst]:.4g} deg{more}, {_stretch(k, k, edges, 'lags', 's')}"
+
+
+def _worst_block(test: ScoreTest, phi: FloatArray, t: FloatArray) -> str:
+    pulls = np.nan_to_num(np.abs(test.pulls)).reshape(len(phi), -1)
+    angle, k = np.unravel_index(int(pulls.argmax()), pulls.shape)
+    low, high = (side[k] for side in np.triu_indices(_BLOCKS))
+    middle = [t[min(int((b + 0.5) * len(t) / _BLOCKS), len(t) - 1)] for b in (low, high)]
+    return f"phi = {phi[angle]:.4g} deg, t1 = {middle[0]:.3g} s, t2 = {middle[1]:.3g} s"
+
+
+def _frames(
+    rows: FloatArray, merged: _Frames, dt: float, contrast: float, n_speckles: float
+) -> SpecklePattern:
+    """Compare each frame with its neighbours."""
+    usual = ndimage.median_filter(rows, 2 * _NEIGHBOURS + 1, mode="nearest")
+    off = rows - usual
+    spread = max(_MAD_TO_SIGMA * float(np.median(np.abs(off))), 1e-300)
+    pull = off / spread
+    # A scale from the median deviation of n frames is known as well as one from n/3 squares.
+    noise = stats.t(max(len(rows) / 3.0, 1.0))
+    p_value = min(1.0, len(rows) * float(2.0 * noise.sf(np.abs(pull).max())))
+    named = np.flatnonzero(np.abs(pull) > noise.isf(0.05 / len(rows)))
+    # What a frame that is off by one adds to its score is M times the variance of scores.
+    excess = np.maximum(off[named] ** 2 - spread**2, 0.0)
+    amplitude = float(np.sqrt(excess.mean())) / (n_speckles * spread**2) if len(named) else 0.0
+    first = np.rint(merged.t / dt).astype(int)
+    numbers = [str(first[k]) if merged.size == 1 else f"about {first[k]}" for k in named[:12]]
+    more = f" and {len(named) - 12} more" if len(named) > 12 else ""
+    where = f"frames {', '.join(numbers)}{more}" if len(named) else ""
+    reduced = float(np.mean(pull**2))
+    return SpecklePattern("frames", p_value, 100.0 * amplitude / contrast, reduced, where)
+
+
+def chances(patterns: Sequence[SpecklePattern]) -> float:
+    """Return the chance that noise alone makes the least likely of several patterns."""
+    return min(1.0, len(patterns) * min(pattern.p_value for pattern in patterns))

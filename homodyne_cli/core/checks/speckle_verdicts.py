@@ -1,0 +1,111 @@
+"""What residuals with speckle noise say of the fit: chi2 and residuals judged by their covariance.
+
+The verdict asks two things of a pattern: whether noise would make it (its chance, all tests
+together), and whether it matters (its size in percent of the contrast).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.assessments import CheckResult, CheckStatus
+from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.checks.speckle_patterns import (
+    FittedModel,
+    SpecklePattern,
+    chances,
+    find_speckle_patterns,
+)
+from homodyne_cli.core.model.pair_model import ModelMaps
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
+from homodyne_cli.core.noise.windows import residual_windows
+
+#: Chance that noise alone fails to pass, all tests of a check together; as for white noise.
+FALSE_ALARM = 0.005
+#: Percent of the contrast below which a pattern warns only. Right fits to 600 speckles show up to
+#: 0.3: the normalisation of a map by its own means shifts it.
+EFFECT_LIMIT = 0.5
+#: Photon noise over contrast beyond which speckles change verdicts on a hundred frames less than
+#: the errors of their number do; a misfit alone can look like so few photons.
+_WHITE_ENOUGH = 25.0
+_SMOOTH = "blocks"
+_REMEDIES = {
+    "lags": "a wrong decay or a static component: look at the lag profiles; try D_offset, another "
+    "convention, or shorter lags (end_frame)",
+    "ages": "the dynamics change within the window: fit parts of it (start_frame, end_frame), or "
+    "look at the beam",
+    "angles' lags": "a wrong shear factor, a second component, or an angle that is not sample: "
+    "leave that angle out (phi_filtering) and compare",
+    "frames": "mask them (experimental_data.bad_frames) and fit again",
+}
+
+
+@dataclass(frozen=True)
+class SpeckleVerdict:
+    """Patterns of a fit whose noise is that of speckles, and the noise that they are judged by."""
+
+    patterns: tuple[SpecklePattern, ...]
+    noise: SpeckleEstimate
+
+    @property
+    def smooth(self) -> SpecklePattern:
+        """Misfit of any smooth kind, which decides on chi2."""
+        return next(p for p in self.patterns if p.kind == _SMOOTH)
+
+    @property
+    def peculiar(self) -> tuple[SpecklePattern, ...]:
+        """Patterns with a cause of their own, which decide on residuals."""
+        return tuple(p for p in self.patterns if p.kind != _SMOOTH)
+
+
+def judge_speckles(residuals: Residuals, model: FittedModel) -> SpeckleVerdict | None:
+    """Look for patterns; None where the noise is white after all."""
+    assert isinstance(residuals.fitted, ModelMaps)
+    windows = residual_windows(residuals.dataset, residuals.fitted)
+    noise = estimate_speckles(windows, residuals.sigma**2, np.ones(residuals.dataset.n_phi))
+    if noise.white or np.median(noise.photon_noise) > _WHITE_ENOUGH * np.mean(model.contrast):
+        return None
+    return SpeckleVerdict(find_speckle_patterns(residuals, model, noise), noise)
+
+
+def check_smooth_misfit(verdict: SpeckleVerdict) -> CheckResult:
+    """Judge chi2 of coarse blocks of the map, in the metric of the noise."""
+    pattern = verdict.smooth
+    found = _judged("chi_squared", (pattern,), f"generalised reduced chi2 {pattern.reduced:.3g} of")
+    advice = "the model does not explain the data to their noise: see the residual maps"
+    return found if found.status == "pass" else _with_advice(found, advice)
+
+
+def check_peculiar_patterns(verdict: SpeckleVerdict) -> CheckResult:
+    """Judge patterns with a cause of their own."""
+    speckles = f"{verdict.noise.n_speckles:.3g} speckles"
+    found = _judged("residuals", verdict.peculiar, f"no pattern beyond the noise of {speckles} in")
+    if found.status == "pass":
+        return found
+    worst = min(verdict.peculiar, key=lambda p: p.p_value)
+    return _with_advice(found, _REMEDIES[worst.kind])
+
+
+def _with_advice(result: CheckResult, advice: str) -> CheckResult:
+    return CheckResult(
+        result.id, result.status, result.value, result.threshold, result.message, advice
+    )
+
+
+def _judged(check: str, patterns: Sequence[SpecklePattern], well: str) -> CheckResult:
+    worst = min(patterns, key=lambda p: p.p_value)
+    chance = chances(patterns)
+    if chance > FALSE_ALARM:
+        kinds = ", ".join(p.kind for p in patterns)
+        message = f"{well} {kinds} (chance {chance:.2g})"
+        return CheckResult(check, "pass", worst.effect, EFFECT_LIMIT, message)
+    place = f", {worst.where}" if worst.where else ""
+    message = (
+        f"pattern of {worst.effect:.2g}% of the contrast in {worst.kind}{place} "
+        f"(chance {chance:.1g})"
+    )
+    status: CheckStatus = "fail" if worst.effect >= EFFECT_LIMIT else "warn"
+    return CheckResult(check, status, worst.effect, EFFECT_LIMIT, message)
