@@ -32,6 +32,7 @@ CHI2_PASS = (0.7, 1.3)
 CHI2_LIMIT = (0.5, 2.0)
 #: Chi2 differences below this are less than the data can tell.
 CHI2_RESOLUTION = 0.1
+#: Effective ratio that counts as balanced (reference document).
 RATIO_LIMIT = 10.0
 
 

@@ -25,16 +25,21 @@ from homodyne_cli.dataset import Dataset, FloatArray
 #: Chi2 by which lobes must beat the best smooth curve, all angles together. Smooth data reach
 #: 1 in none of 200 simulations; lobes that the eye sees in a profile reach 100.
 GAIN_LIMIT = 30.0
+#: Exponents of the shear rate that are tried: few, because over a stretch of the window one power
+#: law is close to another.
 _EXPONENTS = (-1.0, -0.7, -0.4, 0.0, 0.5)
 #: Stretches of frames, as fractions of the window: a power law with an offset is close to a pure
 #: power law over part of the window.
 _STRETCHES = ((0.0, 1.0), (0.15, 0.5), (0.4, 1.0))
+#: Bins of strain, geometric, fine enough to resolve the fifth lobe; at most so many of them.
 _BIN_RATIO = 1.06
 _MAX_BINS = 90
+#: Fewer frames than this make no profile with lobes.
 _MIN_FRAMES = 20
 #: Phases between which the largest strain may lie, in units of pi; the upper limit keeps the
 #: first lobes resolved.
 _FIRST_PHASE, _LAST_PHASE = 1.3, 60.0
+#: Rates tried between them, 7% apart: about the width of a bin.
 _RATES = 60
 #: Pairs of a stretch per angle; of more, every second (third, ...) is taken.
 _MAX_PAIRS = 250_000

@@ -29,13 +29,18 @@ from homodyne_cli.dataset import Dataset, FloatArray
 VISIBLE = 8.0
 #: Share of the predicted lobes that the data and the fitted map must show.
 SHARE_LIMIT = 0.5
+#: And must not exceed; the same distance from 1 on a logarithmic scale.
 _EXCESS_LIMIT = 2.0
 #: Factor within which the lags of the first zero in data and fit agree.
 _LAG_RATIO = 1.3
 #: Lobes beyond the fifth are below 1% of the first.
 _LAST_PHASE = 6.0 * np.pi
+#: Width of a bin of phase: a lobe, pi wide, covers a dozen. Fewer bins than this leave nothing to
+#: judge by once the filter has taken its four columns.
 _BIN = 0.25
 _MIN_BINS = 8
+#: Excess of what is left over its expectation, in standard deviations, that says lobes lie
+#: elsewhere: a chance of 3e-7 under noise.
 _LEFT_SIGMAS = 5.0
 _ID = "oscillations"
 

@@ -16,13 +16,17 @@ from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.problem import Bounds
 from homodyne_cli.results import Solution
 
+#: Relative uncertainty beyond which a parameter is not known: five deviations from zero.
 UNCERTAINTY_LIMIT = 0.2
 #: A value within this many uncertainties of zero is consistent with zero.
 ZERO_SIGMAS = 3.0
-#: Degrees.
+#: Degrees: at most angles, cos(phi0 - phi) is then known to a tenth.
 PHI0_LIMIT = 5.0
+#: Contrast over its uncertainty below which an angle shows no decay that noise could not make.
 CONTRAST_SIGMAS = 5.0
 _REFIT = "fit again with this program"
+#: As the fit itself judges it (`core/uncertainty/summary`): shares of the width of the bounds, of
+#: the value, and of the uncertainty.
 _AT_BOUND = 1e-6
 _UNMOVED = 1e-9
 _UNMOVED_SIGMAS = 1e-6

@@ -34,8 +34,11 @@ from homodyne_cli.dataset import Dataset, FloatArray
 FALSE_ALARM = 0.005
 #: Smallest pattern, in sigma, that fails.
 AMPLITUDE_LIMIT = 0.05
+#: Blocks a side: the finest shows a feature of a thirtieth of the window, and every block of the
+#: coarsest has at least three frames.
 _GRIDS = (4, 8, 16, 32)
 _MIN_FRAMES = 3 * _GRIDS[0]
+#: Bins of lag, geometric: over three decades of lag a bin is a third wider than the one before.
 _LAG_BINS = 24
 #: Angles, lag bins, single lags, neighbours and the grids.
 _N_TESTS = 4 + len(_GRIDS)

@@ -28,6 +28,8 @@ from homodyne_cli.parameters import N_DIFFUSION, Convention
 
 #: Rates below this are taken as this in the ``homodyne-2`` convention.
 RATE_FLOOR = 1e-10
+#: Below the radius expm1(x)/x and its slope are summed as a series, since the slope as a difference
+#: loses digits there; the first term that is left out is 1e-20 of the sum.
 _SERIES_TERMS = 17
 _SERIES_RADIUS = 0.5
 
