@@ -19,8 +19,7 @@ A step across the bounds of a power law's amplitude ends the stay in coordinates
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize
@@ -60,60 +59,51 @@ def run_trust_region(
     ConfigError
         If ``x_scale: config`` is asked for without a map.
     """
-    options, limits = log.options, Limits(ratio, enough)
+    options = log.options
     if afresh:
         options = replace(options, x_scale="auto", trust_region_scale=1.0)
-    log.stop = _TrustRegion(log, options, log.coordinates, limits, eager=eager).run()
-    if log.stop is StopReason.LEFT_COORDINATES:
+    for coordinates in (log.coordinates, log.coordinates.without_rates()):
+        if log.iterations_left < 1:
+            log.stop = StopReason.MAX_ITERATIONS
+            break
+        log.stop = _TrustRegion(log, options, coordinates, ratio, enough, eager).run()
+        if log.stop is not StopReason.LEFT_COORDINATES:
+            break
         options = replace(options, trust_region_scale=1.0)
-        coordinates = log.coordinates.without_rates()
-        log.stop = _TrustRegion(log, options, coordinates, limits, eager=eager).run()
     return log.stop
 
 
-class Limits(NamedTuple):
-    """Where a trust region stops besides SciPy's tolerances; see `run_trust_region`."""
+@dataclass
+class _TrustRegion:
+    """What SciPy calls while it works; see `run_trust_region`."""
 
+    log: Minimisation
+    options: SolverOptions
+    coordinates: Coordinates
     ratio: float
     enough: float
+    eager: bool
 
-
-class _TrustRegion:
-    """What SciPy calls while it works."""
-
-    def __init__(
-        self,
-        log: Minimisation,
-        options: SolverOptions,
-        coordinates: Coordinates,
-        limits: Limits,
-        *,
-        eager: bool,
-    ) -> None:
-        log.rescale(options, coordinates)
-        self._log, self._options, self._limits, self._eager = log, options, limits, eager
-        self._begun, self._left = log.here, log.iterations_left
-        self._coordinates = coordinates
-        self._shifted = coordinates.shifted(
-            (options.trust_region_scale - 1.0) * coordinates.to_u(log.x)
-        )
+    def __post_init__(self) -> None:
+        self.log.rescale(self.options, self.coordinates)
+        self.begun, self.left = self.log.here, self.log.iterations_left
+        start = self.coordinates.to_u(self.log.x)
+        self.shifted = self.coordinates.shifted((self.options.trust_region_scale - 1.0) * start)
 
     def run(self) -> StopReason:
         """Let SciPy work until a tolerance or a limit is met."""
-        if self._left < 1:
-            return StopReason.MAX_ITERATIONS
-        log, options, free = self._log, self._options, self._log.free
+        log, options, free = self.log, self.options, self.log.free
         answer = optimize.least_squares(
             self._residual,
-            self._shifted.to_u(log.x),
+            self.shifted.to_u(log.x),
             jac=self._jacobian,
-            bounds=self._shifted.box(free.lower, free.upper),
+            bounds=self.shifted.box(free.lower, free.upper),
             method="trf",
             ftol=options.ftol,
             xtol=options.xtol,
             gtol=options.gtol,
             x_scale="jac" if options.x_scale == "jac" else log.scaled.scale,
-            max_nfev=policy.TRIALS_PER_ITERATION * self._left,
+            max_nfev=policy.TRIALS_PER_ITERATION * self.left,
             callback=self._each_iteration,
         )
         stop, reason = StopReason(answer.status), self._reason_to_stop(np.asarray(answer.x))
@@ -122,39 +112,39 @@ class _TrustRegion:
 
     def _physical(self, v: FloatArray) -> FloatArray:
         """Return parameters inside the bounds, which coordinates and rounding may leave."""
-        return self._log.free.clip(self._shifted.to_x(v))
+        return self.log.free.clip(self.shifted.to_x(v))
 
     def _residual(self, v: FloatArray) -> FloatArray:
         x = self._physical(v)
-        chi2 = self._log.derivatives(x).chi2 if self._eager else self._log.cost(x)
+        chi2 = self.log.derivatives(x).chi2 if self.eager else self.log.cost(x)
         return compressed_residual(chi2, len(x))
 
     def _jacobian(self, v: FloatArray) -> FloatArray:
         x = self._physical(v)
-        at, slope = self._log.derivatives(x), self._coordinates.jacobian(x)
+        at, slope = self.log.derivatives(x), self.coordinates.jacobian(x)
         hessian = at.reduced_hessian
         # Rounding must not send a parameter without effect to its bound.
-        slope[without_effect(hessian, self._log.free.width)] = 0.0
+        slope[without_effect(hessian, self.log.free.width)] = 0.0
         return compressed_jacobian(at.chi2, slope.T @ at.gradient, slope.T @ hessian @ slope)
 
     def _each_iteration(self, intermediate_result: optimize.OptimizeResult) -> None:
         x = self._physical(intermediate_result.x)
-        if not np.array_equal(x, self._log.x):
-            self._log.accept(x)
+        if not np.array_equal(x, self.log.x):
+            self.log.accept(x)
         reason = self._reason_to_stop(intermediate_result.x)
-        if intermediate_result.nit >= self._left or reason is not None:
+        if intermediate_result.nit >= self.left or reason is not None:
             raise StopIteration
 
     def _reason_to_stop(self, v: FloatArray) -> StopReason | None:
         """Return the reason to stop at an accepted point, if there is one besides SciPy's."""
-        log = self._log
-        if self._shifted.leaves(v, log.free.lower, log.free.upper):
+        log = self.log
+        if self.shifted.leaves(v, log.free.lower, log.free.upper):
             return StopReason.LEFT_COORDINATES
-        if log.here.edm < self._limits.enough:
+        if log.here.edm < self.enough:
             return StopReason.AT_HAND
-        if in_flat_valley(log.since(self._begun), self._options):
+        if in_flat_valley(log.since(self.begun), self.options):
             return StopReason.FLAT_VALLEY
-        return StopReason.UNBALANCED if log.here.effective_ratio > self._limits.ratio else None
+        return StopReason.UNBALANCED if log.here.effective_ratio > self.ratio else None
 
 
 def compressed_residual(chi2: float, p: int) -> FloatArray:
