@@ -94,6 +94,10 @@ class SpeckleCovariance:
         """Return off[S V S] alone."""
         return self._main(maps * self.present) * self.present
 
+    def apply_rest(self, maps: FloatArray) -> FloatArray:
+        """Return C V less that."""
+        return self._rest(maps * self.present) * self.present
+
     def _main(self, v: FloatArray) -> FloatArray:
         c, w = self.contrast, self.photon_noise
         right = c * (v @ self.f) + w * v

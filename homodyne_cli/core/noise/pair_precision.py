@@ -91,11 +91,13 @@ class PairPrecision:
         plain
             (k, l) sums of X Y over pairs.
         """
-        e = self.shrink
-        crossed = _dots(left.thin * e, right.thin)
-        both = _dots(left.core * np.outer(e, e), right.core)
         filled = (left.absent * self._measure) @ self._solve_absent(right.absent).T
-        return np.asarray((plain - crossed + 0.5 * both - filled) / self.base**2)
+        return np.asarray((_form(plain, left, right, self.shrink) - filled) / self.base**2)
+
+    def main(self, plain: FloatArray, left: Sketch, right: Sketch) -> FloatArray:
+        """Return <X, C0 Y> for the same maps: S is base (I + U E / (1 - E) U')."""
+        grown = -self.shrink / (1.0 - self.shrink)
+        return _form(plain, left, right, grown) * self.base**2
 
     def weights(self, maps: FloatArray) -> FloatArray:
         """Return C0^-1 X, (k, n, n)."""
@@ -177,6 +179,12 @@ class PairPrecision:
             ratio = np.divide(rz, before, out=np.zeros_like(rz), where=before > 0.0)
             direction = z + ratio[:, None] * direction
         return x
+
+
+def _form(plain: FloatArray, left: Sketch, right: Sketch, e: FloatArray) -> FloatArray:
+    """Return tr(X (I - U E U') Y (I - U E U')) / 2."""
+    crossed = _dots(left.thin * e, right.thin)
+    return plain - crossed + 0.5 * _dots(left.core * np.outer(e, e), right.core)
 
 
 def _dots(left: FloatArray, right: FloatArray) -> FloatArray:

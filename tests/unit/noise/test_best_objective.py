@@ -1,0 +1,182 @@
+"""Generalised least squares against dense matrices, finite differences and the ordinary fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise import best_objective as module
+from homodyne_cli.core.noise.best_objective import BestObjective, SpeckleWeights, best_objective
+from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
+from homodyne_cli.core.objective.build import build_objective
+from homodyne_cli.core.simulation import Experiment, Noise, simulate
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.parameters import PerAngleMode
+from tests.support.oracle import autodiff_columns
+from tests.support.problems import make_problem
+
+EXPERIMENT = Experiment(
+    parameters=np.array([4.0e4, -0.4, 300.0, 7.0e-4, -0.25, 1e-5, 2.0]),
+    phi=np.array([-10.0, 45.0, 100.0]),
+    n_frames=14,
+    q=0.0054,
+    gap=2.0e6,
+    dt=0.4,
+    contrast=0.3,
+    offset=1.0,
+)
+NEARBY = EXPERIMENT.parameters * np.array([1.03, 1.1, 0.9, 0.98, 1.05, 1.2, 1.1])
+
+
+def make(
+    data: Dataset, mode: PerAngleMode = "individual", *, w: float = 0.006, size: int = 3
+) -> BestObjective:
+    problem = make_problem(
+        start=tuple(EXPERIMENT.parameters),
+        per_angle_mode=mode,
+        contrast=(0.3,) if mode == "fixed" else None,
+        offset=(1.0,) if mode == "fixed" else None,
+    )
+    pairs = build_objective(data, problem, np.full(size, 0.05))
+    weights = SpeckleWeights(
+        parameters=EXPERIMENT.parameters,
+        contrast=np.array([0.3, 0.25, 0.3])[:size],
+        photon_noise=np.full(size, w),
+        n_speckles=np.array([800.0, 900.0, 700.0])[:size],
+        modes=2.0,
+        kappa=1.05,
+    )
+    return best_objective(data, pairs, weights)
+
+
+def speckle_data(frames: int = 14, seed: int = 0) -> Dataset:
+    experiment = replace(EXPERIMENT, n_frames=frames)
+    return simulate(experiment, Noise(speckles=800, counts=5.0), seed).dataset
+
+
+def without(data: Dataset, frames: list[int], pairs: list[tuple[int, int]]) -> Dataset:
+    c2 = data.array.copy()
+    c2[:, frames], c2[:, :, frames] = np.nan, np.nan
+    for i, j in pairs:
+        c2[0, i, j] = c2[0, j, i] = np.nan
+    return replace(data, c2=c2)
+
+
+def dense(objective: BestObjective, angle: int) -> tuple[IndexArray, FloatArray, FloatArray]:
+    """Indices of the pairs of an angle, and its covariance without and with all of C's parts."""
+    data, weights = objective.dataset, objective.weights
+    maps = model_maps(data, weights.parameters, weights.contrast, np.ones(3), "he2024")
+    frames = np.arange(data.n_frames)
+    g1 = maps.angles[angle].g1(frames[:, None], frames)
+    known = np.triu(np.isfinite(data.array[angle]), 1)
+    pairs = np.argwhere(known).astype(np.intp)
+    unit = np.zeros((len(pairs), *known.shape))
+    unit[np.arange(len(pairs)), pairs[:, 0], pairs[:, 1]] = 1.0
+    unit += unit.swapaxes(1, 2)
+    noise = weights.of(angle)
+    operator = SpeckleCovariance(
+        g1, noise.contrast, noise.photon_noise, noise.modes, (known + known.T).astype(float)
+    )
+    i, j = pairs.T
+    whole = operator.apply(unit)[:, i, j] + operator.four_cycles(unit)
+    return pairs, operator.apply_main(unit)[:, i, j], whole
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_chi2_and_scores_are_those_of_dense_matrices(bad: bool) -> None:
+    """At w/c = 0.02 all eigenvectors are kept: to 1e-7. Frames 3, 4 and three pairs are lost."""
+    data = speckle_data()
+    if bad:
+        data = without(data, [3, 4], [(0, 9), (5, 7), (6, 13)])
+    objective = make(data)
+    x = EXPERIMENT.parameters[objective.pairs.places]
+    at = objective.derivatives(x)
+    columns = autodiff_columns(data, objective.expand(x), "he2024")
+    scores = objective.score_covariances(x, at)
+    hessian, chi2 = np.zeros_like(at.hessian), 0.0
+    for a in range(3):
+        pairs, main, whole = dense(objective, a)
+        i, j = pairs.T
+        noise, onto = objective.weights.of(a), objective.directions(at, a)
+        every = np.triu_indices(data.n_frames, 1)
+        place = {pair: k for k, pair in enumerate(zip(*map(np.ndarray.tolist, every), strict=True))}
+        here = [place[pair] for pair in zip(i.tolist(), j.tolist(), strict=True)]
+        f = columns[a, -3, here]
+        residual = at.contrast[a] * f + at.offset[a] - data.array[a][i, j]
+        jacobian = onto.T @ np.vstack([columns[a][:-3, here], f, np.ones(len(f))])
+        weights = np.linalg.solve(main, jacobian.T).T
+        chi2 += noise.scale * float(residual @ np.linalg.solve(main, residual))
+        hessian += noise.scale * weights @ jacobian.T
+        variance = noise.scale**2 / noise.n_speckles * weights @ whole @ weights.T
+        scale = np.sqrt(np.outer(np.diag(variance), np.diag(variance)))
+        scale[scale == 0.0] = 1.0
+        np.testing.assert_allclose(scores[a] / scale, variance / scale, atol=1e-6)
+    assert at.chi2 == pytest.approx(chi2, rel=1e-7)
+    norm = np.sqrt(np.outer(np.diag(hessian), np.diag(hessian)))
+    np.testing.assert_allclose(at.hessian / norm, hessian / norm, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["individual", "shared", "fourier", "fixed"])
+@pytest.mark.parametrize("w", [0.006, 1.0])
+def test_gradient_is_that_of_chi2(mode: PerAngleMode, w: float) -> None:
+    """Central differences, to 1e-4; where data end at a bound of the scaling as well."""
+    objective = make(speckle_data(), mode, w=w)
+    x = NEARBY[objective.pairs.places]
+    at = objective.derivatives(x)
+    assert objective.cost(x) == pytest.approx(at.chi2, rel=1e-10)
+    norm = np.sqrt(np.diag(at.reduced_hessian))
+    for k in range(len(x)):
+        step = 1e-3 / norm[k]
+        forward, back = x.copy(), x.copy()
+        forward[k] += step
+        back[k] -= step
+        slope = (objective.cost(forward) - objective.cost(back)) / (2.0 * step)
+        assert 2.0 * at.gradient[k] / norm[k] == pytest.approx(slope / norm[k], abs=3e-4)
+
+
+def test_without_speckles_it_is_the_ordinary_fit() -> None:
+    """Photon noise alone: weights are all alike, whatever the covariance of speckles."""
+    data = speckle_data()
+    objective = make(data, w=1e5)
+    x = NEARBY[objective.pairs.places]
+    at, plain = objective.derivatives(x), objective.pairs.derivatives(x)
+    ratio = at.chi2 / plain.chi2
+    # Angles differ in M; individual contrast and offset do not mind.
+    assert ratio > 0.0
+    same = replace(objective.weights, contrast=np.full(3, 0.3), n_speckles=np.full(3, 800.0))
+    at = best_objective(data, objective.pairs, same).derivatives(x)
+    factor = at.chi2 / plain.chi2
+    np.testing.assert_allclose(at.hessian, factor * plain.hessian, rtol=1e-4)
+    np.testing.assert_allclose(at.contrast, plain.contrast, rtol=1e-4)
+
+
+def test_blocks_lose_little_where_dynamics_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two frames in one at w/c = 3: uncertainties grow by up to 15%, pairs are a quarter."""
+    experiment = replace(EXPERIMENT, n_frames=60, dt=0.1)
+    data = simulate(experiment, Noise(speckles=800, counts=1.0), 1).dataset
+    whole = make(data, w=1.0)
+    monkeypatch.setattr(module, "_MOST_BLOCKS", 30)
+    blocked = make(data, w=1.0)
+    x = EXPERIMENT.parameters[whole.pairs.places]
+    assert blocked.n_points == 3 * 30 * 29 // 2
+    one, other = whole.derivatives(x), blocked.derivatives(x)
+    # Offsets of the rates trade off with their exponents, and are left out.
+    kept = np.ix_([0, 3, 6, *range(7, 13)], [0, 3, 6, *range(7, 13)])
+    sigma = [np.sqrt(np.diag(np.linalg.inv(at.hessian[kept]))) for at in (one, other)]
+    np.testing.assert_allclose(sigma[1], sigma[0], rtol=0.16)
+    assert other.chi2 / blocked.n_points == pytest.approx(1.0, abs=0.15)
+    scores = [o.score_covariances(x, at).sum(axis=0) for o, at in ((whole, one), (blocked, other))]
+    ratio = np.diag(scores[1]) / np.diag(other.hessian)
+    np.testing.assert_allclose(ratio, np.diag(scores[0]) / np.diag(one.hessian), rtol=0.1)
+
+
+def test_an_angle_without_data_does_not_count() -> None:
+    data = speckle_data()
+    c2 = data.array.copy()
+    c2[1] = np.nan
+    objective = make(replace(data, c2=c2), "shared")
+    assert [angle.angle for angle in objective.angles] == [0, 2]
+    assert np.isfinite(objective.derivatives(NEARBY[objective.pairs.places]).chi2)
