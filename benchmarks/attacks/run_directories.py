@@ -29,8 +29,8 @@ from tests.support.run_mutations import mutate
 SLOW = 10.0
 HANG = 300.0
 CLEAN = ("error", "answer")
-#: Pictures take a second of each command, so that every fifth draws them.
-REPORTS = 5
+#: Pictures take seconds of a command, so that one in so many draws them.
+REPORTS = 20
 
 
 def _attack(pool: ProcessPoolExecutor, arguments: tuple[str, ...]) -> Outcome:

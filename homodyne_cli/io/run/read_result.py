@@ -15,7 +15,7 @@ from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray, Provenance
 from homodyne_cli.io.run.curves_file import CURVES, read_curves
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
-from homodyne_cli.io.run.read_run import find_run, holds_own_maps
+from homodyne_cli.io.run.read_run import check_angles, find_run, holds_own_maps
 from homodyne_cli.io.run.run_folder import RunFolder
 from homodyne_cli.io.run.schema import AnalysisFile, ConvergenceFile, ManifestFile, ParametersFile
 from homodyne_cli.io.yaml_text.load import load_mapping, read_document
@@ -53,6 +53,7 @@ def read_result(directory: Path, gap: float | None = None) -> SavedFit:
     convergence = folder.read("convergence_metrics.json", ConvergenceFile)
     analysis = folder.read("analysis_results_nlsq.json", AnalysisFile)
     info = analysis.dataset_info
+    check_angles(folder, parameters, info.n_angles)
     t = info.dt * np.arange(1.0, info.n_time_points + 1.0)
     result = _result(parameters, convergence, analysis, t)
     if folder.holds(CURVES):

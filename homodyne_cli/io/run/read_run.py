@@ -103,14 +103,28 @@ def find_run(directory: Path) -> RunFolder:
     )
 
 
+def check_angles(folder: RunFolder, parameters: ParametersFile, n_phi: int) -> None:
+    """Refuse parameters that belong to another number of angles.
+
+    Raises
+    ------
+    DataError
+        They have other scaling factors, or a Fourier series of more terms.
+    """
+    order, rows, said = parameters.fourier_order, parameters.scaling, ""
+    if rows and len(rows) != n_phi:
+        said = f"scaling has {len(rows)} rows for {n_phi} angles"
+    if parameters.per_angle_mode == "fourier" and 2 * order + 1 > n_phi:
+        said = f"fourier_order is {order}, more than {n_phi} angles determine"
+    if said:
+        raise DataError(said, path=folder.file("parameters.json"))
+
+
 def _read(folder: RunFolder, memory: MemoryBudget | None, held: ExitStack) -> StoredRun:
     parameters = folder.read("parameters.json", ParametersFile)
     convergence = folder.read("convergence_metrics.json", ConvergenceFile)
     maps = read_fitted_data(folder.file(_MAPS), memory, held)
-    order, n_phi = parameters.fourier_order, maps.dataset.n_phi
-    if parameters.per_angle_mode == "fourier" and 2 * order + 1 > n_phi:
-        said = f"fourier_order is {order}, more than {n_phi} angles determine"
-        raise DataError(said, path=folder.file("parameters.json"))
+    check_angles(folder, parameters, maps.dataset.n_phi)
     rows = parameters.parameters
     solution = Solution({n: r.value for n, r in rows.items()}, maps.contrast, maps.offset)
     limits = parameters.scaling_bounds

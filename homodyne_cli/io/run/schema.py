@@ -40,6 +40,8 @@ from homodyne_cli.parameters import (
 )
 
 SCHEMA_VERSION: Final = 1
+#: No series is longer; a count beyond it would be a list that no memory holds.
+MOST_FRAMES: Final = 10_000_000
 
 
 class RunFile(Entry):
@@ -186,7 +188,7 @@ class DatasetInfo(Entry):
     """What was fitted: 1/Å, seconds, Å and degrees."""
 
     n_angles: Count
-    n_time_points: Count
+    n_time_points: Annotated[int, Field(ge=0, le=MOST_FRAMES)]
     total_data_points: Count
     masked_pairs: Count
     q_value: float
@@ -195,6 +197,13 @@ class DatasetInfo(Entry):
     phi_angles: Rows[float]
     provenance: Table[Text, ProvenanceEntry] = Field(default_factory=dict)
     notes: Rows[Text] = ()
+
+    @field_validator("phi_angles")
+    @classmethod
+    def _are_counted(cls, phi: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if len(phi) != info.data.get("n_angles", len(phi)):
+            raise PydanticCustomError("shape", "not as many as n_angles")
+        return phi
 
 
 class OptimizationSummary(Entry):

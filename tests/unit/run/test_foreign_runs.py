@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.errors import DataError
+from homodyne_cli.io.run.read_result import read_result
 from homodyne_cli.io.run.read_run import read_run
 from homodyne_cli.io.run.run_folder import MAX_BYTES
 from tests.support.attacked import outcome_of
@@ -53,6 +54,9 @@ def put(run: Path, file: str, key: str, literal: str) -> None:
         ("convergence_metrics", "convergence.status", '"fine"', "'converged' or 'not_converged'"),
         ("convergence_metrics", "history", "{}", "should be a valid array"),
         ("analysis_results_nlsq", "dataset_info.phi_angles", "[[1]]", "phi_angles.0 is [1]"),
+        ("analysis_results_nlsq", "dataset_info.n_angles", "3", "not as many as n_angles"),
+        ("analysis_results_nlsq", "dataset_info.n_time_points", "1e12", "valid integer"),
+        ("analysis_results_nlsq", "dataset_info.n_time_points", "10000000000", "less than"),
         ("manifest", "inputs", '[{"path": 3}]', "inputs.0.path is 3"),
     ],
 )
@@ -187,6 +191,15 @@ def test_a_series_of_more_terms_than_angles_is_refused(run: Path) -> None:
     put(run, "parameters.json", "per_angle_mode", '"fourier"')
     with pytest.raises(DataError, match="fourier_order is 2, more than 2 angles determine"):
         read_run(run)
+
+
+def test_parameters_of_other_angles_are_refused(run: Path) -> None:
+    tree = json.loads((run / "parameters.json").read_text(encoding="utf-8"))
+    tree["scaling"] = tree["scaling"][:1]
+    (run / "parameters.json").write_text(json.dumps(tree), encoding="utf-8")
+    for read in (read_run, read_result):
+        with pytest.raises(DataError, match="scaling has 1 rows for 2 angles"):
+            read(run)
 
 
 def test_too_few_pairs_are_one_error(run: Path) -> None:
