@@ -48,9 +48,18 @@ def run_homodyne(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
+_PROCESS: Final = """\
+Results go to stdout, progress and notes to stderr. A reader that goes away
+(`homodyne diagnose run | head`) and a closed stream change nothing: the command does all it was
+asked for and ends with what it found. Where stdout cannot be written, as on a full disk, it does
+the same, then says so and ends with 2. SIGINT, SIGTERM and SIGHUP end it with 130 and leave nothing
+half written.
+"""
+
+
 def cli_reference() -> str:
     """Return the help of every command."""
-    parts = ["# Command line\n\nGenerated from `--help` by `make docs`.\n"]
+    parts = ["# Command line\n\nGenerated from `--help` by `make docs`.\n", _PROCESS]
     for command in COMMANDS:
         words = ("homodyne", command) if command else ("homodyne",)
         shown = run_homodyne(*words[1:], "--help")
