@@ -14,7 +14,7 @@ from rich.table import Table
 from homodyne_cli.batch_row import Row
 from homodyne_cli.render.console import print_plain
 from homodyne_cli.render.numbers import MISSING, format_number, format_seconds
-from homodyne_cli.render.tables import plain_table
+from homodyne_cli.render.table_shapes import plain_table
 
 #: Seconds between two lines where there is no terminal to draw a bar on.
 _EVERY = 5.0

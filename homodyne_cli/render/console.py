@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import unicodedata
 from typing import IO, Any, cast
@@ -133,6 +134,16 @@ def print_note(console: Console, text: str) -> None:
     """Print one note, marked as such."""
     console.print("note: ", style="cyan", end="", highlight=False)
     print_plain(console, text)
+
+
+def print_next(console: Console, *words: object) -> None:
+    """Print the command to type next."""
+    print_plain(console, f"Next: {command_line(*words)}", style="bold")
+
+
+def command_line(*words: object) -> str:
+    """Return a command as it is typed."""
+    return shlex.join(["homodyne", *(str(word) for word in words)])
 
 
 def print_error(message: str, hint: str | None) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from homodyne_cli.render.numbers import (
     format_seconds,
     format_with_uncertainty,
 )
+from homodyne_cli.render.table_shapes import ByWidth, plain_table
 from homodyne_cli.results import (
     Combination,
     FitResult,
@@ -39,61 +39,11 @@ _LABELS = {
 }
 
 
-#: A rule under the head and nothing else, the same on streams that know only ASCII.
-_HEAD_RULE = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
-
-
+#: What the figure stands for, beside it wherever it is shown.
+EDM_MEANS = "χ² that one more step would still gain: far below 1 is converged"
 #: Columns from which parameters, numbers, units and remarks fit beside each other.
 _WIDE = 88
 _WIDE_WITH_TRUTH = 104
-#: Columns below which numbers would be cut if they stood beside each other.
-_NARROW = 72
-
-
-class ByWidth:
-    """One renderable where the console is wide enough for it, another one where it is not."""
-
-    def __init__(self, wide: RenderableType, narrow: RenderableType, least: int) -> None:
-        self._wide = wide
-        self._narrow = narrow
-        self._least = least
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._wide if options.max_width >= self._least else self._narrow
-
-
-def plain_table(
-    title: str, *columns: str, right: tuple[str, ...] = (), words: tuple[str, ...] = ()
-) -> Table:
-    """Return an empty table in the house style.
-
-    Parameters
-    ----------
-    title
-        Markup; "" for none. A blank line goes before it.
-    right
-        Columns aligned to the right.
-    words
-        Columns that may be wrapped; where there is room none is.
-    """
-    table = Table(
-        title=f"\n{title}" if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=_HEAD_RULE,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-        show_header=any(columns),
-    )
-    for column in columns:
-        table.add_column(
-            column,
-            justify="right" if column in right else "left",
-            overflow="fold",
-            no_wrap=column not in words,
-        )
-    return table
 
 
 def provenance_table(provenance: Mapping[str, Provenance]) -> Table:
@@ -125,9 +75,11 @@ def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> ByW
     known = ("truth", "pull") if truth else ()
     numeric = ("value", "uncertainty", *known)
     columns = ("parameter", *numeric, "unit")
-    wide = plain_table("Parameters", *columns, "remark", right=numeric, words=("remark",))
-    narrow = plain_table("Parameters", *columns, right=numeric)
-    stacked = plain_table("Parameters", "parameter", "value", words=("value",))
+    said = "pull: how many uncertainties the value is off the truth" if truth else None
+    wide = plain_table(
+        "Parameters", *columns, "remark", right=numeric, words=("remark",), caption=said
+    )
+    narrow = plain_table("Parameters", *columns, right=numeric, caption=said)
     remarks = plain_table("", "parameter", "remark", words=("remark",))
     remarks.show_header = False
     for p in result.parameters:
@@ -138,14 +90,9 @@ def parameter_table(result: FitResult, truth: Mapping[str, float] | None) -> ByW
             cells = (*cells, *_against_truth(p, truth.get(p.name, float("nan"))))
         wide.add_row(*cells, p.unit, flag, style=style)
         narrow.add_row(*cells, p.unit, style=style)
-        error = cells[2] if p.fixed else f"± {cells[2]}"
-        stacked.add_row(p.name, f"{cells[1]} {error} {p.unit}".rstrip(), style=style)
-        for what, cell in zip(known, cells[3:], strict=True):
-            stacked.add_row("", f"{what} {cell}", style=style)
         if flag and not p.fixed:
             remarks.add_row(p.name, flag, style=style)
-    notes = ("", remarks) if remarks.row_count else ()
-    below = ByWidth(Group(narrow, *notes), Group(stacked, *notes), _NARROW)
+    below = Group(narrow, "", remarks) if remarks.row_count else Group(narrow)
     return ByWidth(wide, below, _WIDE_WITH_TRUTH if truth else _WIDE)
 
 
@@ -280,7 +227,7 @@ def fit_summary(result: FitResult, seconds: Seconds | None) -> Table:
         ),
         ("χ²", f"{format_number(result.chi2, 8)} over {format_count(result.n_points)} pairs"),
         ("reduced χ²", format_number(result.reduced_chi2, 5)),
-        ("χ² still to gain (EDM)", format_number(result.edm, 3)),
+        ("EDM", f"{format_number(result.edm, 3)} ({EDM_MEANS})"),
         ("iterations", f"{result.iterations} ({result.evaluations} evaluations)"),
         ("noise", _noise(result)),
         *_searched(result.search),

@@ -12,9 +12,11 @@ from rich.table import Table
 from homodyne_cli.assessments import CheckResult, CheckStatus, Diagnosis
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number
-from homodyne_cli.render.tables import ByWidth, plain_table
+from homodyne_cli.render.table_shapes import ByWidth, plain_table
+from homodyne_cli.render.tables import EDM_MEANS
 from homodyne_cli.results import IterationRecord
 
+RATIO_MEANS = "largest over smallest sensitivity × x_scale: 1 is balanced"
 #: Columns from which the diagnosis fits into one table.
 _WIDE = 136
 _LARGE_Z = 1e4
@@ -25,6 +27,10 @@ _VERDICTS: dict[CheckStatus, tuple[str, str]] = {
     "n/a": ("n/a", "dim"),
 }
 _GRADIENT = ("parameter", "value", "unit", "gradient", "ratio to\nmedian", "ratio to\nbaseline")
+_MEANS = (
+    "sensitivity: change of the residuals, in their noise, per unit of the parameter; "
+    "z: gradient of χ² over its own noise"
+)
 _SCALE = ("sensitivity", "z", "recommended\nx_scale", "note")
 
 
@@ -45,10 +51,14 @@ def diagnosis_table(diagnosis: Diagnosis, baseline_name: str) -> ByWidth:
     title += f"{format_number(diagnosis.baseline, 4)})"
     gradients = [_gradient_cells(diagnosis, k) for k in range(len(diagnosis.names))]
     scales = [_scale_cells(diagnosis, k) for k in range(len(diagnosis.names))]
-    wide = _numbers_table(title, (*_GRADIENT, *_SCALE))
+    wide = _numbers_table(title, (*_GRADIENT, *_SCALE), caption=_MEANS)
     upper = _numbers_table(title, _GRADIENT)
-    lower = _numbers_table(f"Scales (rule: {escape(diagnosis.measure)})", ("parameter", *_SCALE))
-    over = np.abs(diagnosis.gradients) > diagnosis.threshold * diagnosis.baseline
+    lower = _numbers_table(
+        f"Scales (rule: {escape(diagnosis.measure)})", ("parameter", *_SCALE), caption=_MEANS
+    )
+    # Of a fit that needs nothing, no row is to be worried about.
+    told = diagnosis.imbalance or diagnosis.premature
+    over = told & (np.abs(diagnosis.gradients) > diagnosis.threshold * diagnosis.baseline)
     for k, (name, gradient, scale) in enumerate(
         zip(diagnosis.names, gradients, scales, strict=True)
     ):
@@ -59,10 +69,10 @@ def diagnosis_table(diagnosis: Diagnosis, baseline_name: str) -> ByWidth:
     return ByWidth(wide, Group(upper, lower), _WIDE)
 
 
-def _numbers_table(title: str, columns: tuple[str, ...]) -> Table:
+def _numbers_table(title: str, columns: tuple[str, ...], caption: str | None = None) -> Table:
     words = ("parameter", "unit", "note")
     right = tuple(c for c in columns if c not in words)
-    return plain_table(title, *columns, right=right, words=("note",))
+    return plain_table(title, *columns, right=right, words=("note",), caption=caption)
 
 
 def _gradient_cells(diagnosis: Diagnosis, k: int) -> tuple[str, ...]:
@@ -95,7 +105,10 @@ def _ratio(part: float, whole: float) -> str:
 def history_table(history: Sequence[IterationRecord]) -> Table:
     """Show how chi2, EDM and conditioning went from step to step."""
     figures = ("chi2", "EDM", "condition\nnumber", "effective\nratio", "step")
-    table = plain_table("Iterations", "iteration", *figures, right=("iteration", *figures))
+    said = f"EDM: {EDM_MEANS}; effective ratio: {RATIO_MEANS}"
+    table = plain_table(
+        "Iterations", "iteration", *figures, right=("iteration", *figures), caption=said
+    )
     for step in history:
         row = (step.edm, step.condition, step.effective_ratio, step.step_norm)
         table.add_row(str(step.iteration), f"{step.chi2:.8g}", *map(format_digits, row))
@@ -112,7 +125,8 @@ def checks_table(checks: Sequence[CheckResult]) -> Group:
     """Show every check, then what to do about those that do not pass."""
     numeric = ("measured", "threshold")
     columns = ("check", *numeric, "verdict", "reason")
-    table = plain_table("Checks", *columns, right=numeric, words=("reason",))
+    said = f"EDM: {EDM_MEANS}" if any("EDM" in check.message for check in checks) else None
+    table = plain_table("Checks", *columns, right=numeric, words=("reason",), caption=said)
     for check in checks:
         table.add_row(
             check.id,

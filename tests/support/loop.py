@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from homodyne_cli.io.config.load import load_config
-from homodyne_cli.render.tables import plain_table
+from homodyne_cli.render.table_shapes import plain_table
 from tests.support.commands import Commands
 
 #: The reference document's point: five of the seven are untouched start values.

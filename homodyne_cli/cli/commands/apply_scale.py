@@ -71,6 +71,7 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
     from homodyne_cli.io.scale_fix.edit import edit_bytes
     from homodyne_cli.io.scale_fix.scale_fix import read_fix
     from homodyne_cli.io.yaml_text.load import read_bytes
+    from homodyne_cli.render.console import command_line
 
     config, output = request.config, request.output
     scale = read_fix(request.fix)
@@ -88,7 +89,8 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
         done = "nothing to change"
     else:
         done = _write_in_place(config, edit, backup=not request.no_backup)
-    _report(edit, config, done)
+    words = ("apply-scale", config, request.fix) if request.dry_run else ("fit", target)
+    _report(edit, config, f"{done}. Next: {command_line(*words)}")
     return 0
 
 

@@ -72,7 +72,7 @@ def run_simulate(request: SimulateRequest) -> int:
     from homodyne_cli.io.config.load import load_config
     from homodyne_cli.io.files.outputs import check_file
     from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
-    from homodyne_cli.render.console import make_console, print_plain
+    from homodyne_cli.render.console import make_console, print_next, print_plain
 
     check_file(request.output, force=request.force)
     config = load_config(request.config)
@@ -84,11 +84,13 @@ def run_simulate(request: SimulateRequest) -> int:
         write_aps_legacy if request.layout == "aps-legacy" else partial(write_aps_u, pixels=pixels)
     )
     write(request.output, dataset.array, dataset.phi, dataset.q, dataset.dt, force=request.force)
+    console = make_console(stderr=True)
     print_plain(
-        make_console(stderr=True),
+        console,
         f"Wrote {request.output}: {dataset.n_phi} angles x {dataset.n_frames} frames, "
         f"q {dataset.q:g} 1/Å, dt {dataset.dt:g} s, {_told(noise)}, seed {request.seed}",
     )
+    print_next(console, "fit", request.config, "--data", request.output, "--truth", request.config)
     return 0
 
 

@@ -73,8 +73,8 @@ def run_diagnose(request: DiagnoseRequest) -> int:
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.io.files.outputs import check_file, write_file
     from homodyne_cli.io.run.read_run import open_run
-    from homodyne_cli.render.console import make_console, print_json, print_note
-    from homodyne_cli.render.screens.diagnosis import diagnosis_answer, show_diagnosis
+    from homodyne_cli.render.console import make_console, print_json, print_next, print_note
+    from homodyne_cli.render.screens.diagnosis import diagnosis_answer, next_words, show_diagnosis
 
     if request.output is not None:
         check_file(request.output, force=request.force)
@@ -96,6 +96,8 @@ def run_diagnose(request: DiagnoseRequest) -> int:
         write_file(request.output, fix.encode(), force=request.force)
         if not request.as_json:
             print_note(make_console(stderr=True), f"Wrote {request.output}")
+    if not (request.as_json or request.quiet):
+        print_next(make_console(), *next_words(request.run, diagnosis, request.output))
     return IMBALANCE if diagnosis.imbalance or diagnosis.premature else 0
 
 

@@ -21,14 +21,11 @@ class ShowRequest:
 def run_show(request: ShowRequest) -> int:
     """Show a run; the maps are not read."""
     from homodyne_cli.io.run.read_result import read_result
-    from homodyne_cli.render.console import make_console, print_plain
+    from homodyne_cli.render.console import make_console, print_next
     from homodyne_cli.render.screens.fit import show_result
 
     fit = read_result(request.run, configured_gap(request.config, request.run))
     show_result(fit.provenance, fit.notes, fit.phi, fit.result, fit.seconds)
-    console = make_console()
-    if not fit.result.converged:
-        print_plain(console, f"Next: homodyne diagnose {request.run}", style="bold")
-    else:
-        print_plain(console, f"Next: homodyne verify {request.run}", style="bold")
+    command = "verify" if fit.result.converged else "diagnose"
+    print_next(make_console(), command, request.run)
     return 0

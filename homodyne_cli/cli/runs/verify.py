@@ -60,9 +60,9 @@ def run_verify(request: VerifyRequest) -> int:
     from homodyne_cli.core.verification import verify
     from homodyne_cli.io.files.outputs import check_file
     from homodyne_cli.io.run.read_run import open_run
-    from homodyne_cli.render.console import make_console, print_json, print_note
+    from homodyne_cli.render.console import make_console, print_json, print_next, print_note
     from homodyne_cli.render.pages.write_report import write_judged
-    from homodyne_cli.render.screens.verification import checks_answer, show_checks
+    from homodyne_cli.render.screens.verification import checks_answer, next_words, show_checks
 
     if request.report is not None:
         check_file(request.report, force=request.force, option="--report")
@@ -78,9 +78,16 @@ def run_verify(request: VerifyRequest) -> int:
             print_json(checks_answer(run, checks, passed=passed))
         else:
             profiles = lag_profiles(evaluated.residuals)
-            show_checks(run, checks, profiles, passed=passed, quiet=request.quiet)
+            show_checks(
+                run, checks, profiles,
+                reduced_chi2=evaluated.chi2 / evaluated.degrees_of_freedom,
+                strict=request.strict, quiet=request.quiet,
+            )  # fmt: skip
         if request.report is not None:
             write_judged(request.report, request.run, evaluated, checks, gap, force=request.force)
             if not request.as_json:
                 print_note(make_console(stderr=True), f"Wrote {request.report}")
+    words = next_words(request.run, checks, request.report)
+    if words and not request.as_json:
+        print_next(make_console(), *words)
     return 0 if passed else FAILED

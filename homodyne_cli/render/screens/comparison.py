@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from homodyne_cli.render.comparison import ComparedRow, Comparison, sigmas_text
-from homodyne_cli.render.console import make_console, print_plain
-from homodyne_cli.render.tables import ByWidth, plain_table
+from homodyne_cli.render.console import make_console, print_next, print_plain
+from homodyne_cli.render.table_shapes import ByWidth, plain_table
 
 #: Columns that a quantity and each run take beside each other.
 _FIRST, _EACH, _DISTANCE = 28, 24, 12
@@ -29,8 +28,7 @@ def show_comparison(compared: Comparison, runs: Sequence[Path]) -> None:
     if compared.config:
         _show(console, "Config keys that differ", compared, compared.config)
     print_plain(console, "* differs (parameters: by more than 2 sigma of both together)")
-    listed = shlex.join(map(str, runs))
-    print_plain(console, f"Next: homodyne report {listed} -o report.html", style="bold")
+    print_next(console, "report", *runs, "-o", "report.html")
 
 
 def _show(console: Console, title: str, compared: Comparison, rows: Sequence[ComparedRow]) -> None:

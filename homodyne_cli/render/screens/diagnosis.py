@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -14,7 +15,7 @@ from homodyne_cli.core.minimise.policy import BASELINE
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
-from homodyne_cli.render.tables_checks import diagnosis_table, history_table
+from homodyne_cli.render.tables_checks import RATIO_MEANS, diagnosis_table, history_table
 
 _CHART_HEIGHT = 18
 
@@ -55,18 +56,35 @@ def diagnosis_answer(run: StoredRun, diagnosis: Diagnosis) -> dict[str, object]:
 def show_diagnosis(
     run: StoredRun, diagnosis: Diagnosis, baseline: Sequence[str] | None, *, quiet: bool
 ) -> None:
-    """Print the figures behind the verdict (unless `quiet`), the verdict and what to do next."""
+    """Print the verdict, and unless `quiet` the figures behind it."""
     console = make_console()
     if not quiet:
-        _details(console, run, diagnosis, baseline_name(diagnosis, baseline))
+        print_plain(console, run.title)
     said, todo = verdict(diagnosis)
     style = "bold red" if diagnosis.premature else ("yellow" if diagnosis.imbalance else "green")
     print_plain(console, said, style=style)
     print_plain(console, todo)
+    print_plain(console, f"Effective ratio: {RATIO_MEANS}.", style="dim")
+    if not quiet:
+        _details(console, run, diagnosis, baseline_name(diagnosis, baseline))
+
+
+def next_words(run: Path, diagnosis: Diagnosis, fix: Path | None) -> tuple[str | Path, ...]:
+    """Return what to type after a diagnosis.
+
+    Parameters
+    ----------
+    fix
+        Where the recommended map has been written to.
+    """
+    if not diagnosis.premature:
+        return "verify", run
+    if not diagnosis.imbalance:
+        return "fit", "CONFIG", "--set", "optimization.nlsq.max_iterations=1000"
+    return ("diagnose", run, "-o", "fix.yaml") if fix is None else ("apply-scale", "CONFIG", fix)
 
 
 def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: str) -> None:
-    print_plain(console, run.title)
     for note in run.record.notes:
         print_plain(console, f"Note: {note}")
     console.print(diagnosis_table(diagnosis, baseline))

@@ -8,7 +8,7 @@ from pathlib import Path
 from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
 from homodyne_cli.io.files.printable import printable
-from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
 from homodyne_cli.render.tables import (
     combination_table,
@@ -106,11 +106,13 @@ def show_fit(
     *,
     plots: bool,
 ) -> None:
-    """Print what was read, what came out of it and where it lies."""
+    """Print what was read, what came out of it, where it lies and what to type next."""
     show_result(dataset.provenance, dataset.notes, dataset.phi, result, seconds, truth)
     pictures = " (pictures: c2_heatmaps_phi_*.png, curves.png)" if plots else ""
     if target is not None:
-        print_plain(make_console(), f"Run directory: {target}{pictures}")
+        console = make_console()
+        print_plain(console, f"Run directory: {target}{pictures}")
+        print_next(console, "verify" if result.converged else "diagnose", target)
 
 
 def show_result(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from homodyne_cli.assessments import CheckResult, StoredRun
+from homodyne_cli.assessments import CheckResult, CheckStatus, StoredRun, verdict_on
 from homodyne_cli.core.checks.lag_profiles import LagProfiles
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import lag_profile
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.numbers import format_number
 from homodyne_cli.render.tables_checks import checks_table
 
 _PROFILE_HEIGHT = 14
 _PROFILES_SHOWN = 3
+_STYLES: dict[CheckStatus, str] = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def checks_answer(
@@ -43,23 +46,37 @@ def show_checks(
     checks: Sequence[CheckResult],
     profiles: LagProfiles,
     *,
-    passed: bool,
+    reduced_chi2: float,
+    strict: bool,
     quiet: bool,
 ) -> None:
-    """Print lag profiles (unless `quiet`), every check and the verdict."""
+    """Print lag profiles (unless `quiet`), every check and the verdict.
+
+    Parameters
+    ----------
+    strict
+        A warning fails as well.
+    """
     console = make_console()
-    print_plain(console, run.title)
+    print_plain(console, f"{run.title}, reduced χ² {format_number(reduced_chi2, 5)}")
     for note in run.record.notes:
         print_plain(console, f"Note: {note}")
     if not quiet:
         for chart in _charts(run.dataset, profiles, min(console.width, 100), is_ascii(console)):
             print_plain(console, chart + "\n")
     console.print(checks_table(checks))
-    print_plain(
-        console,
-        "All checks pass." if passed else "Not all checks pass.",
-        style="green" if passed else "bold red",
-    )
+    status, said = verdict_on(checks)
+    if status == "warn" and strict:
+        status, said = "fail", f"{said} With --strict a warning fails."
+    print_plain(console, said, style=_STYLES[status])
+
+
+def next_words(run: Path, checks: Sequence[CheckResult], report: Path | None) -> tuple[object, ...]:
+    """Return what to type after the checks; nothing where a report has been written."""
+    failed = {check.id for check in checks if check.status == "fail"}
+    if failed & {"convergence", "gradient_balance"}:
+        return "diagnose", run
+    return ("report", run, "-o", "report.html") if report is None else ()
 
 
 def _charts(data: Dataset, profiles: LagProfiles, width: int, ascii_only: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,7 @@ SHOWN: dict[str, Callable[[], list[RenderableType]]] = {
 }
 #: Stream: encoding, terminal or not, width (None: what the stream itself gives), environment.
 STREAMS: dict[str, tuple[str, bool, int | None, dict[str, str]]] = {
+    "40": ("utf-8", True, 40, {}),
     "80": ("utf-8", True, 80, {}),
     "200": ("utf-8", True, 200, {}),
     "pipe": ("utf-8", False, None, {}),
@@ -104,7 +106,7 @@ def test_golden(name: str, stream: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-@pytest.mark.parametrize("width", [80, 100, 120, 137, 200])
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 100, 120, 137, 200])
 @pytest.mark.parametrize("name", SHOWN)
 def test_lines_fit_and_nothing_is_cut(name: str, width: int, encoding: str) -> None:
     target = Terminal(encoding, tty=False)
@@ -117,6 +119,23 @@ def test_lines_fit_and_nothing_is_cut(name: str, width: int, encoding: str) -> N
     assert encoding != "ascii" or text.isascii()
     if name != "checks":
         assert "gamma_dot_t_offset" in text
+
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d.,]*(?:e[-+]\d+)?(?![\w])")
+
+
+@pytest.mark.parametrize("width", range(30, 140, 7))
+@pytest.mark.parametrize("name", SHOWN)
+def test_figures_are_whole_at_every_width(name: str, width: int) -> None:
+    """Narrow places change a table's shape, never a figure."""
+    shown = []
+    for columns in (200, width):
+        target = Terminal("utf-8", tty=False)
+        console = make_console(file=target, width=columns)
+        for renderable in SHOWN[name]():
+            console.print(renderable)
+        shown.append(set(NUMBER.findall(target.getvalue())))
+    assert shown[0] <= shown[1]
 
 
 def test_flags_and_pulls() -> None:
