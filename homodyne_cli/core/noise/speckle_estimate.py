@@ -40,6 +40,7 @@ from scipy import stats
 
 from homodyne_cli.core.noise.covariance_operator import sums_over_pairs
 from homodyne_cli.core.noise.windows import Window
+from homodyne_cli.core.numerics.gram import solve_gram
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import FloatArray, IndexArray
 
@@ -234,10 +235,12 @@ def _score(
                 at, units = [window.angle, n_phi], np.array([1.0, 1.0 / mu])
                 score[at] += slope * units
                 information[np.ix_(at, at)] += curvature * np.outer(units, units)
+            if not np.all(np.isfinite(score)):
+                return None
             # An angle without a window keeps its v.
             unseen = np.diag(information) == 0.0
             information[unseen, unseen] = 1.0
-            step = np.linalg.solve(information, score) / _CUT_SLOPE
+            step = solve_gram(information, score) / _CUT_SLOPE
             step /= max(1.0, np.abs(step[:-1]).max(), step[-1] / mu, -2.0 * step[-1] / mu)
             log_v, mu = log_v + step[:-1], mu + float(step[-1])
             if mu < _NO_SPECKLES * np.exp(0.5 * log_v.min()):
@@ -246,7 +249,7 @@ def _score(
                 break
     # Of a sum of cut-off squares over its slope, in place of half the squares'.
     inflation = (_CUT_SQUARE - _CUT_MEAN**2) / (2.0 * _CUT_SLOPE**2)
-    covariance = np.linalg.inv(information) * inflation
+    covariance = solve_gram(information, np.eye(n_phi + 1)) * inflation
     v, m, both = np.diag(covariance)[:-1], covariance[-1, -1], covariance[:-1, -1]
     errors = np.sqrt(np.maximum(0.25 * v + m / mu**2 - both / mu, 0.0))
     return log_v, mu, np.append(errors, np.sqrt(m))
@@ -273,7 +276,9 @@ def _window_score(
     weights = window.precision(photon_noise).weights(window.residual[None])[0]
     z = (vectors.T @ weights @ vectors)[i, j]
     doubled = np.where(i == j, 2.0, 1.0)
-    x = z**2 * strengths[i] * strengths[j] / (scale**2 * doubled * kappa)
+    # A model far off its data leaves no finite variance; the caller gives up then.
+    with np.errstate(all="ignore"):
+        x = z**2 * strengths[i] * strengths[j] / (scale**2 * doubled * kappa)
     # With s = w (1 + mu c l / v^(1/2)) up to a factor that v and mu do not change.
     white = photon_noise / strengths
     speckle = 2.0 - white[i] - white[j]
