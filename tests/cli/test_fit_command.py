@@ -28,6 +28,7 @@ def test_run_directory_holds_what_the_design_promises(experiment: Path) -> None:
         "analysis_results_nlsq.json",
         "convergence_metrics.json",
         "curves.csv",
+        "curves.png",
         "fitted_data.h5",
         "config.yaml",
         "config_original.yaml",
