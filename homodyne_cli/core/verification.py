@@ -25,20 +25,22 @@ def verify(evaluated: EvaluatedRun, older: StoredRun | None = None) -> tuple[Che
 
 def check_inputs(evaluated: EvaluatedRun, older: StoredRun | None = None) -> CheckInputs:
     """Collect what the checks look at; an older run is judged on the pairs of this one."""
-    diagnosis = diagnose(evaluated)
+    diagnosis, residuals = diagnose(evaluated), evaluated.residuals
+    white = check_residuals(residuals)
     return CheckInputs(
         run=evaluated.run,
-        residuals=evaluated.residuals,
+        residuals=residuals,
         chi2=evaluated.chi2,
         degrees_of_freedom=evaluated.degrees_of_freedom,
         edm=diagnosis.edm,
         effective_ratio=diagnosis.effective_ratio,
         baseline=None if older is None else _baseline(evaluated, older),
-        speckles=_speckles(evaluated),
+        white=white,
+        speckles=_speckles(evaluated, white),
     )
 
 
-def _speckles(evaluated: EvaluatedRun) -> SpeckleVerdict | None:
+def _speckles(evaluated: EvaluatedRun, white: CheckResult) -> SpeckleVerdict | None:
     """Judge residuals by the noise of speckles, counted anew.
 
     Small maps of few speckles look white to the fit: they are counted where white noise is not
@@ -46,7 +48,7 @@ def _speckles(evaluated: EvaluatedRun) -> SpeckleVerdict | None:
     """
     run = evaluated.run
     saw_speckles = np.isfinite(run.record.noise.n_speckles)
-    if not saw_speckles and check_residuals(evaluated.residuals).status in ("pass", "n/a"):
+    if not saw_speckles and white.status in ("pass", "n/a"):
         return None
     data, problem, solution = run.dataset, run.problem, run.solution
     curves = model_curves(data.t, data.phi, data.q, data.gap, solution.vector, problem.convention)

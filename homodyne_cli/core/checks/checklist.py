@@ -19,7 +19,6 @@ from homodyne_cli.core.checks.parameters import (
 )
 from homodyne_cli.core.checks.remarks import Remark, worst_of
 from homodyne_cli.core.checks.residual_maps import Residuals
-from homodyne_cli.core.checks.residuals import check_residuals
 from homodyne_cli.core.checks.speckle_verdicts import (
     SpeckleVerdict,
     check_peculiar_patterns,
@@ -69,6 +68,8 @@ class CheckInputs:
         Evaluated at the run's parameters with that noise.
     effective_ratio
         max/min of sensitivity times the run's x_scale; inf if a parameter has no sensitivity.
+    white
+        The verdict on residuals as if their noise were white.
     baseline
         None if there is none.
     speckles
@@ -81,6 +82,7 @@ class CheckInputs:
     degrees_of_freedom: int
     edm: float
     effective_ratio: float
+    white: CheckResult
     baseline: BaselineFit | None = None
     speckles: SpeckleVerdict | None = None
 
@@ -109,7 +111,7 @@ def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
 def _check_residuals(inputs: CheckInputs) -> CheckResult:
     if inputs.speckles is not None:
         return check_peculiar_patterns(inputs.speckles)
-    return _mind_speckles(inputs, check_residuals(inputs.residuals))
+    return _mind_speckles(inputs, inputs.white)
 
 
 def _mind_speckles(inputs: CheckInputs, result: CheckResult) -> CheckResult:
