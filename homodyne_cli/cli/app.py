@@ -14,20 +14,11 @@ from typing import Annotated, Literal, Self
 
 import typer
 
-from homodyne_cli.cli.commands.apply_scale import ApplyScaleRequest, run_apply_scale
-from homodyne_cli.cli.commands.batch import BatchRequest, run_batch
+from homodyne_cli.cli import commands, runs
 from homodyne_cli.cli.commands.demo import DemoRequest, run_demo
 from homodyne_cli.cli.commands.fit import FitRequest, run_fit
-from homodyne_cli.cli.commands.init import InitRequest, run_init
-from homodyne_cli.cli.commands.simulate import SimulateRequest, run_simulate
 from homodyne_cli.cli.options.command import OnceGroup, add_command
 from homodyne_cli.cli.options.completers import configs
-from homodyne_cli.cli.runs.compare import CompareRequest, run_compare
-from homodyne_cli.cli.runs.diagnose import DiagnoseRequest, run_diagnose
-from homodyne_cli.cli.runs.export import ExportRequest, run_export
-from homodyne_cli.cli.runs.report import ReportRequest, run_report
-from homodyne_cli.cli.runs.show import ShowRequest, run_show
-from homodyne_cli.cli.runs.verify import VerifyRequest, run_verify
 from homodyne_cli.errors import HomodyneError, UsageError
 from homodyne_cli.version import VERSION, clash_note, versions
 
@@ -94,17 +85,8 @@ def root(
 
 
 add_command(app, "demo", DemoRequest, partial(run_demo, app))
-add_command(app, "init", InitRequest, run_init)
-add_command(app, "simulate", SimulateRequest, run_simulate)
-add_command(app, "fit", FitRequest, run_fit)
-add_command(app, "batch", BatchRequest, run_batch)
-add_command(app, "diagnose", DiagnoseRequest, run_diagnose)
-add_command(app, "apply-scale", ApplyScaleRequest, run_apply_scale)
-add_command(app, "verify", VerifyRequest, run_verify)
-add_command(app, "show", ShowRequest, run_show)
-add_command(app, "compare", CompareRequest, run_compare)
-add_command(app, "report", ReportRequest, run_report)
-add_command(app, "export", ExportRequest, run_export)
+commands.add_commands(app)
+runs.add_commands(app)
 
 
 class _ErrorsToMessages:

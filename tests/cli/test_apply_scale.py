@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from homodyne_cli.cli.commands.apply_scale import ApplyScaleRequest, run_apply_scale
+from homodyne_cli.cli.runs.apply_scale import ApplyScaleRequest, run_apply_scale
 from homodyne_cli.errors import ConfigError, OutputError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.config.templates import template_text
@@ -231,7 +231,7 @@ def test_the_result_is_a_config_that_fit_accepts(case: Case) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from homodyne_cli.cli.commands.apply_scale import ApplyScaleRequest, run_apply_scale
+from homodyne_cli.cli.runs.apply_scale import ApplyScaleRequest, run_apply_scale
 config, fix = map(Path, sys.argv[1:])
 run_apply_scale(ApplyScaleRequest(config, fix, dry_run=True))
 """
