@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from homodyne_cli.core.gram_pass.tile_sums import Fixed, TileBatch
+from homodyne_cli.core.maps.pair_noise import pair_weights, rms_sigma
 from homodyne_cli.core.maps.tiling import (
     TILE,
     a_few,
@@ -219,7 +220,7 @@ def pack(
     ----------
     dataset
         Maps of which only i < j is read. Where its sigma is a map, pairs are weighted by
-        (rms sigma of the angle / sigma)^2.
+        (rms sigma of the angle / sigma)^2, and those without one are not fitted.
     frames
         Frame indices to keep (a decimated set of pairs); None keeps all.
     devices
@@ -258,14 +259,19 @@ def _placed(
     """Cut and place chunk by chunk, several at a time."""
     maps = dataset.array if frames is None else dataset.selected(frames)
     rows, columns = tile_places(len(index))
-    relative = None
+    noise = rms = None
     if dataset.sigma is not None and dataset.sigma.ndim == 3:
-        relative = _relative_weight(dataset.sigma, index)
+        noise = dataset.sigma[:, index[:, None], index[None, :]]
+        rms = rms_sigma(dataset.array, dataset.sigma)[:, None, None]
 
     def cut(part: slice) -> _Blocks:
         where = rows[part], columns[part]
-        weight = None if relative is None else cut_blocks(relative, *where, 0.0)
-        return _Blocks(*where, cut_blocks(maps, *where, np.nan), weight)
+        y = cut_blocks(maps, *where, np.nan)
+        if noise is None or rms is None:
+            return _Blocks(*where, y, None)
+        weight = pair_weights(y, cut_blocks(noise, *where, np.nan), rms)
+        y[weight == 0.0] = np.nan
+        return _Blocks(*where, y, weight)
 
     shift = typical(cut(a_few(len(rows))).y)
 
@@ -290,15 +296,3 @@ def _layout(n_frames: int, devices: list[jax.Device]) -> Layout:
     n_steps = -(-tile_count(n_frames) // (step_tiles * len(devices)))
     mesh = Mesh(np.array(devices), ("devices",))
     return Layout(min(_size_class(n_steps), CHUNK_STEPS), step_tiles, mesh)
-
-
-def rms_sigma(sigma_map: FloatArray) -> FloatArray:
-    """Return (n_phi,) sigma whose inverse square is the mean weight of each angle's pairs."""
-    n = sigma_map.shape[-1]
-    upper = np.triu_indices(n, 1)
-    return np.array([np.mean(s[upper] ** -2.0) ** -0.5 for s in sigma_map])
-
-
-def _relative_weight(sigma: FloatArray, index: IndexArray) -> FloatArray:
-    relative = (rms_sigma(sigma)[:, None, None] / sigma) ** 2
-    return np.asarray(relative[:, index[:, None], index[None, :]], dtype=float)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_cli.core.numerics.threads import core_threads
-from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 
 #: Median absolute deviation to standard deviation of a Gaussian.
 _MAD_TO_SIGMA = 1.482602218505602
@@ -41,6 +41,33 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     with core_threads() as threads:
         maps = dataset.selected(frames)
         return np.array(list(threads.map(lambda c2: _map_sigma(c2, i, j), maps)))
+
+
+def pair_weights(y: MapArray, sigma: MapArray, rms: FloatArray | float) -> FloatArray:
+    """Return (rms / sigma)^2 of pairs whose noise is given, zero where there is no data or noise.
+
+    Parameters
+    ----------
+    y, sigma
+        Data and noise; a noise that is zero or not finite is none.
+    rms
+        What weighs 1; see `rms_sigma`.
+    """
+    fitted = np.isfinite(y) & np.isfinite(sigma) & (sigma > 0.0)
+    return np.where(fitted, (rms / np.where(fitted, sigma, 1.0)) ** 2, 0.0)
+
+
+def rms_sigma(c2: MapArray, sigma: FloatArray) -> FloatArray:
+    """Return (n_phi,) sigma whose inverse square is the mean weight of each angle's fitted pairs.
+
+    Parameters
+    ----------
+    c2, sigma
+        (n_phi, n, n) data and noise.
+    """
+    upper = np.triu_indices(c2.shape[-1], 1)
+    weights = [pair_weights(y[upper], s[upper], 1.0) for y, s in zip(c2, sigma, strict=True)]
+    return np.array([np.mean(w[w > 0.0]) ** -0.5 for w in weights])
 
 
 def _stretches(n: int) -> IndexArray:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.device_tiles import pack, rms_sigma
+from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec
 from homodyne_cli.core.gram_pass.losses import PairWeight
-from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.maps.pair_noise import estimate_sigma, rms_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import scaling_model
@@ -44,7 +44,9 @@ def dataset_sigma(dataset: Dataset) -> FloatArray:
     """Return (n_phi,) sigma: the dataset's own, or estimated from its maps."""
     if dataset.sigma is None:
         return estimate_sigma(dataset)
-    return dataset.sigma if dataset.sigma.ndim == 1 else rms_sigma(dataset.sigma)
+    if dataset.sigma.ndim == 1:
+        return dataset.sigma
+    return rms_sigma(dataset.array, dataset.sigma)
 
 
 def build_objective(

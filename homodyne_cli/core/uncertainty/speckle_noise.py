@@ -33,9 +33,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from homodyne_cli.core.gram_pass.device_tiles import rms_sigma
 from homodyne_cli.core.gram_pass.losses import AngleScaling, loss_terms
-from homodyne_cli.core.maps.pair_noise import robust_variance
+from homodyne_cli.core.maps.pair_noise import pair_weights, robust_variance
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
 from homodyne_cli.core.numerics.backend import jnp
@@ -220,15 +219,17 @@ class _Angle:
 
     def weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
         """Return the weights that the fit gives to pairs, zero where there are no data."""
-        data = np.asarray(self.dataset.pairs(self.angle, i, j))
-        fitted = np.isfinite(data) & (i < j)
-        weight = fitted.astype(float)
-        here = slice(self.angle, self.angle + 1)
-        sigma = self.dataset.sigma
-        if sigma is not None and sigma.ndim == 3:
-            weight *= (rms_sigma(sigma[here])[0] / sigma[self.angle][i, j]) ** 2
+        data = self.dataset.pairs(self.angle, i, j)
+        noise = self.dataset.sigma
+        if noise is None or noise.ndim == 1:
+            weight = np.isfinite(data).astype(float)
+        else:
+            weight = pair_weights(data, noise[self.angle][i, j], self.sigma)
+        weight *= i < j
         if not self.objective.robust:
             return np.asarray(weight)
+        fitted = weight > 0.0
+        here = slice(self.angle, self.angle + 1)
         known = (self.at.contrast[here], self.at.offset[here], self.objective.sigma[here])
         state = AngleScaling(*(jnp.asarray(v) for v in known))
         shape = (1, 1, f.size, 1)

@@ -57,12 +57,14 @@ def load_maps(
 ) -> Loaded:
     """Load the window of the maps `index`, with the frames at `bad` masked.
 
-    Every map is read once, one at a time; of an HDF5 file only the window is read.
+    Every map is read once, one at a time; of an HDF5 file only the window is read. Where the
+    source has noise per pair, pairs whose noise is zero, negative or not finite are masked, and
+    all masked pairs have NaN for noise.
 
     Raises
     ------
     DataError
-        A map has no finite pair, or the file is damaged.
+        A map has no pair to fit, or the file is damaged.
     """
     size = window.size
     upper = upper_pairs(size)
@@ -73,6 +75,7 @@ def load_maps(
     halves: dict[str, None] = {}
     unsymmetric: list[str] = []
     masked: list[Masked] = []
+    n_noiseless = 0
     for place, k in enumerate(index.tolist()):
         block = raw.read(k, window.low, window.high)
         half = stored_half(block, upper)
@@ -80,12 +83,14 @@ def load_maps(
         if half == "full" and asymmetry(block) > _NOT_SYMMETRIC:
             unsymmetric.append(raw.maps[k])
         one = _writeable(block.T if half == "lower" else block)
+        masked.append(mask_map(one, bad, upper))
+        noiseless = 0
         if read_noise is not None and sigma is not None:
             sigma[place] = _noise(read_noise, k, window, upper)
-            one[upper & ~(np.isfinite(sigma[place]) & (sigma[place] > 0))] = np.nan
-        masked.append(mask_map(one, bad, upper))
-        if masked[-1].pairs == size * (size - 1) // 2:
-            raise _nothing_left(raw, k, window)
+            noiseless = _mask_noiseless(one, sigma[place], upper)
+        n_noiseless += noiseless
+        if masked[-1].pairs + noiseless == size * (size - 1) // 2:
+            raise _nothing_left(raw, k, window, noiseless)
         if raw.shift != 0.0:
             one += raw.shift
         if spool is None:
@@ -97,9 +102,9 @@ def load_maps(
     return Loaded(
         c2=c2 if spool is None else spool.maps(),
         sigma=sigma,
-        n_masked=sum(one.pairs for one in masked),
+        n_masked=sum(one.pairs for one in masked) + n_noiseless,
         halves=tuple(halves),
-        notes=_notes(masked, unsymmetric, window),
+        notes=_notes(masked, unsymmetric, window, n_noiseless),
     )
 
 
@@ -114,17 +119,38 @@ def _noise(
     return block.T if stored_half(block, upper) == "lower" else block
 
 
-def _nothing_left(raw: RawSource, index: int, window: FrameWindow) -> DataError:
+def _mask_noiseless(one: MapArray, sigma: FloatArray, upper: NDArray[np.bool_]) -> int:
+    """Mask data without noise and noise without data; return how many pairs had data alone."""
+    noiseless = upper & np.isfinite(one) & ~(np.isfinite(sigma) & (sigma > 0.0))
+    one[noiseless] = np.nan
+    sigma[~np.isfinite(one)] = np.nan
+    return int(np.count_nonzero(noiseless))
+
+
+def _nothing_left(raw: RawSource, index: int, window: FrameWindow, noiseless: int) -> DataError:
+    what = "no finite value, or nothing but zeros"
+    if noiseless and raw.sigma is not None:
+        what = f"no pair with both a finite value and a positive noise in {raw.sigma.name}"
     return DataError(
-        f"no finite value, or nothing but zeros, in frames {window.first + 1} to {window.last}",
+        f"{what}, in frames {window.first + 1} to {window.last}",
         path=raw.path,
         dataset=raw.maps[index],
         hint="leave this angle out with phi_filtering, or correlate again",
     )
 
 
-def _notes(masked: list[Masked], unsymmetric: list[str], window: FrameWindow) -> tuple[str, ...]:
+def _notes(
+    masked: list[Masked], unsymmetric: list[str], window: FrameWindow, n_noiseless: int
+) -> tuple[str, ...]:
     notes = []
+    n_without_value = sum(one.without_value for one in masked)
+    if n_without_value:
+        notes.append(f"pairs without a finite value were masked: {n_without_value:,}")
+    if n_noiseless:
+        notes.append(
+            "pairs whose noise in the file is zero, negative or not a number were masked: "
+            f"{n_noiseless:,}"
+        )
     empty = sorted({frame for one in masked for frame in one.empty_frames})
     if empty:
         shown = ", ".join(str(window.first + 1 + frame) for frame in empty[:20])

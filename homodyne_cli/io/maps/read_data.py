@@ -106,6 +106,9 @@ def _read(
         )
     with open_source(selection.path) as opened:
         raw = _renumbered(opened, selection)
+        if selection.sigma is not None:
+            # What the file says of noise must then mask nothing, and keep nothing in memory.
+            raw = replace(raw, sigma=None)
         chosen = _choose(raw, selection, mode)
         n_frames = _frames_stored(raw, chosen.index)
         window = frame_window(

@@ -263,9 +263,20 @@ def bad_positions(
 
 @dataclass(frozen=True)
 class Masked:
-    """What was left out of one map: `pairs` i < j, and positions of frames that hold no counts."""
+    """What was left out of one map.
+
+    Attributes
+    ----------
+    pairs
+        All pairs i < j that are not fitted.
+    without_value
+        Those of them outside of masked frames: their value is not finite.
+    empty_frames
+        Positions of frames that hold no counts.
+    """
 
     pairs: int
+    without_value: int
     empty_frames: tuple[int, ...]
 
 
@@ -283,4 +294,7 @@ def mask_map(block: MapArray, bad: IndexArray, upper: BoolArray) -> Masked:
         block[:, frames] = np.nan
     hidden = upper & ~np.isfinite(block)
     block[hidden] = np.nan
-    return Masked(int(np.count_nonzero(hidden)), tuple(int(k) for k in np.setdiff1d(empty, bad)))
+    pairs = int(np.count_nonzero(hidden))
+    whole, left = len(block), len(block) - len(np.union1d(bad, empty))
+    in_frames = (whole * (whole - 1) - left * (left - 1)) // 2
+    return Masked(pairs, pairs - in_frames, tuple(int(k) for k in np.setdiff1d(empty, bad)))

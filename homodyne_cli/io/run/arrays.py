@@ -47,7 +47,13 @@ FITTED_DATA: Final[Mapping[str, ArrayEntry]] = {
     "q": ArrayEntry((), "wave vector", "1/Å", "positive"),
     "dt": ArrayEntry((), "frame interval", "s", "positive"),
     "stator_rotor_gap": ArrayEntry((), "left out where unknown", "Å", "positive", required=False),
-    "sigma_map": ArrayEntry(_MAP, "noise per pair, where given", "", "any", required=False),
+    "sigma_map": ArrayEntry(
+        _MAP,
+        "noise per pair, where given; NaN where a pair was not fitted",
+        "",
+        "any",
+        required=False,
+    ),
 }
 
 #: What is read of ``fitted_data.npz`` of homodyne 2.x.

@@ -112,7 +112,7 @@ class _Reader:
         sigma = np.asarray(self.door.block("sigma_map", (), np.dtype(float)), dtype=float)
         if not (sigma[np.isfinite(sigma)] >= 0.0).all() or np.isinf(sigma).any():
             raise self.checker.error("sigma_map", "holds noise that is negative or infinite")
-        return np.where(sigma > 0.0, sigma, 1.0)
+        return np.where(sigma > 0.0, sigma, np.nan)
 
     def _maps(
         self, memory: MemoryBudget | None, held: ExitStack, *, per_pair: bool

@@ -339,10 +339,15 @@ def test_sigma_in_the_file(tmp_path: Path, suffix: str) -> None:
     assert every.sigma[0, 1, 2] == 0.09
     assert every.n_masked == 1
     assert np.isnan(every.array[1, 3, 5])
+    assert np.isnan(every.sigma[1, 3, 5])
+    assert every.notes == (
+        "pairs whose noise in the file is zero, negative or not a number were masked: 1",
+    )
     config = read(path, sigma=0.02)
     assert config.sigma is not None
     assert config.sigma.tolist() == [0.02, 0.02]
     assert config.provenance["sigma"].source.startswith("config")
+    assert config.n_masked == 0, "noise that is not used masks nothing"
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".npz"])

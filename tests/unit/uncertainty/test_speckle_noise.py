@@ -11,7 +11,7 @@ import pytest
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model.curves import ShearFactor
 from homodyne_cli.core.model.pair_model import PairModel
-from homodyne_cli.core.objective.build import build_objective
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
 from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
 from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
@@ -117,7 +117,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
 
 def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
     """Parameters' scatter that speckles alone would cause at the start of the problem."""
-    objective = build_objective(data, problem, np.full(data.n_phi, 0.05))
+    objective = build_objective(data, problem, dataset_sigma(data))
     x = objective.free.start
     at = objective.derivatives(x)
     inverse = np.linalg.inv(at.hessian)
@@ -143,7 +143,8 @@ def test_missing_pairs_and_a_sigma_map_are_part_of_the_weights() -> None:
     masked[:, 20], masked[:, :, 20] = np.nan, np.nan
     sigma = np.full(data.c2.shape, 0.05)
     sigma[:, 20], sigma[:, :, 20] = 5.0, 5.0
-    without = scatter_of(replace(data, c2=masked), problem)
+    plain = replace(data, c2=masked, sigma=np.full(data.n_phi, 0.05))
+    without = scatter_of(plain, problem)
     np.testing.assert_allclose(scatter_of(replace(data, sigma=sigma), problem), without, rtol=1e-3)
 
 
