@@ -1,4 +1,4 @@
-"""What is known and judged after a fit: the run read back, its diagnosis, its checks."""
+"""What is known and judged after a fit: the run read back, its diagnosis, its checks, its row."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from homodyne_cli.results import FitRecord, FitResult, Seconds, Solution
 
 Measure = Literal["gradient", "sensitivity"]
 CheckStatus = Literal["pass", "warn", "fail", "n/a"]
+FitState = Literal["converged", "not converged", "failed"]
 
 
 @dataclass(frozen=True)
@@ -202,3 +203,61 @@ class Diagnosis:
     correlated: tuple[tuple[str, str, float], ...]
     undetermined: tuple[str, ...]
     below_noise: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fitted value; None where the data give none."""
+
+    value: float | None
+    uncertainty: float | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """What a batch knows of one fit.
+
+    Attributes
+    ----------
+    name
+        Of the job and of its run directory.
+    scan
+        Number in the file's name, if there is one.
+    time
+        When the data file was written last (UTC, ISO 8601); None if it is not there.
+    fingerprint
+        Of config, data and program.
+    state, exit_code
+        How it ended; the code is that of ``homodyne fit``.
+    error
+        Message and hint of a fit that failed.
+    checks
+        Verdict of each check of ``homodyne verify``, by its id.
+    seconds
+        Wall-clock time of fit and checks.
+    """
+
+    name: str
+    file: str
+    scan: int | None
+    time: str | None
+    q: float | None
+    fingerprint: str
+    state: FitState
+    exit_code: int
+    error: str = ""
+    parameters: Mapping[str, Estimate] = field(default_factory=dict)
+    chi2: float | None = None
+    reduced_chi2: float | None = None
+    edm: float | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """The worst of all: failed, fail, warn or pass."""
+        if self.state != "converged":
+            return "failed" if self.state == "failed" else "fail"
+        statuses = set(self.checks.values())
+        return next((s for s in ("fail", "warn") if s in statuses), "pass")

@@ -26,6 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("render/pictures",),
     ("render",),
     ("render/screens", "render/pages", "render/exports"),
+    ("flow",),
     ("batch",),
     ("api",),
     ("cli/options",),
@@ -34,12 +35,12 @@ ORDER: tuple[tuple[str, ...], ...] = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 #: Modules of the package itself that belong to a room other than the lowest.
-TOP = {"__init__": "api", "gradient_diagnostics": "api", "__main__": "cli"}
+TOP = {"make_run": "flow", "__init__": "api", "gradient_diagnostics": "api", "__main__": "cli"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 350
 MAX_FUNCTION_LINES = 65
 MAX_MODULES_IN_FOLDER = 12
-MAX_IMPORTED_MODULES = 21
+MAX_IMPORTED_MODULES = 15
 
 
 def room_of(module: str) -> str:

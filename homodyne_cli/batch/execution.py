@@ -18,18 +18,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from homodyne_cli.batch.fitting import (
-    JobSettings,
-    failed_row,
-    fingerprint_of,
-    fit_job,
-    report_page_of,
-    sha256_of,
-)
+from homodyne_cli.assessments import BatchRow
+from homodyne_cli.batch.fingerprint import config_fingerprint
+from homodyne_cli.batch.fitting import JobSettings, failed_row, fit_job, report_page_of
 from homodyne_cli.batch.jobs import Job
 from homodyne_cli.batch.rows import load_row, save_row
-from homodyne_cli.batch_row import Row
 from homodyne_cli.errors import HomodyneError
+from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.run.write_run import MANIFEST, sha256_of
 
 #: Makes an executor for at most so many jobs at a time.
 MakeExecutor = Callable[[], AbstractContextManager[Executor]]
@@ -40,7 +36,7 @@ INTERNAL_ERROR = 4
 class Todo:
     """What of a batch is done already, and what is left to do."""
 
-    done: tuple[Row, ...]
+    done: tuple[BatchRow, ...]
     left: tuple[Job, ...]
 
 
@@ -71,26 +67,24 @@ def what_is_left(
     return Todo(tuple(done), tuple(left))
 
 
-def _is_there(row: Row, settings: JobSettings) -> bool:
+def _is_there(row: BatchRow, settings: JobSettings) -> bool:
     if row.state == "failed":
         return True
     lacking = settings.reports and not report_page_of(settings.folder, row.name).is_file()
-    return not lacking and (settings.folder / row.name / "manifest.json").is_file()
+    return not lacking and (settings.folder / row.name / MANIFEST).is_file()
 
 
 def _fingerprint_now(job: Job, hash_of: Callable[[Path], str]) -> str:
     """Return the fingerprint that a job would get; empty where it would end with an error first."""
-    from homodyne_cli.io.config.load import load_config
-
     if job.error:
         return ""
     try:
-        return fingerprint_of(load_config(job.template, job.overrides), hash_of)
+        return config_fingerprint(load_config(job.template, job.overrides), hash_of)
     except HomodyneError:
         return ""
 
 
-def run_jobs(jobs: Sequence[Job], settings: JobSettings, make: MakeExecutor) -> Iterator[Row]:
+def run_jobs(jobs: Sequence[Job], settings: JobSettings, make: MakeExecutor) -> Iterator[BatchRow]:
     """Yield the row of each job as it is done."""
     broken: list[Job] = []
     with make() as executor:
@@ -108,7 +102,7 @@ def run_jobs(jobs: Sequence[Job], settings: JobSettings, make: MakeExecutor) -> 
             yield _row_of(job, settings, future)
 
 
-def _is_broken(future: Future[Row]) -> bool:
+def _is_broken(future: Future[BatchRow]) -> bool:
     """Whether a job has no answer because its process, not its fit, came to an end."""
     if future.cancelled():
         return True
@@ -119,7 +113,7 @@ def _is_broken(future: Future[Row]) -> bool:
     )
 
 
-def _row_of(job: Job, settings: JobSettings, future: Future[Row]) -> Row:
+def _row_of(job: Job, settings: JobSettings, future: Future[BatchRow]) -> BatchRow:
     error = future.exception()
     if error is None:
         return future.result()

@@ -1,31 +1,26 @@
-"""One job: a fit, its run directory, its checks, its row. Runs in any process.
-
-Everything heavy is imported inside: a process is given its share of the cores before JAX looks.
-"""
+"""One job: a fit, its run directory, its checks, its row. Runs in any process."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from homodyne_cli.assessments import BatchRow, Estimate, FitState
+from homodyne_cli.batch.fingerprint import config_fingerprint, run_fingerprint
 from homodyne_cli.batch.jobs import Job
 from homodyne_cli.batch.rows import save_row
-from homodyne_cli.batch_row import Estimate, Row, State
 from homodyne_cli.errors import FitError, HomodyneError
-from homodyne_cli.version import VERSION
+from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.run.write_run import sha256_of
+from homodyne_cli.make_run import make_run
+from homodyne_cli.parameters import BY_NAME
 
 if TYPE_CHECKING:
     from homodyne_cli.assessments import StoredRun
-    from homodyne_cli.problem import Config
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -59,12 +54,12 @@ def report_page_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.report.html"
 
 
-def fit_job(job: Job, settings: JobSettings) -> Row:
+def fit_job(job: Job, settings: JobSettings) -> BatchRow:
     """Make a fit, or take the run directory that is there if it is of the same fit.
 
     Returns
     -------
-    Row
+    BatchRow
         Kept in the batch's folder as well. An error that the user can do something about is a
         row with its message.
     """
@@ -73,13 +68,17 @@ def fit_job(job: Job, settings: JobSettings) -> Row:
     try:
         if job.error:
             raise FitError(job.error)
-        from homodyne_cli.io.config.load import load_config
-
         config = load_config(job.template, job.overrides)
-        fingerprint = fingerprint_of(config, sha256_of)
+        fingerprint = config_fingerprint(config, sha256_of)
         target = settings.run_directory(job)
         if run_fingerprint(target) != fingerprint:
-            _fit(job, config, target, settings)
+            made = make_run(
+                config, target,
+                force=target.exists(), memory=settings.memory, plots=settings.plots,
+                command_line=job.command_line(target),
+            )  # fmt: skip
+            if made.unsaved is not None:
+                raise made.unsaved
         row = _judged(job, target, fingerprint, started, settings)
     except HomodyneError as error:
         text = str(error) if error.hint is None else f"{error} ({error.hint})"
@@ -88,9 +87,9 @@ def fit_job(job: Job, settings: JobSettings) -> Row:
     return row
 
 
-def failed_row(job: Job, error: str, exit_code: int, fingerprint: str = "") -> Row:
+def failed_row(job: Job, error: str, exit_code: int, fingerprint: str = "") -> BatchRow:
     """Return the row of a fit that has no run directory."""
-    return Row(
+    return BatchRow(
         name=job.name,
         file=str(job.data),
         scan=job.scan_number,
@@ -103,81 +102,9 @@ def failed_row(job: Job, error: str, exit_code: int, fingerprint: str = "") -> R
     )
 
 
-def fingerprint_of(config: Config, hash_of: Callable[[Path], str]) -> str:
-    """Return what tells fits apart: resolved config, data and program.
-
-    Parameters
-    ----------
-    hash_of
-        Returns the hash of a file's content.
-
-    Raises
-    ------
-    DataError
-        If the data file cannot be read.
-    """
-    from homodyne_cli.errors import DataError
-    from homodyne_cli.io.config.dump import dump_yaml
-
-    path = config.selection.path
-    try:
-        data = hash_of(path)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path=path) from error
-    return _fingerprint(dump_yaml(config.resolved), data, VERSION)
-
-
-def run_fingerprint(target: Path) -> str | None:
-    """Return the fingerprint of a run directory; None if there is no complete one."""
-    try:
-        manifest = json.loads((target / MANIFEST).read_bytes())
-        config = (target / "config.yaml").read_text(encoding="utf-8")
-        return _fingerprint(
-            config, manifest["inputs"][-1]["sha256"], manifest["versions"]["homodyne"]
-        )
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-
-
-def _fingerprint(config: str, data: str, version: str) -> str:
-    text = json.dumps([config, data, version])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _fit(job: Job, config: Config, target: Path, settings: JobSettings) -> None:
-    from homodyne_cli.core.fit import fit
-    from homodyne_cli.core.numerics.backend import fit_clock
-    from homodyne_cli.io.files.directories import new_directory
-    from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
-    from homodyne_cli.io.maps.read_data import open_dataset
-    from homodyne_cli.io.run.save_run import save_run, with_noise_source
-    from homodyne_cli.render.screens.fit import draw_pictures
-
-    with ExitStack() as held:
-        force = target.exists()
-        run = held.enter_context(new_directory(target, force=force, marker=MANIFEST))
-        clock = held.enter_context(fit_clock(time.perf_counter()))
-        memory = MemoryBudget(settings.memory or budget_of(None), run.scratch)
-        dataset = held.enter_context(
-            open_dataset(config.selection, config.problem.mode, None, memory)
-        )
-        clock.has_loaded()
-        result = fit(dataset, config.problem)
-        clock.has_fitted()
-        save_run(
-            run, config, with_noise_source(dataset, result), result, clock.seconds,
-            command_line=job.command_line(target),
-            draw=draw_pictures if settings.plots else None,
-        )  # fmt: skip
-
-
-def _judged(job: Job, target: Path, fingerprint: str, started: float, settings: JobSettings) -> Row:
+def _judged(
+    job: Job, target: Path, fingerprint: str, started: float, settings: JobSettings
+) -> BatchRow:
     """Read a run directory back, so that a row says what the directory holds, and check it."""
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.verification import verify
@@ -192,8 +119,8 @@ def _judged(job: Job, target: Path, fingerprint: str, started: float, settings: 
         page = report_page_of(settings.folder, job.name)
         write_judged(page, target, evaluated, tuple(checks.values()), force=True)
     chi2 = evaluated.chi2
-    converged: State = "converged" if run.record.converged else "not converged"
-    return Row(
+    converged: FitState = "converged" if run.record.converged else "not converged"
+    return BatchRow(
         name=job.name,
         file=str(job.data),
         scan=job.scan_number,
@@ -212,8 +139,6 @@ def _judged(job: Job, target: Path, fingerprint: str, started: float, settings: 
 
 
 def _estimates(run: StoredRun) -> Mapping[str, Estimate]:
-    from homodyne_cli.parameters import BY_NAME
-
     errors = run.record.uncertainties
     return {
         name: Estimate(value, _known(errors.get(name)), BY_NAME[name].unit)

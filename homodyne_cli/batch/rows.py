@@ -13,16 +13,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from homodyne_cli.batch_row import Row
+from homodyne_cli.assessments import BatchRow
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.files.outputs import write_file
 
 ROWS = "rows"
 
-_ROW = TypeAdapter(Row)
+_ROW = TypeAdapter(BatchRow)
 
 
-def save_row(folder: Path, row: Row) -> None:
+def save_row(folder: Path, row: BatchRow) -> None:
     """Keep a row.
 
     Raises
@@ -34,7 +34,7 @@ def save_row(folder: Path, row: Row) -> None:
     write_file(place, (to_json(row) + "\n").encode("utf-8"), force=True)
 
 
-def load_row(folder: Path, name: str) -> Row | None:
+def load_row(folder: Path, name: str) -> BatchRow | None:
     """Return a row that was kept; None if there is none that can be read."""
     place = folder / ROWS / f"{name}.json"
     try:
@@ -43,19 +43,19 @@ def load_row(folder: Path, name: str) -> Row | None:
         return None
 
 
-def kept_rows(folder: Path) -> tuple[Row, ...]:
+def kept_rows(folder: Path) -> tuple[BatchRow, ...]:
     """Return all rows of a batch, by name."""
     names = sorted(place.stem for place in (folder / ROWS).glob("*.json"))
     rows = (load_row(folder, name) for name in names)
     return tuple(row for row in rows if row is not None)
 
 
-def json_table(rows: Sequence[Row]) -> str:
+def json_table(rows: Sequence[BatchRow]) -> str:
     """Return the rows as one JSON list."""
     return to_json(list(rows)) + "\n"
 
 
-def csv_table(rows: Sequence[Row]) -> str:
+def csv_table(rows: Sequence[BatchRow]) -> str:
     """Return the rows as CSV, one column per parameter, uncertainty and check."""
     parameters = list(dict.fromkeys(name for row in rows for name in row.parameters))
     checks = list(dict.fromkeys(name for row in rows for name in row.checks))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from homodyne_cli.assessments import BatchRow
 from homodyne_cli.batch.fitting import report_page_of
 from homodyne_cli.batch.rows import csv_table, json_table
-from homodyne_cli.batch_row import Row
 from homodyne_cli.io.files.outputs import write_file
 from homodyne_cli.render.pages.batch_page import batch_page
 
 TABLE, JSON_TABLE, OVERVIEW = "results.csv", "results.json", "index.html"
 
 
-def write_tables(folder: Path, rows: Sequence[Row]) -> None:
+def write_tables(folder: Path, rows: Sequence[BatchRow]) -> None:
     """Write the tables and the overview of a batch, in place of those that are there.
 
     Raises

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from homodyne_cli.batch_row import Row
+from homodyne_cli.assessments import BatchRow
 from homodyne_cli.render.console import print_plain
 from homodyne_cli.render.numbers import MISSING, format_number, format_seconds
 from homodyne_cli.render.table_shapes import plain_table
@@ -56,7 +56,7 @@ class BatchProgress:
     ) -> None:
         self._bar.stop()
 
-    def on_row(self, row: Row) -> None:
+    def on_row(self, row: BatchRow) -> None:
         """Show that a fit is done."""
         self._done += 1
         self._failed += row.state == "failed"
@@ -73,7 +73,7 @@ class BatchProgress:
         )
 
 
-def batch_table(rows: Sequence[Row]) -> Table:
+def batch_table(rows: Sequence[BatchRow]) -> Table:
     """Return one line for each fit, those that need attention first."""
     ordered = sorted(rows, key=lambda row: (_ORDER.index(row.verdict), row.name))
     counts = ", ".join(

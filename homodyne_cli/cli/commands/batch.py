@@ -16,7 +16,7 @@ from homodyne_cli.cli.options.shared import AsJson, ConfigFile, MemorySize, Quie
 from homodyne_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from homodyne_cli.batch_row import Row
+    from homodyne_cli.assessments import BatchRow
 
 ANY_FAILED = 1
 
@@ -177,7 +177,7 @@ def _executor(request: BatchRequest, count: int) -> Callable[[], AbstractContext
     return in_this_process if count <= 1 else in_processes(count)
 
 
-def _show(request: BatchRequest, folder: Path, rows: Sequence[Row]) -> None:
+def _show(request: BatchRequest, folder: Path, rows: Sequence[BatchRow]) -> None:
     from homodyne_cli.batch.tables import OVERVIEW, TABLE
     from homodyne_cli.render.batch_progress import batch_table
     from homodyne_cli.render.console import make_console, print_json, print_plain

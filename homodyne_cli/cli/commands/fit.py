@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,9 +22,11 @@ from homodyne_cli.cli.options.shared import (
     comma_separated,
     memory_budget,
 )
-from homodyne_cli.errors import ConfigError, OutputError, UsageError
+from homodyne_cli.errors import ConfigError, UsageError
 from homodyne_cli.parameters import XScaleMode
-from homodyne_cli.problem import Config
+
+if TYPE_CHECKING:
+    from homodyne_cli.make_run import MadeRun
 
 DEFAULT_OUTPUT = "homodyne_results"
 NOT_CONVERGED = 1
@@ -124,76 +125,56 @@ def run_fit(request: FitRequest) -> int:
     """Fit, write the run directory, show the result; return the exit code."""
     started = time.perf_counter()
     from homodyne_cli.io.config.load import load_config
-    from homodyne_cli.io.maps.trial import trial_reading
+    from homodyne_cli.make_run import make_run
+    from homodyne_cli.render.console import make_console, print_note, print_plain
+    from homodyne_cli.render.progress import FitProgress
 
     config = load_config(request.config, request.overrides)
-    with trial_reading(config.selection.path) as trial:
-        return _fit(request, config, trial, started)
-
-
-def _fit(request: FitRequest, config: Config, trial: Callable[[], None], started: float) -> int:
-    from homodyne_cli.core.fit import fit
-    from homodyne_cli.core.numerics.backend import fit_clock, keep_compiled
-    from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled, profile
-    from homodyne_cli.io.files.directories import new_directory
-    from homodyne_cli.io.files.private_folder import private_folder
-    from homodyne_cli.io.maps.read_data import open_dataset
-    from homodyne_cli.io.run.save_run import save_run, with_noise_source
-    from homodyne_cli.io.run.write_run import MANIFEST
-    from homodyne_cli.render.console import make_console, print_json, print_note, print_plain
-    from homodyne_cli.render.progress import FitProgress
-    from homodyne_cli.render.screens.fit import (
-        draw_pictures,
-        fit_answer,
-        show_fit,
-        unused_keys_note,
-    )
-
     truth = None if request.truth is None else _truth(request.truth)
     profiled = () if request.profile is None else comma_separated(request.profile)
-    check_profiled(config.problem, profiled)
-    target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
+    memory = None if request.memory is None else memory_budget(request.memory).budget
     if request.compile_cache is not None:
-        keep_compiled(str(private_folder(request.compile_cache)))
+        _keep_compiled(request.compile_cache)
     notes = make_console(stderr=True)
     if config.unused_keys and not request.quiet:
-        print_plain(notes, unused_keys_note(config.unused_keys, listed=request.verbose))
-    unsaved: OutputError | None = None
-    with ExitStack() as held:
-        run = held.enter_context(new_directory(target, force=request.force, marker=MANIFEST))
-        memory = memory_budget(request.memory, scratch=run.scratch)
-        clock = held.enter_context(fit_clock(started))
-        trial()
-        with FitProgress(notes, enabled=not request.quiet) as progress:
-            maps = open_dataset(config.selection, config.problem.mode, progress.on_load, memory)
-            dataset = held.enter_context(maps)
-            clock.has_loaded()
-            result = fit(dataset, config.problem, progress.on_iteration)
-            if profiled:
-                profiles = profile(dataset, config.problem, result, profiled)
-                result = replace(result, profiles=profiles)
-            clock.has_fitted()
-        dataset = with_noise_source(dataset, result)
-        try:
-            save_run(
-                run, config, dataset, result, clock.seconds,
-                command_line=tuple(sys.argv),
-                draw=None if request.no_plots else draw_pictures,
-            )  # fmt: skip
-        except OutputError as error:
-            # The result is shown all the same: a fit may have taken hours.
-            unsaved = error
-        seconds = clock.seconds()
-    where = None if unsaved else run.target
-    if request.as_json:
-        print_json(fit_answer(where, dataset, result, seconds, truth))
-    else:
-        show_fit(where, dataset, result, seconds, truth, plots=not request.no_plots)
-    for note in () if request.quiet else run.notes:
+        print_plain(notes, _unused_keys_note(config.unused_keys, listed=request.verbose))
+    with FitProgress(notes, enabled=not request.quiet) as progress:
+        made = make_run(
+            config, request.output or config.output_directory or Path(DEFAULT_OUTPUT),
+            force=request.force, memory=memory, profiled=profiled,
+            plots=not request.no_plots, command_line=tuple(sys.argv), watch=progress,
+            started=started,
+        )  # fmt: skip
+    _show(request, made, truth)
+    for note in () if request.quiet else made.notes:
         print_note(notes, note)
-    if unsaved is not None:
-        raise unsaved
-    return 0 if result.converged else NOT_CONVERGED
+    if made.unsaved is not None:
+        raise made.unsaved
+    return 0 if made.result.converged else NOT_CONVERGED
+
+
+def _show(request: FitRequest, made: MadeRun, truth: Mapping[str, float] | None) -> None:
+    from homodyne_cli.render.console import print_json
+    from homodyne_cli.render.screens.fit import fit_answer, show_fit
+
+    shown = made.directory, made.dataset, made.result, made.seconds, truth
+    if request.as_json:
+        print_json(fit_answer(*shown))
+    else:
+        show_fit(*shown, plots=not request.no_plots)
+
+
+def _keep_compiled(folder: Path) -> None:
+    from homodyne_cli.core.numerics.backend import keep_compiled
+    from homodyne_cli.io.files.private_folder import private_folder
+
+    keep_compiled(str(private_folder(folder)))
+
+
+def _unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:
+    """Say how many keys of a config have no effect here, and which."""
+    which = ":\n  " + "\n  ".join(keys) if listed else " (-v lists them)"
+    return f"Without effect here: {len(keys)} of the config's keys{which}"
 
 
 def _truth(path: Path) -> Mapping[str, float]:

@@ -76,14 +76,8 @@ def comma_separated(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(","))
 
 
-def memory_budget(size: str | None, *, scratch: Path | None = None) -> MemoryBudget:
-    """Return what ``--memory`` asks for.
-
-    Parameters
-    ----------
-    scratch
-        Folder for maps that do not fit; None for the system's temporary folder.
-    """
+def memory_budget(size: str | None) -> MemoryBudget:
+    """Return what ``--memory`` asks for."""
     from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
 
-    return MemoryBudget(budget_of(size), scratch)
+    return MemoryBudget(budget_of(size))

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from homodyne_cli.batch_row import Row
+from homodyne_cli.assessments import BatchRow
 from homodyne_cli.render.numbers import MISSING, format_number, format_with_uncertainty
 from homodyne_cli.render.pages.page import PAGE_STYLE, html_page
 
@@ -22,7 +22,9 @@ _PANEL = (4.2, 2.4)
 _AXES: Mapping[str, str] = {"scan": "scan", "time": "time (UTC)", "q": "q (1/Å)"}
 
 
-def batch_page(rows: Sequence[Row], title: str, reports: Mapping[str, str] | None = None) -> str:
+def batch_page(
+    rows: Sequence[BatchRow], title: str, reports: Mapping[str, str] | None = None
+) -> str:
     """Return the page.
 
     Parameters
@@ -48,14 +50,14 @@ def batch_page(rows: Sequence[Row], title: str, reports: Mapping[str, str] | Non
     return html_page(title, parts, PAGE_STYLE)
 
 
-def _table(rows: Sequence[Row], names: Sequence[str], reports: Mapping[str, str]) -> str:
+def _table(rows: Sequence[BatchRow], names: Sequence[str], reports: Mapping[str, str]) -> str:
     head = ["fit", "verdict", "q (1/Å)", *names, "reduced chi2", "EDM", "checks", "seconds"]
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join(_line(row, names, reports.get(row.name)) for row in rows)
     return f"<table><tr>{cells}</tr>{lines}</table>"
 
 
-def _line(row: Row, names: Sequence[str], report: str | None) -> str:
+def _line(row: BatchRow, names: Sequence[str], report: str | None) -> str:
     verdict = "fail" if row.verdict == "failed" else row.verdict
     link = f"<a href='{quote(row.name)}/'>{escape(row.name)}</a>"
     if report is not None:
@@ -73,7 +75,7 @@ def _line(row: Row, names: Sequence[str], report: str | None) -> str:
     return f"<tr>{first}{numbers}<td>{checks}</td><td class='n'>{row.seconds:.2f}</td></tr>"
 
 
-def _number(row: Row, name: str) -> str:
+def _number(row: BatchRow, name: str) -> str:
     estimate = row.parameters.get(name)
     if estimate is None or estimate.value is None:
         return MISSING
@@ -83,7 +85,7 @@ def _number(row: Row, name: str) -> str:
     return f"{value} ± {error}"
 
 
-def _panels(rows: Sequence[Row], name: str) -> str:
+def _panels(rows: Sequence[BatchRow], name: str) -> str:
     """Draw a parameter with its error bars against everything that differs between the rows."""
     known = [row for row in rows if name in row.parameters]
     axes = [axis for axis in _AXES if len({getattr(row, axis) for row in known} - {None}) > 1]
@@ -107,7 +109,7 @@ def _panels(rows: Sequence[Row], name: str) -> str:
     return f"<div role='img' aria-label='{escape(label)}'>{svg[svg.index('<svg') :]}</div>"
 
 
-def _positions(rows: Sequence[Row], axis: str) -> NDArray[np.float64] | NDArray[np.datetime64]:
+def _positions(rows: Sequence[BatchRow], axis: str) -> NDArray[np.float64] | NDArray[np.datetime64]:
     values = [getattr(row, axis) for row in rows]
     if axis != "time":
         return np.array(values, dtype=float)

@@ -50,12 +50,6 @@ def draw_pictures(
     save_curves(folder / CURVES_PICTURE, result.curves, labels, title)
 
 
-def unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:
-    """Say how many keys of a config have no effect here, and which."""
-    which = ":\n  " + "\n  ".join(keys) if listed else " (-v lists them)"
-    return f"Without effect here: {len(keys)} of the config's keys{which}"
-
-
 def fit_answer(
     target: Path | None, dataset: Dataset, result: FitResult, seconds: Seconds, truth: Truth
 ) -> dict[str, object]:

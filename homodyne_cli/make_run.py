@@ -1,0 +1,131 @@
+"""One fit from end to end: config and file -> Dataset -> minimum -> FitResult -> run directory.
+
+``homodyne fit`` and every job of ``homodyne batch`` are this function.
+
+What is heavy is imported inside: meanwhile a process of its own tries the data file, and a process
+of a batch has its share of the cores before JAX counts them.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.errors import OutputError
+from homodyne_cli.problem import Config
+from homodyne_cli.results import FitResult, IterationRecord, Seconds
+
+
+class Watch(Protocol):
+    """Who is told how far a fit is."""
+
+    def on_load(self, done: int, total: int) -> None:
+        """Take the number of maps read and to read."""
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        """Take the start and every accepted step."""
+
+
+@dataclass(frozen=True)
+class MadeRun:
+    """A fit and its run directory.
+
+    Attributes
+    ----------
+    directory
+        Where it was put: the place asked for, or one beside it that a note tells; None if it could
+        not be written.
+    dataset
+        What was fitted; its maps may be gone from the disk.
+    unsaved
+        Why it could not be written. The result is there all the same: it may have taken hours.
+    """
+
+    directory: Path | None
+    dataset: Dataset
+    result: FitResult
+    seconds: Seconds
+    notes: tuple[str, ...]
+    unsaved: OutputError | None
+
+
+def make_run(
+    config: Config,
+    target: Path,
+    *,
+    force: bool = False,
+    memory: int | None = None,
+    profiled: tuple[str, ...] = (),
+    plots: bool = True,
+    command_line: tuple[str, ...] = (),
+    watch: Watch | None = None,
+    started: float | None = None,
+) -> MadeRun:
+    """Fit what a config asks for and write the run directory.
+
+    Parameters
+    ----------
+    target
+        Where the run directory goes.
+    force
+        Replace a run directory that is there.
+    memory
+        Bytes to stay within; larger maps are streamed from disk. None: a quarter of the machine's.
+    profiled
+        Parameters that get profile-likelihood intervals.
+    plots
+        Draw pictures of the maps and curves.
+    command_line
+        What the manifest names as the command.
+    started
+        When the time that loading takes began, by `time.perf_counter`; None: now.
+
+    Raises
+    ------
+    HomodyneError
+        The data, the config or the place cannot be used, or there is nothing to fit. What goes
+        wrong after the fit is in `MadeRun.unsaved` instead.
+    """
+    started = time.perf_counter() if started is None else started
+    with ExitStack() as held:
+        from homodyne_cli.io.maps.trial import trial_reading
+
+        wait_for_trial = held.enter_context(trial_reading(config.selection.path))
+        from homodyne_cli.core.fit import fit
+        from homodyne_cli.core.numerics.backend import fit_clock
+        from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled, profile
+        from homodyne_cli.io.files.directories import new_directory
+        from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
+        from homodyne_cli.io.maps.read_data import open_dataset
+        from homodyne_cli.io.run.save_run import save_run, with_noise_source
+        from homodyne_cli.io.run.write_run import MANIFEST
+        from homodyne_cli.render.screens.fit import draw_pictures
+
+        problem, selection = config.problem, config.selection
+        check_profiled(problem, profiled)
+        run = held.enter_context(new_directory(target, force=force, marker=MANIFEST))
+        clock = held.enter_context(fit_clock(started))
+        wait_for_trial()
+        budget = MemoryBudget(memory or budget_of(None), run.scratch)
+        maps = open_dataset(selection, problem.mode, watch.on_load if watch else None, budget)
+        dataset = held.enter_context(maps)
+        clock.has_loaded()
+        result = fit(dataset, problem, watch.on_iteration if watch else None)
+        if profiled:
+            result = replace(result, profiles=profile(dataset, problem, result, profiled))
+        clock.has_fitted()
+        dataset = with_noise_source(dataset, result)
+        unsaved = None
+        try:
+            save_run(
+                run, config, dataset, result, clock.seconds,
+                command_line=command_line, draw=draw_pictures if plots else None,
+            )  # fmt: skip
+        except OutputError as error:
+            unsaved = error
+        where = run.target if unsaved is None else None
+        return MadeRun(where, dataset, result, clock.seconds(), tuple(run.notes), unsaved)
