@@ -37,6 +37,16 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 #: Modules of the package itself that belong to a room other than the lowest.
 TOP = {"make_run": "flow", "__init__": "api", "gradient_diagnostics": "api", "__main__": "cli"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
+#: Names of variables and parameters that say nothing of what they hold: anywhere, and in core.
+# fmt: off
+NO_NOUNS = {"data2", "found", "got", "looked_at", "moves", "res", "ret", "seen", "tmp"}
+NO_NOUNS_OF_THE_FIELD = NO_NOUNS | {
+    "again", "among", "asked", "begun", "beside", "by", "coming", "everywhere", "here", "instead",
+    "looks", "meet", "mine", "off", "on", "onto", "otherwise", "over", "reaching", "said", "theirs",
+    "there", "those", "together", "told", "tried", "turned", "under", "wanted", "well", "what",
+    "when", "where",
+}
+# fmt: on
 MAX_LINES = 350
 MAX_FUNCTION_LINES = 65
 MAX_MODULES_IN_FOLDER = 12
@@ -98,6 +108,15 @@ def test_files_and_functions_are_short(path: Path) -> None:
             body = node.body[1:] if ast.get_docstring(node) else node.body
             length = (body[-1].end_lineno or 0) - body[0].lineno if body else 0
             assert length <= MAX_FUNCTION_LINES, f"{node.name}: {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_variables_are_nouns(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    names |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    in_core = room_of(dotted(path)).startswith("core")
+    assert not names & (NO_NOUNS_OF_THE_FIELD if in_core else NO_NOUNS)
 
 
 def test_tests_import_nothing_from_benchmarks() -> None:

@@ -253,11 +253,11 @@ def _named_apart(jobs: Sequence[Job]) -> tuple[Job, ...]:
         for job in jobs
     ]
     twice = clashing(job.name for job in named)
-    seen: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
     apart = []
     for job in named:
-        seen[job.name] += 1
-        name = f"{job.name}_{seen[job.name]}" if job.name in twice else job.name
+        numbers[job.name] += 1
+        name = f"{job.name}_{numbers[job.name]}" if job.name in twice else job.name
         apart.append(replace(job, name=name))
     return tuple(apart)
 

@@ -141,24 +141,24 @@ def _correlated(block: FloatArray, names: Sequence[str]) -> tuple[tuple[str, str
 
 def verdict(diagnosis: Diagnosis) -> tuple[str, str]:
     """Say in words what was found, and what to do next."""
-    worst = f"effective ratio {diagnosis.effective_ratio:.3g}, threshold {diagnosis.threshold:g}"
+    figures = f"effective ratio {diagnosis.effective_ratio:.3g}, threshold {diagnosis.threshold:g}"
     left = f"one more step would lower chi2 by {diagnosis.edm:.3g}"
     if diagnosis.premature and diagnosis.imbalance:
         return (
-            f"Stopped early, and gradients are imbalanced ({worst}; {left}).",
+            f"Stopped early, and gradients are imbalanced ({figures}; {left}).",
             "Write the map with -o fix.yaml, enter it with apply-scale, and fit again.",
         )
     if diagnosis.premature:
         return (
-            f"Stopped early ({left}), but gradients are balanced ({worst}).",
+            f"Stopped early ({left}), but gradients are balanced ({figures}).",
             "Fit again from here with more iterations or tighter ftol; check the start values.",
         )
     if diagnosis.imbalance:
         return (
-            f"Gradients are imbalanced ({worst}), yet the fit converged ({left}).",
+            f"Gradients are imbalanced ({figures}), yet the fit converged ({left}).",
             "The result stands. The recommended map would have got there in fewer iterations.",
         )
     return (
-        f"Balanced ({worst}) and converged ({left}).",
+        f"Balanced ({figures}) and converged ({left}).",
         "Nothing to do here: go on with homodyne verify.",
     )

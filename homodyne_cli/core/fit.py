@@ -91,10 +91,10 @@ def _search(
 
 
 def _check(
-    dataset: Dataset, problem: FitProblem, objective: PairObjective, x: FloatArray, where: str
+    dataset: Dataset, problem: FitProblem, objective: PairObjective, x: FloatArray, stage: str
 ) -> None:
     options = problem.solver.diagnostics
     if options.enabled and options.check_gradients:
         frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
         sample = build_objective(dataset, problem, objective.sigma, frames)
-        check_gradient(sample, x, where, reweighted=sample.robust)
+        check_gradient(sample, x, stage, reweighted=sample.robust)

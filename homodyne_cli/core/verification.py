@@ -65,18 +65,18 @@ def _speckles(evaluated: EvaluatedRun, white: CheckResult) -> SpeckleVerdict | N
 
 def _baseline(evaluated: EvaluatedRun, older: StoredRun) -> BaselineFit:
     name = str(older.record.directory)
-    mine, theirs = evaluated.run.dataset, older.dataset
-    if mine.c2.shape != theirs.c2.shape or not np.allclose(mine.phi, theirs.phi):
+    new, old = evaluated.run.dataset, older.dataset
+    if new.c2.shape != old.c2.shape or not np.allclose(new.phi, old.phi):
         return BaselineFit(name, None, "it was fitted to other angles or frames")
-    if not all(_same_data(mine, theirs, a) for a in range(mine.n_phi)):
+    if not all(_same_data(new, old, a) for a in range(new.n_phi)):
         return BaselineFit(name, None, "it was fitted to other data")
     return BaselineFit(name, evaluated.chi2_of(older))
 
 
 def _same_data(one: Dataset, other: Dataset, angle: int) -> bool:
-    mine, theirs = one.c2[angle], other.c2[angle]
-    for first in range(0, len(mine), _COMPARED_ROWS):
+    new, old = one.c2[angle], other.c2[angle]
+    for first in range(0, len(new), _COMPARED_ROWS):
         rows = slice(first, first + _COMPARED_ROWS), slice(first, None)
-        if np.triu(~np.isclose(mine[rows], theirs[rows], 1e-6, 0.0, equal_nan=True), 1).any():
+        if np.triu(~np.isclose(new[rows], old[rows], 1e-6, 0.0, equal_nan=True), 1).any():
             return False
     return True

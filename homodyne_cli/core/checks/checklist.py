@@ -135,13 +135,13 @@ def _mind_speckles(inputs: CheckInputs, result: CheckResult) -> CheckResult:
 def check_chi_squared(inputs: CheckInputs) -> CheckResult:
     """Check chi2 against the baseline's, and reduced chi2 against 1."""
     reduced = inputs.chi2 / inputs.degrees_of_freedom
-    said = f"reduced chi2 {reduced:.4g}"
+    statement = f"reduced chi2 {reduced:.4g}"
     remarks = []
     if inputs.speckles is not None:
         smooth = check_smooth_misfit(inputs.speckles)
-        said = f"{smooth.message}; {said} as if pairs were independent"
+        statement = f"{smooth.message}; {statement} as if pairs were independent"
         if smooth.status != "pass":
-            remarks.append(Remark(smooth.status, said, smooth.advice))
+            remarks.append(Remark(smooth.status, statement, smooth.advice))
     elif not CHI2_PASS[0] <= reduced <= CHI2_PASS[1]:
         fails = not CHI2_LIMIT[0] <= reduced <= CHI2_LIMIT[1]
         limits = CHI2_LIMIT if fails else CHI2_PASS
@@ -150,7 +150,7 @@ def check_chi_squared(inputs: CheckInputs) -> CheckResult:
             if reduced > 1.0
             else "sigma is too large: let it be estimated (remove noise.sigma)"
         )
-        message = f"{said} is outside {limits[0]:g} to {limits[1]:g}"
+        message = f"{statement} is outside {limits[0]:g} to {limits[1]:g}"
         remarks.append(Remark("fail" if fails else "warn", message, advice))
     value, threshold = reduced, CHI2_LIMIT[1]
     comparison = "no baseline to compare with"
@@ -170,7 +170,7 @@ def check_chi_squared(inputs: CheckInputs) -> CheckResult:
         elif drop < CHI2_RESOLUTION:
             message = f"chi2 is the same as that of {base.name} ({inputs.chi2:.6g})"
             remarks.append(Remark("warn", message, "nothing was gained over the baseline"))
-    worst = worst_of(remarks, f"{said}; {comparison}")
+    worst = worst_of(remarks, f"{statement}; {comparison}")
     return CheckResult("chi_squared", worst.status, value, threshold, worst.message, worst.advice)
 
 

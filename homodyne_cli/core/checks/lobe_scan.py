@@ -94,8 +94,8 @@ def _cut(h: FloatArray, power: int) -> FloatArray:
 def _levelled(h: FloatArray, power: int) -> FloatArray:
     """Return S continued by the mean of its lobes from where the two meet."""
     mean = {2: 0.5, 4: 0.375}[power]
-    meet = np.pi - np.arcsin(mean ** (1.0 / power))
-    return np.where(h < meet, _lobed(h, power), mean / np.maximum(h, meet) ** power)
+    crossover = np.pi - np.arcsin(mean ** (1.0 / power))
+    return np.where(h < crossover, _lobed(h, power), mean / np.maximum(h, crossover) ** power)
 
 
 def _decays(x: FloatArray) -> FloatArray:
@@ -212,7 +212,7 @@ class _Pairs:
     keep: np.ndarray
 
 
-def _pairs(dataset: Dataset, stretch: slice, instead: Residuals | None = None) -> _Pairs:
+def _pairs(dataset: Dataset, stretch: slice, replacement: Residuals | None = None) -> _Pairs:
     """Read pairs of the data, or those of a fit where there are data."""
     t = dataset.t[stretch]
     i, j = np.triu_indices(len(t), 1)
@@ -221,8 +221,8 @@ def _pairs(dataset: Dataset, stretch: slice, instead: Residuals | None = None) -
     at = i + stretch.start, j + stretch.start
     data = np.array([dataset.pairs(a, *at) for a in range(dataset.n_phi)])
     keep = np.isfinite(data)
-    if instead is not None:
-        data = np.array([instead.fit_at(a, *at) for a in range(dataset.n_phi)])
+    if replacement is not None:
+        data = np.array([replacement.fit_at(a, *at) for a in range(dataset.n_phi)])
     return _Pairs(t, i, j, np.where(keep, data, 0.0).astype(float), keep)
 
 
@@ -268,7 +268,7 @@ def look_again(residuals: Residuals, scan: LobeScan) -> LobeScan:
     view = scan.view
     profile = None
     if view is not None:
-        pairs = _pairs(residuals.dataset, view.stretch, instead=residuals)
+        pairs = _pairs(residuals.dataset, view.stretch, replacement=residuals)
         profile = _strain_profile(pairs, view.exponent, residuals.sigma)
     if view is None or profile is None:
         return LobeScan(0.0, float("nan"), scan.phi, view)

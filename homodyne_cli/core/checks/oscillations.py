@@ -118,9 +118,9 @@ def _angle_filter(columns: FloatArray, sides: FloatArray) -> tuple[float, FloatA
     unit = columns / np.maximum(norm, 1e-300)
     q, triangle = np.linalg.qr(unit[:-1].T)
     q = q[:, np.abs(np.diag(triangle)) > 1e-8]
-    wanted = (unit[-1] - q @ (q.T @ unit[-1])) * float(norm[-1, 0])
-    information = float(wanted @ wanted)
-    amount = sides @ wanted
+    lobe = (unit[-1] - q @ (q.T @ unit[-1])) * float(norm[-1, 0])
+    information = float(lobe @ lobe)
+    amount = sides @ lobe
     data = sides[0] - q @ (q.T @ sides[0])
     left = float(data @ data - amount[0] ** 2 / max(information, 1e-300))
     return information, np.asarray(amount), left
@@ -161,10 +161,10 @@ def find_lobes(run: StoredRun, residuals: Residuals) -> Lobes:
     """Measure the lobes that a laminar-flow run predicts in the data and in the fitted map."""
     data = residuals.dataset
     curves = _curves(run, data)
-    reaching = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi).tolist()
-    each = residuals.each_angle(lambda a: _binned(run, curves, a, residuals), reaching)
+    sheared = np.flatnonzero(curves.rate * np.ptp(curves.strain) > np.pi).tolist()
+    angles = residuals.each_angle(lambda a: _binned(run, curves, a, residuals), sheared)
     information, amount, left, bins = 0.0, np.zeros(2), 0.0, 0
-    for binned in each:
+    for binned in angles:
         if binned.shape[1] < _MIN_BINS:
             continue
         known, matched, rest = _angle_filter(binned[:4], binned[4:])
@@ -186,8 +186,8 @@ def find_lobes(run: StoredRun, residuals: Residuals) -> Lobes:
 def _first_zero(t: FloatArray, phase: FloatArray) -> float:
     """Return the lag after the middle frame at which the phase has grown by pi."""
     middle = len(t) // 2
-    beyond = np.flatnonzero(np.abs(phase[middle:] - phase[middle]) >= np.pi)
-    return float(t[middle + beyond[0]] - t[middle]) if len(beyond) else float("nan")
+    past_pi = np.flatnonzero(np.abs(phase[middle:] - phase[middle]) >= np.pi)
+    return float(t[middle + past_pi[0]] - t[middle]) if len(past_pi) else float("nan")
 
 
 def check_oscillations(run: StoredRun, residuals: Residuals) -> CheckResult:

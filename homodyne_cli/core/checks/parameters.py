@@ -119,21 +119,21 @@ def check_convergence(run: StoredRun, edm: float) -> CheckResult:
     """
     record = run.record
     remarks = []
-    again = "run homodyne diagnose, apply its x_scale, and fit again with more iterations"
+    remedy = "run homodyne diagnose, apply its x_scale, and fit again with more iterations"
     if not record.converged:
-        remarks.append(Remark("fail", f"the optimiser reports: {record.message}", again))
+        remarks.append(Remark("fail", f"the optimiser reports: {record.message}", remedy))
     if not edm < EDM_CONVERGED:
         # A run that says converged at such an EDM ended in a flat valley (see `solver`).
         flat = record.converged and edm < EDM_FLAT
         message = f"one more step would still lower chi2 by {edm:.3g}"
-        remarks.append(Remark("warn" if flat else "fail", message, again))
+        remarks.append(Remark("warn" if flat else "fail", message, remedy))
     judged = [n for n in _fitted_inside(run) if np.isfinite(record.uncertainties.get(n, 0.0))]
-    stuck = [n for n in judged if _unmoved(run, n)]
-    if stuck and len(stuck) == len(judged) and not remarks:
+    unmoved = [n for n in judged if _unmoved(run, n)]
+    if unmoved and len(unmoved) == len(judged) and not remarks:
         message = f"no parameter moved from its start, and none needs to (EDM {edm:.2g})"
         remarks.append(Remark("warn", message, "start elsewhere to see whether it comes back"))
-    elif stuck:
-        message = f"{', '.join(stuck)} did not move from the start"
+    elif unmoved:
+        message = f"{', '.join(unmoved)} did not move from the start"
         advice = "fix what is known, or fit again with a balanced x_scale from another start"
         remarks.append(Remark("fail", message, advice))
     worst = worst_of(remarks, f"{record.message or 'converged'}; EDM {edm:.2g}")
@@ -143,9 +143,9 @@ def check_convergence(run: StoredRun, edm: float) -> CheckResult:
 def check_physical(run: StoredRun, residuals: Residuals) -> CheckResult:
     """Check bounds, D(t) > 0, contrast and offset, and how well phi0 is determined."""
     remarks = _bound_remarks(run)
-    lowest, when = _lowest_diffusion(run.solution.values, residuals.dataset.t)
+    lowest, time = _lowest_diffusion(run.solution.values, residuals.dataset.t)
     if not lowest > 0.0:
-        message = f"D(t) falls to {lowest:.3g} A^2/s at t = {when:.3g} s"
+        message = f"D(t) falls to {lowest:.3g} A^2/s at t = {time:.3g} s"
         advice = "a negative D is no diffusion: bound D_offset from below, or fix it at 0"
         remarks.append(Remark("fail", message, advice))
     remarks += _scaling_remarks(run, residuals)
@@ -191,11 +191,11 @@ def _scaling_remarks(run: StoredRun, residuals: Residuals) -> list[Remark]:
     )
     for name, values, bounds in limits:
         outside = _outside if problem.per_angle_mode == "fixed" else _at_bound
-        wrong = [a for a in range(data.n_phi) if outside(float(values[a]), bounds)]
-        if wrong:
-            listed = ", ".join(f"{values[a]:.4g} at {data.phi[a]:.4g} deg" for a in wrong[:3])
-            more = f" and {len(wrong) - 3} more angles" if len(wrong) > 3 else ""
-            message = f"{name} {listed}{more} not inside [{bounds.lower:g}, {bounds.upper:g}]"
+        outliers = [a for a in range(data.n_phi) if outside(float(values[a]), bounds)]
+        if outliers:
+            listed = ", ".join(f"{values[a]:.4g} at {data.phi[a]:.4g} deg" for a in outliers[:3])
+            remainder = f" and {len(outliers) - 3} more angles" if len(outliers) > 3 else ""
+            message = f"{name} {listed}{remainder} not inside [{bounds.lower:g}, {bounds.upper:g}]"
             remarks.append(Remark("fail", message, "check the data of these angles"))
     sigmas = residuals.each_angle(lambda a: _contrast_significance(solution, residuals, a))
     weak = [a for a in range(data.n_phi) if not sigmas[a] > CONTRAST_SIGMAS]

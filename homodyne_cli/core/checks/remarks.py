@@ -19,10 +19,10 @@ class Remark:
 _SEVERITY: dict[CheckStatus, int] = {"n/a": 0, "pass": 1, "warn": 2, "fail": 3}
 
 
-def worst_of(remarks: list[Remark], otherwise: str) -> Remark:
+def worst_of(remarks: list[Remark], success: str) -> Remark:
     """Join the remarks of the worst status; `otherwise` is said when there are none."""
     if not remarks:
-        return Remark("pass", otherwise)
+        return Remark("pass", success)
     status = max((r.status for r in remarks), key=_SEVERITY.__getitem__)
     chosen = [r for r in remarks if r.status == status]
     advice = dict.fromkeys(r.advice for r in chosen if r.advice)

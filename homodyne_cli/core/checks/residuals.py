@@ -51,7 +51,7 @@ class Pattern:
     kind: str
     amplitude: float
     p_value: float
-    where: str
+    place: str
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class _Neighbours:
     total: float = 0.0
     count: float = 0.0
 
-    def add(self, one: np.ndarray, other: np.ndarray, both: np.ndarray) -> _Neighbours:
+    def add(self, left: np.ndarray, right: np.ndarray, present: np.ndarray) -> _Neighbours:
         """Add products of z that lie side by side; z is zero where there is none."""
-        total = float(np.einsum("ij,ij->", one, other))
-        return _Neighbours(self.total + total, self.count + float(np.count_nonzero(both)))
+        total = float(np.einsum("ij,ij->", left, right))
+        return _Neighbours(self.total + total, self.count + float(np.count_nonzero(present)))
 
 
 def _accumulate(residuals: Residuals) -> _Sums:
@@ -132,7 +132,7 @@ def _scores(sums: FloatArray, count: FloatArray, variance: FloatArray) -> FloatA
 
 def _test(
     kind: str,
-    where: str,
+    place: str,
     score: FloatArray,
     count: FloatArray,
     n_pairs: float,
@@ -149,7 +149,7 @@ def _test(
     p = float(stats.f.sf(statistic / k, k, max(n_pairs - k, 1.0)))
     excess = score[used] ** 2 - 1.0
     mean = float(np.mean(excess / count[used])) if equal else float(excess.sum() / n_pairs)
-    return Pattern(kind, float(np.sqrt(max(mean, 0.0))), p, f"largest at {where}")
+    return Pattern(kind, float(np.sqrt(max(mean, 0.0))), p, f"largest at {place}")
 
 
 def _pooled(score: FloatArray, count: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -176,9 +176,9 @@ def find_patterns(residuals: Residuals) -> tuple[Pattern, ...]:
     """Run all tests on residuals of at least 12 frames; a common error in sigma does not matter."""
     sums = _accumulate(residuals)
     pairs = sums.grid_count.sum(axis=(1, 2))
-    between = _scores(sums.grid, sums.grid_count, np.ones(())) ** 2
+    block_squares = _scores(sums.grid, sums.grid_count, np.ones(())) ** 2
     blocks = (sums.grid_count > 0).sum(axis=(1, 2))
-    variance = (sums.square - between.sum(axis=(1, 2))) / np.maximum(pairs - blocks, 1.0)
+    variance = (sums.square - block_squares.sum(axis=(1, 2))) / np.maximum(pairs - blocks, 1.0)
     variance = np.maximum(variance, 1e-12 * np.maximum(sums.square / np.maximum(pairs, 1.0), 1e-12))
     neighbours = _neighbour_pattern(sums)
     inflation = 1.0
@@ -301,6 +301,6 @@ def _pattern_result(worst: Pattern) -> CheckResult:
         "fail" if fails else "warn",
         worst.amplitude,
         AMPLITUDE_LIMIT,
-        f"pattern of {worst.amplitude:.2g} sigma in {worst.kind}, {worst.where}",
+        f"pattern of {worst.amplitude:.2g} sigma in {worst.kind}, {worst.place}",
         advice,
     )

@@ -74,7 +74,7 @@ class SpecklePattern:
     p_value: float
     effect: float
     reduced: float
-    where: str
+    place: str
 
 
 @dataclass(frozen=True)
@@ -271,32 +271,32 @@ def _runs(chosen: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _stretches(test: ScoreTest, edges: FloatArray, what: str, unit: str) -> str:
+def _stretches(test: ScoreTest, edges: FloatArray, quantity: str, unit: str) -> str:
     """Name the stretches of bins that are off: "lags below 0.2 s, lags 1 to 3 s"."""
-    off = np.abs(np.nan_to_num(test.pulls)) > _NAMED
-    if not off.any():
-        off = np.abs(np.nan_to_num(test.pulls)) == np.nanmax(np.abs(test.pulls), initial=0.0)
-    if off.all():
-        return f"all {what}"
-    return ", ".join(_stretch(a, b, edges, what, unit) for a, b in _runs(off))
+    deviation = np.abs(np.nan_to_num(test.pulls)) > _NAMED
+    if not deviation.any():
+        deviation = np.abs(np.nan_to_num(test.pulls)) == np.nanmax(np.abs(test.pulls), initial=0.0)
+    if deviation.all():
+        return f"all {quantity}"
+    return ", ".join(_stretch(a, b, edges, quantity, unit) for a, b in _runs(deviation))
 
 
-def _stretch(first: int, last: int, edges: FloatArray, what: str, unit: str) -> str:
+def _stretch(first: int, last: int, edges: FloatArray, quantity: str, unit: str) -> str:
     low, high = edges[first], edges[last + 1]
     if first == 0:
-        return f"{what} below {high:.3g} {unit}"
+        return f"{quantity} below {high:.3g} {unit}"
     if last == len(edges) - 2:
-        return f"{what} above {low:.3g} {unit}"
-    return f"{what} {low:.3g} to {high:.3g} {unit}"
+        return f"{quantity} above {low:.3g} {unit}"
+    return f"{quantity} {low:.3g} to {high:.3g} {unit}"
 
 
 def _worst_angle(test: ScoreTest, phi: FloatArray, edges: FloatArray) -> str:
     pulls = np.nan_to_num(np.abs(test.pulls)).reshape(len(phi), -1)
     worst = int(pulls.max(axis=1).argmax())
     others = int(np.count_nonzero(pulls.max(axis=1) > _NAMED)) - 1
-    more = f" and {others} more angles" if others > 0 else ""
+    remainder = f" and {others} more angles" if others > 0 else ""
     k = int(pulls[worst].argmax())
-    return f"phi = {phi[worst]:.4g} deg{more}, {_stretch(k, k, edges, 'lags', 's')}"
+    return f"phi = {phi[worst]:.4g} deg{remainder}, {_stretch(k, k, edges, 'lags', 's')}"
 
 
 def _worst_block(test: ScoreTest, phi: FloatArray, t: FloatArray) -> str:
@@ -311,23 +311,23 @@ def _frames(
     rows: FloatArray, merged: _Frames, dt: float, contrast: float, n_speckles: float
 ) -> SpecklePattern:
     """Compare each frame with its neighbours."""
-    usual = ndimage.median_filter(rows, 2 * _NEIGHBOURS + 1, mode="nearest")
-    off = rows - usual
-    spread = max(_MAD_TO_SIGMA * float(np.median(np.abs(off))), 1e-300)
-    pull = off / spread
+    smooth = ndimage.median_filter(rows, 2 * _NEIGHBOURS + 1, mode="nearest")
+    deviation = rows - smooth
+    spread = max(_MAD_TO_SIGMA * float(np.median(np.abs(deviation))), 1e-300)
+    pull = deviation / spread
     # A scale from the median deviation of n frames is known as well as one from n/3 squares.
     noise = stats.t(max(len(rows) / 3.0, 1.0))
     p_value = min(1.0, len(rows) * float(2.0 * noise.sf(np.abs(pull).max())))
     named = np.flatnonzero(np.abs(pull) > noise.isf(0.05 / len(rows)))
     # What a frame that is off by one adds to its score is M times the variance of scores.
-    excess = np.maximum(off[named] ** 2 - spread**2, 0.0)
+    excess = np.maximum(deviation[named] ** 2 - spread**2, 0.0)
     amplitude = float(np.sqrt(excess.mean())) / (n_speckles * spread**2) if len(named) else 0.0
     first = np.rint(merged.t / dt).astype(int)
     numbers = [str(first[k]) if merged.size == 1 else f"about {first[k]}" for k in named[:12]]
-    more = f" and {len(named) - 12} more" if len(named) > 12 else ""
-    where = f"frames {', '.join(numbers)}{more}" if len(named) else ""
+    remainder = f" and {len(named) - 12} more" if len(named) > 12 else ""
+    place = f"frames {', '.join(numbers)}{remainder}" if len(named) else ""
     reduced = float(np.mean(pull**2))
-    return SpecklePattern("frames", p_value, 100.0 * amplitude / contrast, reduced, where)
+    return SpecklePattern("frames", p_value, 100.0 * amplitude / contrast, reduced, place)
 
 
 def chances(patterns: Sequence[SpecklePattern]) -> float:

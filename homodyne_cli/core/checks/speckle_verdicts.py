@@ -97,19 +97,23 @@ def _are_sound(windows: Sequence[Window], contrast: FloatArray, sigma: FloatArra
 def check_smooth_misfit(verdict: SpeckleVerdict) -> CheckResult:
     """Judge chi2 of coarse blocks of the map, in the metric of the noise."""
     pattern = verdict.smooth
-    found = _judged("chi_squared", (pattern,), f"generalised reduced chi2 {pattern.reduced:.3g} of")
+    judgement = _judged(
+        "chi_squared", (pattern,), f"generalised reduced chi2 {pattern.reduced:.3g} of"
+    )
     advice = "the model does not explain the data to their noise: see the residual maps"
-    return found if found.status == "pass" else _with_advice(found, advice)
+    return judgement if judgement.status == "pass" else _with_advice(judgement, advice)
 
 
 def check_peculiar_patterns(verdict: SpeckleVerdict) -> CheckResult:
     """Judge patterns with a cause of their own."""
     speckles = f"{verdict.noise.n_speckles:.3g} speckles"
-    found = _judged("residuals", verdict.peculiar, f"no pattern beyond the noise of {speckles} in")
-    if found.status == "pass":
-        return found
+    judgement = _judged(
+        "residuals", verdict.peculiar, f"no pattern beyond the noise of {speckles} in"
+    )
+    if judgement.status == "pass":
+        return judgement
     worst = min(verdict.peculiar, key=lambda p: p.p_value)
-    return _with_advice(found, _REMEDIES[worst.kind])
+    return _with_advice(judgement, _REMEDIES[worst.kind])
 
 
 def _with_advice(result: CheckResult, advice: str) -> CheckResult:
@@ -118,14 +122,14 @@ def _with_advice(result: CheckResult, advice: str) -> CheckResult:
     )
 
 
-def _judged(check: str, patterns: Sequence[SpecklePattern], well: str) -> CheckResult:
+def _judged(check: str, patterns: Sequence[SpecklePattern], success: str) -> CheckResult:
     worst = min(patterns, key=lambda p: p.p_value)
     chance = chances(patterns)
     if chance > FALSE_ALARM:
         kinds = ", ".join(p.kind for p in patterns)
-        message = f"{well} {kinds} (chance {chance:.2g})"
+        message = f"{success} {kinds} (chance {chance:.2g})"
         return CheckResult(check, "pass", worst.effect, EFFECT_LIMIT, message)
-    place = f", {worst.where}" if worst.where else ""
+    place = f", {worst.place}" if worst.place else ""
     message = (
         f"pattern of {worst.effect:.2g}% of the contrast in {worst.kind}{place} "
         f"(chance {chance:.1g})"

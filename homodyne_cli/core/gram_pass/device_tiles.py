@@ -265,13 +265,13 @@ def _placed(
         rms = rms_sigma(dataset.array, dataset.sigma)[:, None, None]
 
     def cut(part: slice) -> _Blocks:
-        where = rows[part], columns[part]
-        y = cut_blocks(maps, *where, np.nan)
+        corners = rows[part], columns[part]
+        y = cut_blocks(maps, *corners, np.nan)
         if noise is None or rms is None:
-            return _Blocks(*where, y, None)
-        weight = pair_weights(y, cut_blocks(noise, *where, np.nan), rms)
+            return _Blocks(*corners, y, None)
+        weight = pair_weights(y, cut_blocks(noise, *corners, np.nan), rms)
         y[weight == 0.0] = np.nan
-        return _Blocks(*where, y, weight)
+        return _Blocks(*corners, y, weight)
 
     shift = typical(cut(a_few(len(rows))).y)
 

@@ -63,9 +63,9 @@ def _places(kind: PassSpec) -> IndexArray:
     size = n_u + n_v + 2
     place = np.zeros((size, size), dtype=np.intp)
     u, v = np.arange(n_u), np.arange(n_u, n_u + n_v)
-    for block, among in ((uu, u), (vv, v)):
-        first, second = np.triu_indices(len(among))
-        place[among[first], among[second]] = block
+    for block, columns in ((uu, u), (vv, v)):
+        first, second = np.triu_indices(len(columns))
+        place[columns[first], columns[second]] = block
     place[u[:, None], v] = np.reshape(uv, (n_u, n_v))
     place[u, -2], place[u, -1], place[v, -2], place[v, -1] = u1, uy, v1, vy
     place[-2, -2], place[-2, -1], place[-1, -1] = ones[:3]
@@ -134,12 +134,12 @@ def _chunk_sums(
     return sums
 
 
-@partial(jax.jit, static_argnames=("kind", "mesh", "length", "together"))
+@partial(jax.jit, static_argnames=("kind", "mesh", "length", "points_at_once"))
 def _screened(
     kind: PassSpec,
     mesh: jax.sharding.Mesh,
     length: int,
-    together: int | None,
+    points_at_once: int | None,
     fixed: Fixed,
     tiles: TileBatch,
     points: jax.Array,
@@ -151,7 +151,7 @@ def _screened(
             curves, scaling = _parted(kind, tiles.y.shape[0], length, state)
             return _flat(step_sums(kind, curves, scaling, fixed, tiles))
 
-        sums: jax.Array = lax.map(at, points, batch_size=together)
+        sums: jax.Array = lax.map(at, points, batch_size=points_at_once)
         return sums
 
     spread = P("devices")
@@ -269,11 +269,13 @@ def evaluate_many(tiles: PairTiles, kind: PassSpec, points: FloatArray) -> Angle
     kind = replace(kind, derivatives=False)
     layout = tiles.layout
     padded = np.concatenate([points, points[: -len(points) % layout.n_devices]])
-    together = None if layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
+    points_at_once = None if layout.mesh.devices.flat[0].platform == "cpu" else _TOGETHER
     frames = len(tiles.frames)
     state = _state(tiles, kind, _model(tiles, kind, padded.T[:, :, None]), frames, None)
     placed = jax.device_put(state, layout.spread)
-    sums = _screened(kind, layout.mesh, frames, together, tiles.fixed, tiles.gathered(), placed)
+    sums = _screened(
+        kind, layout.mesh, frames, points_at_once, tiles.fixed, tiles.gathered(), placed
+    )
     rows = np.asarray(sums)[: len(points)]
     return AngleGrams(_gram(tiles, kind, rows), rows[..., -1], tiles.moments.shift)
 

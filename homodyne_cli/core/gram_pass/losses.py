@@ -60,11 +60,11 @@ def rho(loss: Loss, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         return 2.0 * (jnp.sqrt(t) - 1.0), t**-0.5, -0.5 * t**-1.5
     if loss == "huber":
         inside = z <= 1.0
-        far = jnp.where(inside, 1.0, z)
+        outer = jnp.where(inside, 1.0, z)
         return (
-            jnp.where(inside, z, 2.0 * jnp.sqrt(far) - 1.0),
-            jnp.where(inside, 1.0, far**-0.5),
-            jnp.where(inside, 0.0, -0.5 * far**-1.5),
+            jnp.where(inside, z, 2.0 * jnp.sqrt(outer) - 1.0),
+            jnp.where(inside, 1.0, outer**-0.5),
+            jnp.where(inside, 0.0, -0.5 * outer**-1.5),
         )
     if loss == "cauchy":
         return jnp.log1p(z), 1.0 / t, -(t**-2)

@@ -122,13 +122,13 @@ def search(
         frames = decimated_frames(dataset.n_frames, count)
         return build_objective(dataset, problem, whole.sigma, frames, like=whole)
 
-    def refine(on: PairObjective, x: FloatArray, origin: FloatArray, pace: Pace) -> _Refined:
-        return _refine(on, coordinates, options, x, origin, pace)
+    def refine(level: PairObjective, x: FloatArray, origin: FloatArray, pace: Pace) -> _Refined:
+        return _refine(level, coordinates, options, x, origin, pace)
 
     coarse = decimate(policy.COARSE)
     # The pass with derivatives compiles on one core while the other screens.
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        compiling = beside.submit(coarse.derivatives, free.start)
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        compiling = threads.submit(coarse.derivatives, free.start)
         starts = draw_starts(dataset, free, policy.SCREENED, options.seed)
         cost = coarse.costs(starts)
         compiling.result()
@@ -136,16 +136,16 @@ def search(
     if problem.initial.values is not None:
         keep = np.vstack([free.start, keep])
     refined = [refine(coarse, x, x, policy.SEARCH) for x in keep]
-    again = switched_on(dataset, free, distinct_minima(refined)[0].x)
-    refined += [refine(coarse, x, x, policy.SEARCH) for x in again]
+    revived = switched_on(dataset, free, distinct_minima(refined)[0].x)
+    refined += [refine(coarse, x, x, policy.SEARCH) for x in revived]
     minima = distinct_minima(refined)
     best = minima[0]
     chosen = best
     if dataset.n_frames > policy.MEDIUM:
         medium = decimate(policy.MEDIUM)
         close = [m for m in minima[: policy.SECOND_LOOKS] if m.chi2 - best.chi2 < policy.CLOSE]
-        looks = [(refine(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
-        best, chosen = min(looks, key=lambda pair: pair[0].chi2)
+        second_looks = [(refine(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
+        best, chosen = min(second_looks, key=lambda pair: pair[0].chi2)
     for count in policy.FINER:
         if 2 * count <= dataset.n_frames:
             best = refine(decimate(count), best.x, best.origin, policy.FOLLOWED)

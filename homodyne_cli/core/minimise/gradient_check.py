@@ -29,7 +29,7 @@ def sample_frames(n: int, n_phi: int, pairs: int) -> IndexArray:
 
 
 def check_gradient(
-    sample: Objective, x: FloatArray, where: str, *, reweighted: bool = False
+    sample: Objective, x: FloatArray, stage: str, *, reweighted: bool = False
 ) -> float:
     """Compare gradients of chi2 at `x`; return the largest disagreement.
 
@@ -59,7 +59,7 @@ def check_gradient(
         gap = abs(numeric - 2.0 * at.gradient[k])
         if gap > tolerance * largest + policy.GRADIENT_ERRORS * error:
             raise DerivativeError(
-                f"{where}: d chi2/d {free.names[k]} is {2.0 * at.gradient[k]:.6g}, finite "
+                f"{stage}: d chi2/d {free.names[k]} is {2.0 * at.gradient[k]:.6g}, finite "
                 f"differences give {numeric:.6g} +- {error:.2g}",
                 hint="this is a defect of the program: please report it with the run's config",
             )
@@ -90,21 +90,21 @@ def differentiate(
     step = policy.FIRST_DIFFERENCE * min(reach, room)
     if not central and below > above:
         step = -step
-    here = f(x)
-    best, error, before = 0.0, np.inf, np.inf
+    centre = f(x)
+    best, error, previous = 0.0, np.inf, np.inf
     row: list[float] = []
     for k in range(policy.DIFFERENCES):
         h = step / policy.SHRINKAGE**k
-        new = [(f(x + h) - f(x - h)) / (2.0 * h) if central else (f(x + h) - here) / h]
+        estimates = [(f(x + h) - f(x - h)) / (2.0 * h) if central else (f(x + h) - centre) / h]
         changes = [np.inf]
         for m, old in enumerate(row, start=1):
             factor = policy.SHRINKAGE ** (2 * m if central else m)
-            new.append(new[-1] + (new[-1] - old) / (factor - 1.0))
-            changes.append(max(abs(new[-1] - new[-2]), abs(new[-1] - old)))
+            estimates.append(estimates[-1] + (estimates[-1] - old) / (factor - 1.0))
+            changes.append(max(abs(estimates[-1] - estimates[-2]), abs(estimates[-1] - old)))
         least = int(np.argmin(changes))
-        change = max(changes[least], abs(new[least] - before))
-        change += policy.ROUNDING_OF_COST * abs(here / h)
+        change = max(changes[least], abs(estimates[least] - previous))
+        change += policy.ROUNDING_OF_COST * abs(centre / h)
         if change < error:
-            best, error = new[least], change
-        row, before = new, new[least]
+            best, error = estimates[least], change
+        row, previous = estimates, estimates[least]
     return best, error

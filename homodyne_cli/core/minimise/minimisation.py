@@ -150,9 +150,9 @@ class Minimisation:
         self.at, self._last = at, (self.x, at)
         self.rescale(self.options, self.coordinates)
 
-    def since(self, begun: IterationRecord) -> list[IterationRecord]:
+    def since(self, first: IterationRecord) -> list[IterationRecord]:
         """Return what `here` was at some point, and the steps accepted since."""
-        return [begun, *self.history[begun.iteration + 1 :]]
+        return [first, *self.history[first.iteration + 1 :]]
 
     def state(self) -> MinimiserState:
         """Return where it has come to."""

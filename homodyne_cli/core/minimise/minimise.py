@@ -69,7 +69,7 @@ def minimise(log: Minimisation, *, near: bool, to_the_end: bool = True) -> Minim
     """
     options = log.options
     if log.stop is StopReason.UNDER_WAY or log.iterations == 0:
-        begun = log.here
+        first = log.here
         ratio = policy.BALANCED if options.adaptive else np.inf
         # To the minimum.
         if near and chosen_by_default(options):
@@ -88,7 +88,7 @@ def minimise(log: Minimisation, *, near: bool, to_the_end: bool = True) -> Minim
             run_trust_region(log, np.inf if last else ratio, eager=near, afresh=True)
         # Short of the minimum, for no better reason than that there is none to be seen.
         stuck = log.stop.is_success and not _at_minimum(log)
-        if stuck and in_flat_valley(log.since(begun), options):
+        if stuck and in_flat_valley(log.since(first), options):
             log.stop = StopReason.FLAT_VALLEY
     if to_the_end:
         polish(log)
@@ -113,8 +113,8 @@ def gauss_newton(log: Minimisation, enough: float, ratio: float = np.inf) -> Sto
     for _ in range(min(policy.CLOSING_STEPS, log.iterations_left)):
         if log.here.edm < enough or not _gauss_newton_step(log, policy.WORTHWHILE):
             break
-    there = log.here.edm < enough
-    if there or run_trust_region(log, ratio, enough, eager=True) is StopReason.AT_HAND:
+    at_hand = log.here.edm < enough
+    if at_hand or run_trust_region(log, ratio, enough, eager=True) is StopReason.AT_HAND:
         log.stop = StopReason.FTOL
     return log.stop
 

@@ -79,9 +79,9 @@ def choose_scale(
     step along u_k moves parameter k by x_scale_k.
     """
     slope = coordinates.jacobian(x)
-    own = np.diag(slope)
+    slopes = np.diag(slope)
     if options.x_scale == "unit":
-        return ScaledCoordinates(coordinates, 1.0 / own, np.ones(len(x)))
+        return ScaledCoordinates(coordinates, 1.0 / slopes, np.ones(len(x)))
     if options.x_scale == "config":
         table = options.x_scale_map
         if not table:
@@ -90,7 +90,7 @@ def choose_scale(
                 hint="give a map (homodyne diagnose RUN -o fix.yaml) or use --x-scale auto",
             )
         given = np.array([table.get(n, 1.0) for n in free.names])
-        return ScaledCoordinates(coordinates, given / own, given)
+        return ScaledCoordinates(coordinates, given / slopes, given)
     hessian = at.reduced_hessian
-    scale = column_norm_scale(slope.T @ hessian @ slope, x / own, free.width / own)
+    scale = column_norm_scale(slope.T @ hessian @ slope, x / slopes, free.width / slopes)
     return ScaledCoordinates(coordinates, scale, column_norm_scale(hessian, x, free.width))

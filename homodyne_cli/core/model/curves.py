@@ -95,12 +95,12 @@ def _phi(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return expm1(x)/x and its derivative, smooth through x = 0."""
     coefficients = np.array([1.0 / math.factorial(k + 1) for k in range(_SERIES_TERMS)])
     small = abs(x) < _SERIES_RADIUS
-    near = np.where(small, x, 0.0)
-    far = np.where(small, 1.0, x)
-    direct = np.expm1(far) / far
+    inner = np.where(small, x, 0.0)
+    outer = np.where(small, 1.0, x)
+    direct = np.expm1(outer) / outer
     slopes = coefficients[1:] * np.arange(1.0, _SERIES_TERMS)
-    value = np.where(small, _horner(coefficients, near), direct)
-    slope = np.where(small, _horner(slopes, near), (np.exp(far) - direct) / far)
+    value = np.where(small, _horner(coefficients, inner), direct)
+    slope = np.where(small, _horner(slopes, inner), (np.exp(outer) - direct) / outer)
     return value, slope
 
 
@@ -227,8 +227,8 @@ def model_curves(
     # Parameters far out may overflow; chi2 is then infinite or NaN, and the step is refused.
     with np.errstate(all="ignore"):
         transport = _at_frames(t, parameters[:N_DIFFUSION], convention, frames)
-        still = np.zeros_like(transport.value)
-        strain = Running(still, np.zeros((0, *still.shape)))
+        at_rest = np.zeros_like(transport.value)
+        strain = Running(at_rest, np.zeros((0, *at_rest.shape)))
         kappa = slope = np.zeros(len(phi))
         if len(parameters) > N_DIFFUSION:
             strain = _at_frames(t, parameters[N_DIFFUSION:-1], convention, frames)

@@ -128,18 +128,18 @@ class BestObjective:
         with core_threads() as threads:
             of_angle = partial(_score_covariance, curves, grams)
             for angle, raw in zip(self.angles, threads.map(of_angle, self.angles), strict=True):
-                onto = self.directions(at, angle.angle)
-                out[angle.angle] = onto.T @ raw @ onto
+                projector = self.directions(at, angle.angle)
+                out[angle.angle] = projector.T @ raw @ projector
         return out
 
     def directions(self, at: Projection, angle: int) -> FloatArray:
         """Return (p + 2, k) how [df/dp, f, 1] of an angle make the columns of `at.hessian`."""
         along = (at.contrast_directions[angle], at.offset_directions[angle])
         places, p = self.pairs.places, len(self.pairs.full)
-        onto = np.zeros((p + 2, len(places) + len(along[0])))
-        onto[places, np.arange(len(places))] = at.contrast[angle]
-        onto[p, len(places) :], onto[p + 1, len(places) :] = along
-        return onto
+        projector = np.zeros((p + 2, len(places) + len(along[0])))
+        projector[places, np.arange(len(places))] = at.contrast[angle]
+        projector[p, len(places) :], projector[p + 1, len(places) :] = along
+        return projector
 
     @property
     def _ones(self) -> FloatArray:

@@ -129,8 +129,8 @@ class SpeckleCovariance:
         u = g[i] * g[j]
         inner = np.stack([((u @ one) * u).sum(axis=-1) for one in summed])
         # Both orders of a pair count; a block has pairs within itself.
-        both = np.where(i == j, 1.0, 2.0) * summed[:, i, j]
-        crossed = both @ inner.T
+        multiplicity = np.where(i == j, 1.0, 2.0) * summed[:, i, j]
+        crossed = multiplicity @ inner.T
         return np.asarray(0.25 * self.fourth * (crossed + crossed.T))
 
     @cached_property
@@ -158,8 +158,8 @@ class SpeckleCovariance:
             step = _ratio(rz, sums_over_pairs(direction, moved))
             x, residual = x + step * direction, residual - step * moved
             z = self.precision.weights(residual)
-            before, rz = rz, sums_over_pairs(residual, z)
-            direction = z + _ratio(rz, before) * direction
+            previous, rz = rz, sums_over_pairs(residual, z)
+            direction = z + _ratio(rz, previous) * direction
         return x
 
 
@@ -176,6 +176,8 @@ def block_sums(values: FloatArray, size: int) -> FloatArray:
     return values
 
 
-def _ratio(over: FloatArray, under: FloatArray) -> FloatArray:
-    safe: FloatArray = np.divide(over, under, out=np.zeros_like(over), where=under > 0.0)
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    safe: FloatArray = np.divide(
+        numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0.0
+    )
     return np.asarray(safe[:, None, None])

@@ -118,11 +118,11 @@ class PairPrecision:
         e, i, j = self.shrink, self.i, self.j
         # -(U E A')_ij - (A E U')_ij + (U E B E U')_ij, with A = X U and B = U' X U.
         folded = thin * e - 0.5 * self.vectors @ (core * np.outer(e, e))
-        there = np.einsum("kmr,mr->km", folded[:, i], self.vectors[j])
-        back = there
+        forward = np.einsum("kmr,mr->km", folded[:, i], self.vectors[j])
+        backward = forward
         if not np.array_equal(i, j):
-            back = np.einsum("kmr,mr->km", folded[:, j], self.vectors[i])
-        return np.asarray(-there - back)
+            backward = np.einsum("kmr,mr->km", folded[:, j], self.vectors[i])
+        return np.asarray(-forward - backward)
 
     def _spread(self, values: FloatArray) -> FloatArray:
         """Return symmetric maps that hold values (k, m) at the absent pairs."""
@@ -175,8 +175,8 @@ class PairPrecision:
             step = np.divide(rz, length, out=np.zeros_like(rz), where=length > 0.0)[:, None]
             x, residual = x + step * direction, residual - step * moved
             z = residual / scale
-            before, rz = rz, np.einsum("km,km,m->k", residual, z, measure)
-            ratio = np.divide(rz, before, out=np.zeros_like(rz), where=before > 0.0)
+            previous, rz = rz, np.einsum("km,km,m->k", residual, z, measure)
+            ratio = np.divide(rz, previous, out=np.zeros_like(rz), where=previous > 0.0)
             direction = z + ratio[:, None] * direction
         return x
 
@@ -218,8 +218,8 @@ def absent_pairs(present: FloatArray | None, n: int) -> tuple[IndexArray, IndexA
     i, j = np.arange(n), np.arange(n)
     if present is None:
         return i, j
-    more = np.nonzero(np.triu(present == 0.0, 1))
-    return np.concatenate([i, more[0]]), np.concatenate([j, more[1]])
+    pairs = np.nonzero(np.triu(present == 0.0, 1))
+    return np.concatenate([i, pairs[0]]), np.concatenate([j, pairs[1]])
 
 
 def _strongest(f: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]:
@@ -239,5 +239,5 @@ def _strongest(f: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]
         rank += 1
     values, vectors = np.linalg.eigh(rows[:rank] @ rows[:rank].T)
     kept = values > threshold
-    turned = vectors[:, kept] / np.sqrt(values[kept])
-    return values[kept], np.ascontiguousarray((turned.T @ rows[:rank]).T)
+    rotated = vectors[:, kept] / np.sqrt(values[kept])
+    return values[kept], np.ascontiguousarray((rotated.T @ rows[:rank]).T)

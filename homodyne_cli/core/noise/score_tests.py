@@ -83,15 +83,15 @@ def angle_scores(
     maps = np.concatenate([patterns, columns]) * noise.present
     weights = noise.precision.weights(maps)
     products = _inner(weights, noise.apply(weights))
-    among = _inner(weights, maps)
+    inner_products = _inner(weights, maps)
     scores = _inner(weights, residual[None])[:, 0]
     return AngleScores(
         pattern=scores[:b],
         column=scores[b:],
-        overlap=0.5 * (among[:b, b:] + among[b:, :b].T),
-        hessian=0.5 * (among[b:, b:] + among[b:, b:].T),
+        overlap=0.5 * (inner_products[:b, b:] + inner_products[b:, :b].T),
+        hessian=0.5 * (inner_products[b:, b:] + inner_products[b:, b:].T),
         covariance=0.5 * (products + products.T),
-        size=np.diag(among)[:b].copy(),
+        size=np.diag(inner_products)[:b].copy(),
         places=places,
     )
 
@@ -125,9 +125,9 @@ class Scores:
     def over_angles(self, patterns: slice) -> Scores:
         """Return those of some patterns, summed over the angles."""
         b = len(self.values) // self.n_phi
-        onto = np.tile(np.eye(b)[:, patterns], (self.n_phi, 1))
-        covariance = onto.T @ self.covariance @ onto
-        return Scores(onto.T @ self.values, covariance, onto.T @ self.size, 1)
+        projector = np.tile(np.eye(b)[:, patterns], (self.n_phi, 1))
+        covariance = projector.T @ self.covariance @ projector
+        return Scores(projector.T @ self.values, covariance, projector.T @ self.size, 1)
 
     def of_angles(self, patterns: slice) -> Scores:
         """Return those of some patterns, each angle for itself."""
@@ -197,8 +197,8 @@ def score_test(scores: Scores) -> ScoreTest:
     values, vectors = np.linalg.eigh(unit)
     kept = values > _ABSORBED * max(float(values.max(initial=0.0)), 1e-300)
     pulls = np.where(live, scores.values / safe, np.nan)
-    turned = vectors[:, kept].T @ pulls[live]
-    statistic, freedom = float(np.sum(turned**2 / values[kept])), int(kept.sum())
+    rotated = vectors[:, kept].T @ pulls[live]
+    statistic, freedom = float(np.sum(rotated**2 / values[kept])), int(kept.sum())
     amplitude = scores.values / np.where(scores.size > 0.0, scores.size, np.inf)
     error = sigma / np.where(scores.size > 0.0, scores.size, np.inf)
     excess = (amplitude**2 - error**2)[live]

@@ -114,28 +114,30 @@ def estimate_speckles(
     share
         (n_phi,) speckles of an angle over M.
     """
-    seen = [w for w in windows if w.contrast > 0.0 and w.present.any()]
+    informative = [w for w in windows if w.contrast > 0.0 and w.present.any()]
     nothing = white_noise(len(share))
-    if not seen:
+    if not informative:
         return nothing
-    contrast = np.array([w.contrast for w in seen])
+    contrast = np.array([w.contrast for w in informative])
     log_v, mu = np.log(white_variance), float(np.sqrt(np.median(white_variance)) / contrast.mean())
     modes, least = 1.0, np.zeros(len(share))
-    for window in seen:
+    for window in informative:
         least[window.angle] = PHOTON_FLOOR * window.contrast
     with core_threads() as threads:
         for _ in range(_ROUNDS):
             noise = _photon_noise(log_v, mu, share, least)
-            own = [float(noise[w.angle]) for w in seen]
-            kappas = list(threads.map(_kappa, seen, own, repeat(modes), repeat(len(seen))))
-            found = _score(seen, kappas, log_v, mu, share, least)
-            if found is None:
+            own = [float(noise[w.angle]) for w in informative]
+            kappas = list(
+                threads.map(_kappa, informative, own, repeat(modes), repeat(len(informative)))
+            )
+            estimate = _score(informative, kappas, log_v, mu, share, least)
+            if estimate is None:
                 return nothing
-            log_v, mu, errors = found
+            log_v, mu, errors = estimate
             noise = _photon_noise(log_v, mu, share, least)
-            own = [float(noise[w.angle]) for w in seen]
-            speckles = [float(share[w.angle]) / mu**2 for w in seen]
-            parts = list(threads.map(_excess, seen, own, speckles, repeat(len(seen))))
+            own = [float(noise[w.angle]) for w in informative]
+            speckles = [float(share[w.angle]) / mu**2 for w in informative]
+            parts = list(threads.map(_excess, informative, own, speckles, repeat(len(informative))))
             modes = _modes(np.sum(parts, axis=0), float(contrast.max()))
     if mu < _SIGNIFICANT * errors[-1]:
         return nothing
@@ -250,8 +252,8 @@ def _score(
     # Of a sum of cut-off squares over its slope, in place of half the squares'.
     inflation = (_CUT_SQUARE - _CUT_MEAN**2) / (2.0 * _CUT_SLOPE**2)
     covariance = solve_gram(information, np.eye(n_phi + 1)) * inflation
-    v, m, both = np.diag(covariance)[:-1], covariance[-1, -1], covariance[:-1, -1]
-    errors = np.sqrt(np.maximum(0.25 * v + m / mu**2 - both / mu, 0.0))
+    v, m, cross = np.diag(covariance)[:-1], covariance[-1, -1], covariance[:-1, -1]
+    errors = np.sqrt(np.maximum(0.25 * v + m / mu**2 - cross / mu, 0.0))
     return log_v, mu, np.append(errors, np.sqrt(m))
 
 
@@ -299,24 +301,24 @@ def _excess(window: Window, photon_noise: float, n_speckles: float, n_windows: i
         return covariance.apply(maps) - covariance.apply_main(maps)
 
     weights = precision.weights(window.residual[None])
-    seen = n_speckles * sums_over_pairs(weights, rest(weights))[0]
+    observed = n_speckles * sums_over_pairs(weights, rest(weights))[0]
     signs = _signs(window, max(_SIGNS // n_windows, 1)) * window.present
-    turned = precision.weights(rest(precision.weights(signs)))
+    weighted = precision.weights(rest(precision.weights(signs)))
     # a + b x + d x^2 with x = modes^(-1/2) at x = 0, 1/2 and 1.
     zero, half, one = (
-        float(sums_over_pairs(turned, replace(covariance, modes=m).apply(signs)).mean())
+        float(sums_over_pairs(weighted, replace(covariance, modes=m).apply(signs)).mean())
         for m in (np.inf, 4.0, 1.0)
     )
     second = 2.0 * (zero + one - 2.0 * half)
     first = one - zero - second
     count = len(signs)
-    cycles = covariance.four_cycles(np.concatenate([turned, signs]))[:count, count:]
-    return np.array([seen, zero, first, second + float(np.diag(cycles).mean())])
+    cycles = covariance.four_cycles(np.concatenate([weighted, signs]))[:count, count:]
+    return np.array([observed, zero, first, second + float(np.diag(cycles).mean())])
 
 
 def _modes(parts: FloatArray, contrast: float) -> float:
-    """Return the modes at which the expectation is what is seen, within 1 and 1 / contrast."""
-    seen, zero, first, second = parts
+    """Return the modes at which the expectation is what is observed, within 1 and 1 / contrast."""
+    observed, zero, first, second = parts
     x = np.linspace(min(np.sqrt(contrast), 1.0), 1.0, 201)
-    off = np.abs(zero + first * x + second * x**2 - seen)
-    return float(x[np.argmin(off)] ** -2.0)
+    distance = np.abs(zero + first * x + second * x**2 - observed)
+    return float(x[np.argmin(distance)] ** -2.0)

@@ -102,16 +102,17 @@ class WeighedAngle:
 
     def sketch(self, curves: ModelCurves, *, derivatives: bool) -> tuple[Sketch, FloatArray]:
         """Return the sketch of [df/dp, f], and their products with themselves, 1 and y."""
-        model, here = self._model(curves)
+        model, curves = self._model(curves)
         m, vectors = len(self.values), self.precision.vectors
         count = 1 + derivatives * sum(
-            len(s) for s in (here.transport_slopes, here.strain_slopes, here.strain_slopes[:1])
+            len(s)
+            for s in (curves.transport_slopes, curves.strain_slopes, curves.strain_slopes[:1])
         )
         thin, plain = np.zeros((count, *vectors.shape)), np.zeros((count, count + 2))
         step = max(_SLAB_PAIRS // (m * self.size**2), 1)
         for top in range(0, m, step):
             rows, right = slice(top, min(top + step, m)), slice(top, m)
-            part = self._columns(model, here, rows, right, derivatives=derivatives)
+            part = self._columns(model, curves, rows, right, derivatives=derivatives)
             thin[:, rows] += part @ vectors[right]
             thin[:, right] += part.swapaxes(1, 2) @ vectors[rows]
             flat = part.reshape(count, -1)
@@ -128,13 +129,13 @@ class WeighedAngle:
         gram
             Of the same columns.
         """
-        model, here = self._model(curves)
+        model, curves = self._model(curves)
         m = len(self.values)
         merged = -(-m // _SCORE_BLOCKS)
-        everywhere = slice(0, m)
-        maps = self._columns(model, here, everywhere, everywhere, derivatives=True)
+        all_rows = slice(0, m)
+        maps = self._columns(model, curves, all_rows, all_rows, derivatives=True)
         maps += maps.swapaxes(1, 2)
-        maps = np.concatenate([maps, self._mask(everywhere, everywhere)[None]])
+        maps = np.concatenate([maps, self._mask(all_rows, all_rows)[None]])
         maps[-1] += maps[-1].T
         held = [maps[first : first + _HELD] for first in range(0, len(maps), _HELD)]
         weights = [block_sums(self.precision.weights(part), merged) for part in held]
@@ -155,16 +156,15 @@ class WeighedAngle:
         return scale * gram / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
 
     def _model(self, curves: ModelCurves) -> tuple[PairModel, ModelCurves]:
-        here = curves
         if len(self.frames) < curves.transport.shape[-1]:
-            here = replace(
+            curves = replace(
                 curves,
                 transport=curves.transport[self.frames],
                 transport_slopes=curves.transport_slopes[:, self.frames],
                 strain=curves.strain[self.frames],
                 strain_slopes=curves.strain_slopes[:, self.frames],
             )
-        return pair_model(here, self.angle, self.q, self.convention), here
+        return pair_model(curves, self.angle, self.q, self.convention), curves
 
     def _columns(
         self,

@@ -156,8 +156,8 @@ def gauss_newton_step(
         box = (np.minimum(lower, -_TINY), np.maximum(upper, _TINY))
         # BVLS divides by singular values that are rounding; a little weight on the length of the
         # step keeps it from going far along what the data do not see.
-        still = np.sqrt(SINGULAR * values[-1]) * np.eye(len(norm))
-        system, right = np.vstack([root, still]), np.append(target, np.zeros(len(norm)))
+        ridge = np.sqrt(SINGULAR * values[-1]) * np.eye(len(norm))
+        system, right = np.vstack([root, ridge]), np.append(target, np.zeros(len(norm)))
         step = optimize.lsq_linear(system, right, bounds=box, method="bvls").x
     full[live] = step / norm
     return full, float(max(0.0, -(2.0 * slope @ step + step @ unit @ step)))

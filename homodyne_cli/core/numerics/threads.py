@@ -25,14 +25,14 @@ def usable_cores() -> int:
         return len(psutil.Process().cpu_affinity())
 
 
-def core_threads(at_most: int | None = None) -> ThreadPoolExecutor:
+def core_threads(limit: int | None = None) -> ThreadPoolExecutor:
     """Return a pool with one thread per core, or fewer.
 
     With more threads, arrays that fit the cache are worked on more slowly than by one thread: they
     wait for the interpreter's lock.
     """
     cores = usable_cores()
-    return ThreadPoolExecutor(max_workers=cores if at_most is None else min(at_most, cores))
+    return ThreadPoolExecutor(max_workers=cores if limit is None else min(limit, cores))
 
 
 @contextmanager
@@ -47,16 +47,16 @@ def serial_algebra() -> Iterator[None]:
 
 
 def made_ahead(
-    threads: ThreadPoolExecutor, make: Callable[[Item], Made], items: Iterable[Item], ahead: int
+    threads: ThreadPoolExecutor, make: Callable[[Item], Made], items: Iterable[Item], depth: int
 ) -> Iterator[Made]:
-    """Yield make(item) in the order of the items, with at most `ahead` more under way or waiting.
+    """Yield make(item) in the order of the items, with at most `depth` more under way or waiting.
 
     `ThreadPoolExecutor.map` would begin them all, and hold what nobody has taken yet.
     """
-    coming: deque[Future[Made]] = deque()
+    pending: deque[Future[Made]] = deque()
     for item in items:
-        coming.append(threads.submit(make, item))
-        if len(coming) > ahead:
-            yield coming.popleft().result()
-    while coming:
-        yield coming.popleft().result()
+        pending.append(threads.submit(make, item))
+        if len(pending) > depth:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -99,12 +99,12 @@ def build_objective(
     )
 
 
-def _per_angle(values: tuple[float, ...] | None, n_phi: int, what: str) -> FloatArray:
+def _per_angle(values: tuple[float, ...] | None, n_phi: int, quantity: str) -> FloatArray:
     if values is None:
         return np.zeros(n_phi)
     if len(values) not in (1, n_phi):
         raise ConfigError(
-            f"initial_parameters.per_angle_scaling.{what} has {len(values)} values for "
+            f"initial_parameters.per_angle_scaling.{quantity} has {len(values)} values for "
             f"{n_phi} angles",
             hint=f"give one value, or {n_phi}",
         )

@@ -82,8 +82,8 @@ def weigh_angles(
     hessians = objective.angle_hessians(reached.x, at)
     weighted = replace(objective, sigma=_due_sigma(objective, at, hessians, noise))
     # A pass does not depend on sigma.
-    again = None if at.grams is None else weighted.project(at.grams)
-    return AngleWeights(weighted, noise, again, (objective.sigma / weighted.sigma) ** 2)
+    reprojected = None if at.grams is None else weighted.project(at.grams)
+    return AngleWeights(weighted, noise, reprojected, (objective.sigma / weighted.sigma) ** 2)
 
 
 def with_noise(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
@@ -105,9 +105,9 @@ def _due_sigma(
     p = len(at.gradient)
     total = hessians.sum(axis=0)
     # Contrast and offset projected out of every angle's part as they are out of the sum.
-    onto = np.hstack([np.eye(p), -solve_gram(total[p:, p:], total[p:, :p]).T])
-    inside = onto @ hessians @ onto.T
-    variances = onto @ (noise.white_scale * hessians + noise.scores) @ onto.T
+    projector = np.hstack([np.eye(p), -solve_gram(total[p:, p:], total[p:, :p]).T])
+    inside = projector @ hessians @ projector.T
+    variances = projector @ (noise.white_scale * hessians + noise.scores) @ projector.T
     inverse = pseudo_inverse(inside.sum(axis=0)).matrix
     expected = np.einsum("ij,aji->a", inverse, inside)
     varied = np.einsum("ij,aji->a", inverse, variances)

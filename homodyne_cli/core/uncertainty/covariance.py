@@ -60,8 +60,8 @@ def _freedom(inverse: PseudoInverse, widths: FloatArray) -> FloatArray:
     # What is null in contrast and offset alone moves no parameter.
     spans = spans[:, size > _NO_PART]
     deviations = widths / np.sqrt(12.0)
-    moves = (inverse.scale[:p] / deviations)[:, None] * spans
-    basis, _ = np.linalg.qr(moves / np.linalg.norm(moves, axis=0))
+    displacements = (inverse.scale[:p] / deviations)[:, None] * spans
+    basis, _ = np.linalg.qr(displacements / np.linalg.norm(displacements, axis=0))
     reach = deviations[:, None] * basis
     return np.asarray(reach @ reach.T)
 

@@ -84,10 +84,10 @@ def profile_interval(
 
 def _rise(result: FitResult, parameter: FittedParameter) -> float:
     """Return the rise of chi2 at one standard deviation, of the others if need be."""
-    for those in ((parameter,), result.parameters):
+    for group in ((parameter,), result.parameters):
         ratios = [
             (p.uncertainty / p.uncertainty_hessian) ** 2
-            for p in those
+            for p in group
             if p.uncertainty > 0.0 and p.uncertainty_hessian > 0.0
         ]
         if ratios:

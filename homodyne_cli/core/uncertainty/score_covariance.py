@@ -110,8 +110,10 @@ def sum_blocks(
         fields = [along * np.sign(model.decay[j] - model.decay[i])]
         if model.form is not None:
             fields.append(weight * v)
-        for out, by in ((plain, None), (dressed, g), (ends, (root * f).astype(g.dtype))):
-            *held, f_column, ones = (u if by is None else u * by for u in (*fields, along, weight))
+        for out, factor in ((plain, None), (dressed, g), (ends, (root * f).astype(g.dtype))):
+            *held, f_column, ones = (
+                u if factor is None else u * factor for u in (*fields, along, weight)
+            )
             rows = [_curve_sums(u, c, top * size, size) for u, c in zip(held, slopes, strict=True)]
             rest = [_block_sums(u, size) for u in (f_column, ones)]
             out[at] = np.concatenate([*rows, rest])
@@ -174,12 +176,12 @@ def score_covariance(sums: BlockSums, n_phi: int) -> FloatArray:
     means = np.sqrt(means) * np.sign(_block_sums(sums.g, size))
     i, j = np.triu_indices(len(means))
     # Both orders of a pair count; a block has pairs within itself.
-    both = np.where(i == j, 1.0, 2.0)
+    multiplicity = np.where(i == j, 1.0, 2.0)
     u = means[i] * means[j]
     inner = ((u @ larger) * u).sum(axis=-1)
-    crossed = (both * larger[:, i, j]) @ inner.T
-    found = _traces(sums.contracted @ sums.g) + 0.5 * _traces(sums.weights @ sums.f)
-    return np.asarray(found + 0.25 * (crossed + crossed.T))
+    crossed = (multiplicity * larger[:, i, j]) @ inner.T
+    covariance = _traces(sums.contracted @ sums.g) + 0.5 * _traces(sums.weights @ sums.f)
+    return np.asarray(covariance + 0.25 * (crossed + crossed.T))
 
 
 def _traces(products: FloatArray) -> FloatArray:

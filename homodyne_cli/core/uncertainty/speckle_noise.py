@@ -108,19 +108,19 @@ def speckle_noise(
     none = SpeckleNoise(np.zeros((len(angles), *at.hessian.shape)), float("inf"), 1.0, 1.0)
     if not strides:
         return none
-    looked_at = sample_pairs(dataset.n_frames, 0, _RESIDUAL_PAIRS)
+    sampled = sample_pairs(dataset.n_frames, 0, _RESIDUAL_PAIRS)
     with core_threads() as threads:
-        samples = list(threads.map(lambda a: a.sample(*looked_at), angles))
+        samples = list(threads.map(lambda a: a.sample(*sampled), angles))
         pairs = np.array([s.pairs for s in samples])
         weights = pairs / pairs.sum()
         total = float(weights @ [s.residual for s in samples])
 
         def differences(stride: int) -> float:
             i, j = sample_pairs(dataset.n_frames, stride, _RESIDUAL_PAIRS)
-            found = threads.map(lambda a: a.differences(stride, i, j), angles)
-            return float(weights @ list(found))
+            variances = threads.map(lambda a: a.differences(stride, i, j), angles)
+            return float(weights @ list(variances))
 
-        error = 2.5 * total / np.sqrt(sum(s.looked_at for s in samples))
+        error = 2.5 * total / np.sqrt(sum(s.sampled for s in samples))
         nearest = differences(strides[0])
         if total - nearest < _SIGNIFICANT * error:
             return none
@@ -177,13 +177,13 @@ def _split(scores: FloatArray, shown: FloatArray, drawn: FloatArray) -> SpeckleN
 class _Sample:
     """Means over pairs of one angle, in units of sigma^2: residual^2 and Var(psi); sum of weights.
 
-    `looked_at` is the number of pairs in the sample.
+    `sampled` is the number of pairs in the sample.
     """
 
     residual: float
     psi: float
     pairs: float
-    looked_at: int
+    sampled: int
 
 
 @dataclass(frozen=True)
@@ -229,8 +229,8 @@ class _Angle:
         if not self.objective.robust:
             return np.asarray(weight)
         fitted = weight > 0.0
-        here = slice(self.angle, self.angle + 1)
-        known = (self.at.contrast[here], self.at.offset[here], self.objective.sigma[here])
+        single = slice(self.angle, self.angle + 1)
+        known = (self.at.contrast[single], self.at.offset[single], self.objective.sigma[single])
         state = AngleScaling(*(jnp.asarray(v) for v in known))
         shape = (1, 1, f.size, 1)
         values = (f, np.where(fitted, data, 0.0), weight)
@@ -246,12 +246,12 @@ class _Angle:
         total = max(float(weight.sum()), 1e-300)
         variance = (self.contrast / self.sigma) ** 2 * psi_variance(f, self.root * f)
         n_points = float(self.objective.tiles.moments.n_points[self.angle])
-        looked_at = int(np.count_nonzero(weight))
+        sampled = int(np.count_nonzero(weight))
         return _Sample(
             residual=float(weight @ square) / total,
             psi=float(weight @ variance) / total,
-            pairs=n_points * total / max(looked_at, 1),
-            looked_at=looked_at,
+            pairs=n_points * total / max(sampled, 1),
+            sampled=sampled,
         )
 
     def differences(self, stride: int, i: IndexArray, j: IndexArray) -> float:
@@ -292,11 +292,11 @@ class _Angle:
         covariance = scale * score_covariance(self.blocks(), self.dataset.n_phi)
         directions = (self.at.contrast_directions, self.at.offset_directions)
         p, free = len(self.objective.full), self.objective.places
-        onto = np.zeros((len(covariance), len(free) + directions[0].shape[1]))
-        onto[free, np.arange(len(free))] = 1.0
+        projector = np.zeros((len(covariance), len(free) + directions[0].shape[1]))
+        projector[free, np.arange(len(free))] = 1.0
         for row, along in zip((p, p + 1), directions, strict=True):
-            onto[row, len(free) :] = along[self.angle]
-        return np.asarray(onto.T @ covariance @ onto)
+            projector[row, len(free) :] = along[self.angle]
+        return np.asarray(projector.T @ covariance @ projector)
 
 
 def _strides(n: int) -> list[int]:

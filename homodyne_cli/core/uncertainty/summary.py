@@ -58,7 +58,7 @@ def summarise(
     edm = predicted_edm(at, state.x, free)
     known = _uncertainty(fit)
     values = dict(zip(names_of(problem.mode), objective.expand(state.x).tolist(), strict=True))
-    lost = [n for n in known.names if np.isnan(known.of(n, np.nan)[0])]
+    unknowns = [n for n in known.names if np.isnan(known.of(n, np.nan)[0])]
     freedom = objective.tiles.n_points - objective.n_unknown
     return FitResult(
         mode=problem.mode,
@@ -91,7 +91,7 @@ def summarise(
         ),
         undetermined=(
             *(describe_direction(d) for d in known.actual.directions),
-            *shear_unseen(dataset, values, lost),
+            *shear_unseen(dataset, values, unknowns),
         ),
         combinations=find_combinations(dataset, free.names, values, at, noise),
         equivalents=equivalents(state.x, free, dataset, problem.convention),

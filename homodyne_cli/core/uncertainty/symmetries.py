@@ -31,8 +31,8 @@ def canonical(
     place = {name: k for k, name in enumerate(free.names)}
     if "phi0" in place:
         k = place["phi0"]
-        turned = _turned(float(x[k]), free.lower[k], free.upper[k])
-        x[k] = min([float(x[k]), *turned], key=abs)
+        images = _turned(float(x[k]), free.lower[k], free.upper[k])
+        x[k] = min([float(x[k]), *images], key=abs)
     flip = _flip(x, free, convention)
     if flip is not None:
         rate, beta = place["gamma_dot_t0"], place.get("beta")

@@ -308,10 +308,10 @@ def frame_interval(
     file: Hdf5File, times: Sequence[str] = _FRAME_TIMES
 ) -> tuple[Interval | None, tuple[str, ...]]:
     """Return frame time x stride x average, None without a usable frame time, and notes."""
-    found = first_scalar(file, times)
-    if found is None:
+    period = first_scalar(file, times)
+    if period is None:
         return None, ()
-    seconds, name = found
+    seconds, name = period
     notes: tuple[str, ...] = ()
     unit = file.attribute(name, "units")
     if unit is not None and not unstated(unit):
@@ -326,5 +326,5 @@ def frame_interval(
             seconds *= count[0]
             source += f" x {word} {count[0]:g}"
     if not (np.isfinite(seconds) and seconds > 0):
-        return None, (*notes, f"{name} is {found[0]:g} s and was not used")
+        return None, (*notes, f"{name} is {period[0]:g} s and was not used")
     return Interval(seconds, source), notes

@@ -104,10 +104,10 @@ def file_kind(path: Path) -> str:
         with path.open("rb") as stream:
             head = stream.read(8)
             # HDF5 allows a block of the user's own before the signature.
-            offset, found = 512, head
-            while found and found != b"\x89HDF\r\n\x1a\n" and head[:2] != b"PK":
+            offset, signature = 512, head
+            while signature and signature != b"\x89HDF\r\n\x1a\n" and head[:2] != b"PK":
                 stream.seek(offset)
-                found, offset = stream.read(8), offset * 2
+                signature, offset = stream.read(8), offset * 2
     except FileNotFoundError as error:
         raise DataError(
             "no such file",
@@ -118,7 +118,7 @@ def file_kind(path: Path) -> str:
         raise DataError(f"cannot be opened: {error.strerror}", path=path) from error
     if head[:2] == b"PK":
         return "npz"
-    if found:
+    if signature:
         return "hdf5"
     raise DataError(
         f"neither HDF5 nor npz: begins with {head!r}" if head else "an empty file",

@@ -96,8 +96,8 @@ def _is_zero(text: str | None) -> bool:
 
 
 def _keyed(file: Hdf5File, signal: str) -> _Stack:
-    found = by_number(file.members(signal), file.path, signal)
-    maps = tuple(f"{signal}/{name}" for _, name in found)
+    members = by_number(file.members(signal), file.path, signal)
+    maps = tuple(f"{signal}/{name}" for _, name in members)
     types = [float_type(file.dtype(path), file.path, path) for path in maps]
     dtype = max(types, key=lambda item: item.itemsize)
 
@@ -106,7 +106,7 @@ def _keyed(file: Hdf5File, signal: str) -> _Stack:
         return file.block(maps[index], (rows, rows), dtype)
 
     shapes = tuple(file.shape(path) for path in maps)
-    return _Stack(maps, tuple(number for number, _ in found), shapes, dtype, read)
+    return _Stack(maps, tuple(number for number, _ in members), shapes, dtype, read)
 
 
 def _array(file: Hdf5File, signal: str) -> _Stack:

@@ -108,15 +108,15 @@ def by_number(names: Sequence[str], path: Path, group: str) -> list[tuple[int, s
     DataError
         Two names have the same number, or none has any.
     """
-    found = [(int(m.group(1)), name) for name in names if (m := _NUMBER.search(name))]
-    found.sort()
-    for (number, name), (following, other) in pairwise(found):
+    numbered = [(int(m.group(1)), name) for name in names if (m := _NUMBER.search(name))]
+    numbered.sort()
+    for (number, name), (following, other) in pairwise(numbered):
         if number == following:
             raise DataError(
                 f"holds both {name} and {other}: two maps with number {number}",
                 path=path,
                 dataset=group,
             )
-    if not found:
+    if not numbered:
         raise DataError("holds no maps", path=path, dataset=group, hint="see the writer's log")
-    return found
+    return numbered

@@ -85,11 +85,11 @@ def file_names(phi: FloatArray) -> list[str]:
     """Return one name per angle; angles that round alike are numbered."""
     stems = [f"c2_heatmaps_phi_{angle:.1f}deg" for angle in phi]
     often = Counter(stems)
-    seen: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
     names = []
     for stem in stems:
-        seen[stem] += 1
-        names.append(f"{stem}_{seen[stem]}.png" if often[stem] > 1 else f"{stem}.png")
+        numbers[stem] += 1
+        names.append(f"{stem}_{numbers[stem]}.png" if often[stem] > 1 else f"{stem}.png")
     return names
 
 
