@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitRecord, FitResult, Seconds, Solution
 
@@ -80,8 +81,8 @@ class SavedFit:
         (n_phi,) degrees.
     q, gap, dt
         1/Å, Å, s.
-    provenance, notes
-        Where the data came from, and what the user should know of them.
+    provenance, notes, findings
+        Where the data came from, what had to be assumed, and what was doubtful.
     config
         The resolved config; empty if the run has none.
     seconds
@@ -96,6 +97,7 @@ class SavedFit:
     dt: float
     provenance: Mapping[str, Provenance]
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     origin: Origin = Origin()
     config: Mapping[str, object] = field(default_factory=dict)
     seconds: Seconds | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homodyne_cli.errors import StreamedError
+from homodyne_cli.findings.finding import Finding
 
 FloatArray = NDArray[np.float64]
 
@@ -25,6 +26,31 @@ class Provenance:
 
     value: str
     source: str
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a data file states, where that need not be what was taken.
+
+    Attributes
+    ----------
+    dt
+        Frame interval in seconds; None if it states none.
+    n_phi
+        Angles of the ring, before any were left out; 0 if not known.
+    units
+        ``q`` and ``phi``, where their unit is known rather than assumed.
+    unusable
+        Pairs left out for what the file holds, not because the config says so.
+    first_frame
+        The file's number of the frame at t = 0.
+    """
+
+    dt: float | None = None
+    n_phi: int = 0
+    units: frozenset[str] = frozenset()
+    unusable: int = 0
+    first_frame: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,7 +135,11 @@ class Dataset:
     n_masked
         Pairs i < j left out because of bad frames or non-finite values.
     notes
-        Sentences the user should read (disagreements, what was assumed).
+        Sentences the user should read (how the file was read, what was assumed).
+    stated
+        What the file states beside what was taken.
+    findings
+        What makes the data and their selection doubtful; None before that was looked at.
     """
 
     c2: MapArray | MapSource
@@ -122,6 +152,8 @@ class Dataset:
     provenance: Mapping[str, Provenance]
     n_masked: int = 0
     notes: tuple[str, ...] = ()
+    stated: Stated = Stated()
+    findings: tuple[Finding, ...] | None = None
 
     @property
     def array(self) -> MapArray:

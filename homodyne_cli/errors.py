@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from homodyne_cli.findings.codes import Code
+
 
 @dataclass(frozen=True)
 class Location:
@@ -98,6 +100,10 @@ class FitError(HomodyneError):
     """The fit cannot be done on these data with these settings (exit 3)."""
 
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str | None = None, code: Code | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class StreamedError(UsageError):

@@ -26,6 +26,9 @@ class Watch(Protocol):
     def on_load(self, done: int, total: int) -> None:
         """Take the number of maps read and to read."""
 
+    def on_input(self, dataset: Dataset) -> None:
+        """Take what is going to be fitted, with what is doubtful in it."""
+
     def on_iteration(self, record: IterationRecord) -> None:
         """Take the start and every accepted step."""
 
@@ -96,6 +99,7 @@ def make_run(
 
         wait_for_trial = held.enter_context(trial_reading(config.selection.path))
         from homodyne_cli.core.fit import fit
+        from homodyne_cli.core.inputs.examine import examined
         from homodyne_cli.core.numerics.backend import fit_clock
         from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled, profile
         from homodyne_cli.io.files.directories import new_directory
@@ -112,7 +116,9 @@ def make_run(
         wait_for_trial()
         budget = MemoryBudget(memory or budget_of(None), run.scratch)
         maps = open_dataset(selection, problem.mode, watch.on_load if watch else None, budget)
-        dataset = held.enter_context(maps)
+        dataset = examined(held.enter_context(maps), problem)
+        if watch is not None:
+            watch.on_input(dataset)
         clock.has_loaded()
         result = fit(dataset, problem, watch.on_iteration if watch else None)
         if profiled:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from annotated_types import MinLen, Predicate
+from annotated_types import Ge, Le, MinLen, Predicate
 
 from homodyne_cli.keys import Count, CountOrZero, Key, Positive, Section
 from homodyne_cli.parameters import (
@@ -52,6 +52,12 @@ class DataSelection:
     bad_frames: Annotated[tuple[Count, ...], Key(
         "Frames whose pairs are left out, counted from 1 in the file, for example [12, 40-43].",
         at="experimental_data.bad_frames", written="list of frames and ranges a-b")] = ()
+    baseline: Annotated[Annotated[int, Ge(0), Le(1)] | None, Key(
+        "Level of c2 without correlation: 1 for g2, 0 for g2 - 1, to which 1 is added; null takes "
+        "what the file states, or 1.", at="experimental_data.baseline", written="0 or 1")] = None
+    phi_unit: Annotated[Literal["degrees", "radians"] | None, Key(
+        "Unit of the file's angles; null takes what the file states, or degrees.",
+        at="experimental_data.phi_unit")] = None
     dt: Annotated[Positive | None, Key(
         "Time between frames; null takes the data file's.",
         at="analyzer_parameters.dt", unit="s", example="0.1")] = None

@@ -11,10 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "homodyne_cli"
 #: Lower rooms first; a module may import its own room and those of earlier rows. Rooms in one row
 #: do not know each other.
 ORDER: tuple[tuple[str, ...], ...] = (
+    ("findings",),
     ("base",),
     ("core/numerics",),
     ("core/model", "core/maps"),
-    ("core/gram_pass",),
+    ("core/gram_pass", "core/inputs"),
     ("core/objective",),
     ("core/minimise", "core/noise"),
     ("core/checks", "core/uncertainty"),

@@ -10,11 +10,11 @@ from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.pair_objective import PairObjective
+from homodyne_cli.core.objective.refusals import refuse_doubtful, refuse_undetermined
 from homodyne_cli.core.uncertainty.angle_weights import weigh_angles, with_noise
 from homodyne_cli.core.uncertainty.summary import summarise
 from homodyne_cli.core.uncertainty.symmetries import canonical
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.errors import ConfigError, FitError
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult
 
@@ -36,14 +36,16 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     Raises
     ------
     FitError
-        If there is nothing to fit: no free parameter, or fewer pairs than unknowns.
+        If there is nothing to fit: no free parameter, fewer pairs than unknowns, or data in which
+        `core.inputs` finds an error.
     ConfigError
         If options contradict each other or the data.
     DerivativeError
         If ``diagnostics.check_gradients`` finds the gradient wrong.
     """
+    refuse_doubtful(dataset, problem)
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
-    _refuse_undetermined(objective)
+    refuse_undetermined(objective)
     free, options = objective.free, problem.solver
     coordinates = fit_coordinates(problem, free, dataset.t)
 
@@ -66,28 +68,12 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     return summarise(dataset, problem, noisy, lead)
 
 
-def _refuse_undetermined(objective: PairObjective) -> None:
-    if not objective.free.names:
-        raise FitError("every parameter is fixed: nothing to fit", hint="free at least one")
-    n_points, n_unknown = objective.tiles.n_points, objective.n_unknown
-    if n_points <= n_unknown:
-        raise FitError(
-            f"{n_points} pairs cannot determine {n_unknown} unknowns",
-            hint="use more frames or angles, or fix parameters",
-        )
-
-
 def _search(
     dataset: Dataset, problem: FitProblem, objective: PairObjective, coordinates: Coordinates
 ) -> Search | None:
-    if problem.solver.global_search:
-        return search(dataset, problem, objective, coordinates)
-    if problem.initial.values is None:
-        raise ConfigError(
-            "the global search is off and there are no initial_parameters.values to start from",
-            hint="give start values, or leave the search on",
-        )
-    return None
+    if not problem.solver.global_search:
+        return None
+    return search(dataset, problem, objective, coordinates)
 
 
 def _check(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from homodyne_cli.dataset import Dataset
 from homodyne_cli.render.numbers import format_number
 from homodyne_cli.results import IterationRecord
 
@@ -15,7 +17,10 @@ from homodyne_cli.results import IterationRecord
 class FitProgress:
     """A bar for loading, then a line with iteration, chi2 and EDM; silent off a terminal."""
 
-    def __init__(self, console: Console, *, enabled: bool) -> None:
+    def __init__(
+        self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
+    ) -> None:
+        self._show_input = show_input
         self._progress = Progress(
             SpinnerColumn("line"),
             TextColumn("{task.description}", markup=False),
@@ -54,6 +59,15 @@ class FitProgress:
         if done == total:
             self._progress.start_task(self._fit)
             self._progress.update(self._fit, visible=True, description="fit: looking for a start")
+
+    def on_input(self, dataset: Dataset) -> None:
+        """Show what is going to be fitted; a bar would take it to its own stream."""
+        if self._progress.disable:
+            self._show_input(dataset)
+            return
+        self._progress.stop()
+        self._show_input(dataset)
+        self._progress.start()
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Show the last accepted step."""

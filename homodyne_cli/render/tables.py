@@ -36,6 +36,7 @@ _LABELS = {
     "gap": "gap",
     "sigma": "noise",
     "layout": "layout",
+    "masked": "left out",
 }
 
 

@@ -26,7 +26,7 @@ IDS = [
 def test_json_follows_the_contract(experiment: Path) -> None:
     done = homodyne("verify", "run", "--json", cwd=experiment)
     answer = json.loads(done.stdout)
-    assert set(answer) == {"run_dir", "passed", "checks"}
+    assert set(answer) == {*("run_dir", "passed", "checks", "resolved", "notes", "findings")}
     assert [check["id"] for check in answer["checks"]] == IDS
     assert all(
         set(c) == {"id", "status", "value", "threshold", "message"} for c in answer["checks"]

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.options.completers import config_keys, configs, data_files, parameter_names
+from homodyne_cli.cli.options.completers import configs, parameter_names
 from homodyne_cli.cli.options.shared import (
     AsJson,
     ConfigFile,
+    DataFile,
     Force,
     MemorySize,
+    Overrides,
     Quiet,
     comma_separated,
     memory_budget,
+    refuse_repeats,
+    settings_of,
 )
 from homodyne_cli.errors import ConfigError, UsageError
 from homodyne_cli.parameters import XScaleMode
 
 if TYPE_CHECKING:
+    from homodyne_cli.dataset import Dataset
     from homodyne_cli.make_run import MadeRun
 
 DEFAULT_OUTPUT = "homodyne_results"
@@ -43,19 +48,8 @@ class FitRequest:
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Run directory to write.")
     ] = None
-    override: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY.PATH=VALUE",
-            help="Override one config key.",
-            autocompletion=config_keys,
-        ),
-    ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Data file to fit, instead of the config's.", autocompletion=data_files),
-    ] = None
+    override: Overrides = None
+    data: DataFile = None
     x_scale: Annotated[
         XScaleMode | None, typer.Option("--x-scale", help="How parameters are scaled.")
     ] = None
@@ -101,19 +95,12 @@ class FitRequest:
         """Refuse options of which only one could act."""
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose exclude each other", hint="keep one of them")
-        keys = [setting.partition("=")[0] for setting in self.overrides]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise UsageError(f"{key}: set more than once", hint="keep one of them")
+        refuse_repeats(self.overrides)
 
     @property
     def overrides(self) -> tuple[str, ...]:
         """The config keys that ``--set`` and other options set."""
-        nlsq, settings = "optimization.nlsq", list(self.override or ())
-        if self.data is not None:
-            # A JSON string is YAML whatever characters the path has.
-            place = json.dumps(str(self.data.absolute()))
-            settings.append(f"experimental_data.file_path={place}")
+        nlsq, settings = "optimization.nlsq", list(settings_of(self.override, self.data))
         if self.x_scale is not None:
             settings.append(f"{nlsq}.x_scale={self.x_scale}")
         if self.global_search is not None:
@@ -138,7 +125,8 @@ def run_fit(request: FitRequest) -> int:
     notes = make_console(stderr=True)
     if config.unused_keys and not request.quiet:
         print_plain(notes, _unused_keys_note(config.unused_keys, listed=request.verbose))
-    with FitProgress(notes, enabled=not request.quiet) as progress:
+    shown = partial(_show_input, request)
+    with FitProgress(notes, enabled=not request.quiet, show_input=shown) as progress:
         made = make_run(
             config, request.output or config.output_directory or Path(DEFAULT_OUTPUT),
             force=request.force, memory=memory, profiled=profiled,
@@ -151,6 +139,17 @@ def run_fit(request: FitRequest) -> int:
     if made.unsaved is not None:
         raise made.unsaved
     return 0 if made.result.converged else NOT_CONVERGED
+
+
+def _show_input(request: FitRequest, dataset: Dataset) -> None:
+    from homodyne_cli.render.console import make_console
+    from homodyne_cli.render.findings import print_findings
+    from homodyne_cli.render.screens.inputs import show_input
+
+    if not request.as_json:
+        show_input(make_console(), dataset)
+    elif not request.quiet:
+        print_findings(make_console(stderr=True), dataset.findings or ())
 
 
 def _show(request: FitRequest, made: MadeRun, truth: Mapping[str, float] | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.options.completers import configs, run_directories
+from homodyne_cli.cli.options.completers import config_keys, configs, data_files, run_directories
 from homodyne_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +17,21 @@ if TYPE_CHECKING:
 
 ConfigFile = Annotated[
     Path, typer.Argument(help="YAML config.", metavar="CONFIG", autocompletion=configs)
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=VALUE",
+        help="Override one config key.",
+        autocompletion=config_keys,
+    ),
+]
+DataFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Data file to fit, instead of the config's.", autocompletion=data_files
+    ),
 ]
 RunDirectory = Annotated[
     Path, typer.Argument(help="Run directory.", metavar="RUN_DIR", autocompletion=run_directories)
@@ -39,6 +56,23 @@ MemorySize = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+
+
+def settings_of(override: list[str] | None, data: Path | None) -> tuple[str, ...]:
+    """Return what ``--set`` and ``--data`` set, as keys of the config."""
+    settings = list(override or ())
+    if data is not None:
+        # A JSON string is YAML whatever characters the path has.
+        settings.append(f"experimental_data.file_path={json.dumps(str(data.absolute()))}")
+    return tuple(settings)
+
+
+def refuse_repeats(settings: Sequence[str]) -> None:
+    """Refuse keys that are set more than once: only the last value would act."""
+    keys = [setting.partition("=")[0] for setting in settings]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UsageError(f"{key}: set more than once", hint="keep one of them")
 
 
 def refuse_needless_force(force: bool, output: Path | None, option: str) -> None:

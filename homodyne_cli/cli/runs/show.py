@@ -22,10 +22,14 @@ def run_show(request: ShowRequest) -> int:
     """Show a run; the maps are not read."""
     from homodyne_cli.io.run.read_result import read_result
     from homodyne_cli.render.console import make_console, print_next
+    from homodyne_cli.render.findings import print_findings
     from homodyne_cli.render.screens.fit import show_result
+    from homodyne_cli.render.screens.inputs import show_input
 
     fit = read_result(request.run, configured_gap(request.config, request.run))
-    show_result(fit.provenance, fit.notes, fit.phi, fit.result, fit.seconds)
-    command = "verify" if fit.result.converged else "diagnose"
-    print_next(make_console(), command, request.run)
+    console = make_console()
+    show_input(console, fit)
+    show_result(fit.phi, fit.result, fit.seconds)
+    print_findings(console, fit.findings)
+    print_next(console, "verify" if fit.result.converged else "diagnose", request.run)
     return 0

@@ -33,7 +33,7 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     array
         (n_phi,) sigma, at least 1e-7 of the mean level.
     """
-    frames = _stretches(dataset.n_frames)
+    frames = stretches(dataset.n_frames)
     i, j = np.triu_indices(max(len(frames) - 2, 0), 1)
     # The three pairs of a difference lie in one stretch of rows and one of columns.
     whole = (frames[i + 2] - frames[i] == 2) & (frames[j + 2] - frames[j] == 2)
@@ -70,7 +70,7 @@ def rms_sigma(c2: MapArray, sigma: FloatArray) -> FloatArray:
     return np.array([np.mean(w[w > 0.0]) ** -0.5 for w in weights])
 
 
-def _stretches(n: int) -> IndexArray:
+def stretches(n: int) -> IndexArray:
     """Return all frames, or stretches of neighbours spread over the window."""
     if n <= _STRETCH * _STRETCHES:
         return np.arange(n)

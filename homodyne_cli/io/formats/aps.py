@@ -38,12 +38,16 @@ _AVERAGES: Final = (
 
 @dataclass(frozen=True)
 class _Bins:
-    """(n_maps,) wave vector in 1/Å, angle in degrees and ring of each map; the list that is q."""
+    """(n_maps,) wave vector in 1/Å, angle in degrees and ring of each map; the list that is q.
+
+    `turn` is the factor from the file's angles to degrees.
+    """
 
     q: FloatArray
     phi: FloatArray
     rings: NDArray[np.intp]
     q_axis: int
+    turn: float
     notes: tuple[str, ...]
 
 
@@ -78,6 +82,7 @@ def read_aps_u(file: Hdf5File) -> RawSource:
         q_source=f"{_QMAP}/dynamic_v_list_dim{placed.q_axis}",
         phi=placed.phi,
         phi_source=f"{_QMAP}/dynamic_v_list_dim{1 - placed.q_axis}",
+        phi_factor=placed.turn,
         rings=placed.rings,
         interval=interval,
         notes=placed.notes + notes,
@@ -118,6 +123,7 @@ def read_aps_legacy(file: Hdf5File, group: str) -> RawSource:
     index = bins - 1
     paths = tuple(f"{group}/{name}" for _, name in maps)
     interval, notes = frame_interval(file)
+    turn = to_degrees(file.attribute("/xpcs/dphilist", "units"))
     return RawSource(
         path=file.path,
         layout="APS 8-ID-I legacy",
@@ -127,8 +133,9 @@ def read_aps_legacy(file: Hdf5File, group: str) -> RawSource:
         read=_reader(file, paths),
         q=q[index] * unit_of_q(file, file.attribute("/xpcs/dqlist", "units"), "/xpcs/dqlist"),
         q_source="/xpcs/dqlist",
-        phi=phi[index] * to_degrees(file.attribute("/xpcs/dphilist", "units")),
+        phi=phi[index] * turn,
         phi_source="/xpcs/dphilist",
+        phi_factor=turn,
         rings=_legacy_rings(file, q, index),
         interval=interval,
         notes=notes,
@@ -224,12 +231,13 @@ def _on_grid(file: Hdf5File, bins: NDArray[np.intp]) -> _Bins:
     if len(units) != 2:
         units = ("", "")
     factor = unit_of_q(file, units[q_axis], f"{_QMAP}/map_units")
-    values = (first, second)
+    values, turn = (first, second), to_degrees(units[phi_axis])
     return _Bins(
         q=values[q_axis][places[q_axis]] * factor,
-        phi=values[phi_axis][places[phi_axis]] * to_degrees(units[phi_axis]),
+        phi=values[phi_axis][places[phi_axis]] * turn,
         rings=places[q_axis],
         q_axis=q_axis,
+        turn=turn,
         notes=notes + axis_notes,
     )
 

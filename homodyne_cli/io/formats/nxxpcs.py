@@ -58,7 +58,7 @@ def read_nxxpcs(file: Hdf5File, entry: str) -> RawSource:
     """
     signal = f"{entry}/{_SIGNAL}"
     stack = _keyed(file, signal) if file.is_group(signal) else _array(file, signal)
-    q, phi = _lists(file, entry, stack, signal)
+    q, phi, turn = _lists(file, entry, stack, signal)
     stack = _oriented(file, signal, stack)
     notes = stack.notes
     at_zero = _is_zero(file.attribute(signal, "baseline_reference"))
@@ -81,6 +81,7 @@ def read_nxxpcs(file: Hdf5File, entry: str) -> RawSource:
         q_source=f"{entry}/instrument/masks/dynamic_q_list",
         phi=phi,
         phi_source=f"{entry}/instrument/masks/dynamic_phi_list",
+        phi_factor=turn,
         interval=interval,
         shift=1.0 if at_zero else 0.0,
         notes=notes + interval_notes,
@@ -165,7 +166,8 @@ def _bin_axis(file: Hdf5File, signal: str, shape: tuple[int, ...]) -> tuple[Axis
 
 def _lists(
     file: Hdf5File, entry: str, stack: _Stack, signal: str
-) -> tuple[FloatArray, FloatArray | None]:
+) -> tuple[FloatArray, FloatArray | None, float]:
+    """Return q and phi of each map, and the factor from the file's angles to degrees."""
     masks = f"{entry}/instrument/masks"
     q_name, phi_name = f"{masks}/dynamic_q_list", f"{masks}/dynamic_phi_list"
     q, phi = file.numbers(q_name), file.numbers(phi_name)
@@ -182,7 +184,7 @@ def _lists(
     factor = unit_of_q(file, file.attribute(q_name, "units"), q_name)
     # The definition gives the angles' unit as one of a wave vector, so only radians count.
     turn = to_degrees(file.attribute(phi_name, "units"))
-    return q[index] * factor, None if phi is None else phi[index] * turn
+    return q[index] * factor, None if phi is None else phi[index] * turn, turn
 
 
 def _positions(file: Hdf5File, numbers: Sequence[int], n_bins: int, signal: str) -> list[int]:

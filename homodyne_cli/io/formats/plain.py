@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from homodyne_cli.io.formats.aps import unit_of_q
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type
 from homodyne_cli.io.formats.npz_access import NpzFile, NpzStack
 from homodyne_cli.io.formats.raw_source import BlockReader, Interval, RawSource, SigmaSource
-from homodyne_cli.io.formats.units import to_degrees
+from homodyne_cli.io.formats.units import to_degrees, unstated
 
 _CACHE_KEYS: Final = ("c2_exp", "wavevector_q_list", "phi_angles_list")
 _FRAMES_IN_NAME: Final = re.compile(r"frames_(\d+)_(-?\d+)")
@@ -62,9 +62,16 @@ def read_plain_hdf5(file: Hdf5File) -> RawSource:
         _check_sigma(arrays, file.shape("/sigma"))
         reader = _hdf5_reader(file, "/sigma", np.dtype(np.float64))
         sigma = SigmaSource("/sigma", read=reader)
-    q_factor = unit_of_q(file, file.attribute("/q", "units"), "/q")
-    phi_factor = to_degrees(file.attribute("/phi", "units"))
-    return _plain(arrays, sigma, "plain HDF5", q_factor, phi_factor)
+    units = {name: file.attribute(f"/{name}", "units") for name in ("q", "phi")}
+    raw = _plain(arrays, sigma, "plain HDF5")
+    q, phi, turn = raw.q, raw.phi, to_degrees(units["phi"])
+    return replace(
+        raw,
+        q=None if q is None else q * unit_of_q(file, units["q"], "/q"),
+        phi=None if phi is None else phi * turn,
+        phi_factor=turn,
+        units=frozenset(name for name, unit in units.items() if not unstated(unit)),
+    )
 
 
 def read_npz(archive: NpzFile) -> RawSource:
@@ -92,7 +99,7 @@ def read_npz(archive: NpzFile) -> RawSource:
             _check_sigma(arrays, stack.shape)
             float_type(stack.dtype, archive.path, "sigma")
             sigma = SigmaSource("sigma", read=_npz_reader(stack, np.dtype(np.float64)))
-    return _plain(arrays, sigma, "plain npz", 1.0, 1.0)
+    return _plain(arrays, sigma, "plain npz")
 
 
 def _hdf5_reader(file: Hdf5File, name: str, dtype: np.dtype[np.generic]) -> BlockReader:
@@ -167,9 +174,8 @@ def _per_map(arrays: _Arrays, name: str, n_maps: int) -> FloatArray | None:
     return values
 
 
-def _plain(
-    arrays: _Arrays, sigma: SigmaSource | None, layout: str, q_factor: float, phi_factor: float
-) -> RawSource:
+def _plain(arrays: _Arrays, sigma: SigmaSource | None, layout: str) -> RawSource:
+    """Describe an array with lists beside it, whose units are not known."""
     n_maps = _n_maps(arrays)
     q, phi = _per_map(arrays, "q", n_maps), arrays.numbers("phi")
     if phi is not None and len(phi) != n_maps:
@@ -189,12 +195,13 @@ def _plain(
         shapes=(arrays.shape[-2:],) * n_maps,
         dtype=arrays.dtype,
         read=arrays.read,
-        q=None if q is None else q * q_factor,
+        q=q,
         q_source="q",
-        phi=None if phi is None else phi * phi_factor,
+        phi=phi,
         phi_source="phi",
         interval=Interval(float(dt[0]), "dt") if dt is not None and usable else None,
         sigma=sigma,
+        units=frozenset(),
         notes=notes,
     )
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from homodyne_cli.dataset import FloatArray, MapArray
 from homodyne_cli.errors import DataError
 
+STATED: Final = frozenset({"q", "phi"})
 #: Reads rows and columns low:high of one map, as stored.
 BlockReader: TypeAlias = Callable[[int, int, int], MapArray]
 
@@ -60,6 +61,8 @@ class RawSource:
         (n_maps,) in 1/Å, and where from; None if the file does not say.
     phi, phi_source
         (n_maps,) in degrees, likewise.
+    phi_factor
+        What the file's angles were multiplied by to be degrees.
     rings
         (n_maps,) ring numbers where the file tells them; None to derive them from `q`.
     interval
@@ -70,6 +73,8 @@ class RawSource:
         Number of the first stored frame.
     shift
         To be added to the maps.
+    units
+        ``q`` and ``phi``, where the file or the definition of its layout states their unit.
     notes
         Sentences the user should read.
     files
@@ -86,11 +91,13 @@ class RawSource:
     q_source: str
     phi: FloatArray | None
     phi_source: str
+    phi_factor: float = 1.0
     rings: NDArray[np.intp] | None = None
     interval: Interval | None = None
     sigma: SigmaSource | None = None
     numbered_from: int = 1
     shift: float = 0.0
+    units: frozenset[str] = STATED
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 

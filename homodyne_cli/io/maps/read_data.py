@@ -11,13 +11,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance, Stated
 from homodyne_cli.errors import ConfigError, DataError
 from homodyne_cli.io.formats.layouts import open_source
 from homodyne_cli.io.formats.raw_source import Interval, RawSource
+from homodyne_cli.io.formats.units import to_degrees
 from homodyne_cli.io.maps.load_maps import Progress, load_maps
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.select import (
+    FrameWindow,
     bad_positions,
     choose_angles,
     choose_ring,
@@ -35,12 +37,13 @@ _Q_AGREES: Final = 0.01
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The maps of one ring: `index` into the source, q in 1/Å, angles in degrees."""
+    """Maps of one ring of `of_ring`: `index` into the source, q in 1/Å, angles in degrees."""
 
     index: NDArray[np.intp]
     q: float
     phi: FloatArray
     provenance: dict[str, Provenance]
+    of_ring: int
     notes: tuple[str, ...]
 
 
@@ -105,27 +108,13 @@ def _read(
             hint="set analyzer_parameters.geometry.stator_rotor_gap, in Å",
         )
     with open_source(selection.path) as opened:
-        raw = _renumbered(opened, selection)
+        raw = _as_told(_renumbered(opened, selection), selection)
         if selection.sigma is not None:
             # What the file says of noise must then mask nothing, and keep nothing in memory.
             raw = replace(raw, sigma=None)
         chosen = _choose(raw, selection, mode)
-        n_frames = _frames_stored(raw, chosen.index)
-        window = frame_window(
-            selection.start_frame,
-            selection.end_frame,
-            n_frames,
-            numbered_from=raw.numbered_from,
-            path=raw.path,
-        )
-        bad = bad_positions(
-            selection.bad_frames,
-            window,
-            n_frames,
-            numbered_from=raw.numbered_from,
-            path=raw.path,
-        )
-        dt, dt_resolved, dt_notes = resolve_dt(selection.dt, raw.interval, raw.path)
+        n_frames, window, bad = _frames(raw, chosen.index, selection)
+        dt, dt_resolved = resolve_dt(selection.dt, raw.interval, raw.path)
         shape = (len(chosen.index), window.size, window.size)
         spool = None
         if memory is not None and not memory.holds(shape, raw.dtype):
@@ -134,19 +123,22 @@ def _read(
             spool = held.enter_context(open_spool(memory.scratch, shape, raw.dtype))
         loaded = load_maps(raw, chosen.index, window, bad, progress, spool)
         sigma, sigma_resolved = _sigma(raw, selection, chosen.index, loaded.sigma)
+    # Pairs of which at least one frame is bad.
+    by_config = len(chosen.index) * len(bad) * (2 * window.size - len(bad) - 1) // 2
+    unusable = loaded.n_masked - by_config
     halves = " and ".join(loaded.halves)
-    provenance = chosen.provenance | {
+    provenance = {
+        **chosen.provenance,
         "dt": dt_resolved,
-        "frames": Provenance(
-            f"{window.first}-{window.last} ({window.size} fitted; frame {window.first} is t = 0)",
-            f"config; the file holds {n_frames}, "
-            f"{raw.numbered_from}-{raw.numbered_from + n_frames - 1}",
-        ),
+        "frames": _frames_resolved(window, n_frames, raw.numbered_from),
         "sigma": sigma_resolved,
         "layout": Provenance(f"{raw.layout}, {halves} maps", "content of the file"),
     }
     if selection.gap is not None:
         provenance["gap"] = Provenance(f"{selection.gap:g} Å", "config")
+    if loaded.n_masked:
+        whose = f"{len(bad)} bad frames in the config, {unusable:,} for their values"
+        provenance["masked"] = Provenance(f"{loaded.n_masked:,} pairs", whose)
     return Dataset(
         c2=loaded.c2,
         phi=chosen.phi,
@@ -157,17 +149,40 @@ def _read(
         sigma=sigma,
         provenance=provenance,
         n_masked=loaded.n_masked,
-        notes=raw.notes + chosen.notes + dt_notes + loaded.notes,
+        notes=raw.notes + chosen.notes + loaded.notes,
+        stated=Stated(
+            dt=None if raw.interval is None else raw.interval.seconds,
+            n_phi=chosen.of_ring,
+            units=raw.units if selection.phi_unit is None else raw.units | {"phi"},
+            unusable=unusable,
+            first_frame=window.first,
+        ),
+    )
+
+
+def _frames(
+    raw: RawSource, index: NDArray[np.intp], selection: DataSelection
+) -> tuple[int, FrameWindow, NDArray[np.intp]]:
+    """Return how many frames are stored, which are fitted, and the bad ones among those."""
+    n_frames, at = _frames_stored(raw, index), raw.numbered_from
+    window = frame_window(
+        selection.start_frame, selection.end_frame, n_frames, numbered_from=at, path=raw.path
+    )
+    bad = bad_positions(selection.bad_frames, window, n_frames, numbered_from=at, path=raw.path)
+    return n_frames, window, bad
+
+
+def _frames_resolved(window: FrameWindow, n_frames: int, numbered_from: int) -> Provenance:
+    return Provenance(
+        f"{window.first}-{window.last} ({window.size} fitted; frame {window.first} is t = 0)",
+        f"config; the file holds {n_frames}, {numbered_from}-{numbered_from + n_frames - 1}",
     )
 
 
 def resolve_dt(
     wanted: float | None, interval: Interval | None, path: Path
-) -> tuple[float, Provenance, tuple[str, ...]]:
-    """Return the frame interval in seconds, where it came from, and notes.
-
-    The config's value wins; where it differs from the file's by more than 1 %, a note names
-    both.
+) -> tuple[float, Provenance]:
+    """Return the frame interval in seconds and where it came from; the config's value wins.
 
     Raises
     ------
@@ -182,14 +197,22 @@ def resolve_dt(
                 hint="set analyzer_parameters.dt, in seconds",
             )
         resolved = Provenance(f"{interval.seconds:.6g} s", f"file: {interval.source}")
-        return interval.seconds, resolved, ()
+        return interval.seconds, resolved
     if interval is None:
-        return wanted, Provenance(f"{wanted:.6g} s", "config (none in the file)"), ()
+        return wanted, Provenance(f"{wanted:.6g} s", "config (none in the file)")
     stored = f"{interval.seconds:.6g} s ({interval.source})"
     if abs(wanted - interval.seconds) <= _DT_AGREES * interval.seconds:
-        return wanted, Provenance(f"{wanted:.6g} s", f"config; the file agrees: {stored}"), ()
-    note = f"dt is {wanted:.6g} s in the config but {stored} in the file; the config's was used"
-    return wanted, Provenance(f"{wanted:.6g} s", f"config, against the file's {stored}"), (note,)
+        return wanted, Provenance(f"{wanted:.6g} s", f"config; the file agrees: {stored}")
+    return wanted, Provenance(f"{wanted:.6g} s", f"config, against the file's {stored}")
+
+
+def _as_told(raw: RawSource, selection: DataSelection) -> RawSource:
+    """Return the source with what the config says of it and the file does not."""
+    if selection.baseline is not None:
+        raw = replace(raw, shift=1.0 - selection.baseline)
+    if selection.phi_unit is not None and raw.phi is not None:
+        raw = replace(raw, phi=raw.phi * (to_degrees(selection.phi_unit) / raw.phi_factor))
+    return raw
 
 
 def _renumbered(raw: RawSource, selection: DataSelection) -> RawSource:
@@ -228,7 +251,7 @@ def _choose(raw: RawSource, selection: DataSelection, mode: AnalysisMode) -> _Ch
     filtered = f"; phi_filtering kept {len(kept)} of {len(ring)}" if selection.phi_ranges else ""
     source = f"file: {raw.phi_source}" if raw.phi is not None else "none in the file"
     provenance = {"q": q_resolved, "phi": Provenance(f"{span} deg", source + filtered)}
-    return _Chosen(ring[kept], q, phi, provenance, tuple(notes))
+    return _Chosen(ring[kept], q, phi, provenance, len(ring), tuple(notes))
 
 
 def _ring(

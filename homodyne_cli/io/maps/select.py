@@ -124,9 +124,20 @@ def choose_ring(
             raise DataError(
                 f"no ring within {Q_TOLERANCE:.0%} of q = {target:.6g} 1/Å; {available}",
                 path=path,
-                hint="set analyzer_parameters.scattering.wavevector_q to one of them",
+                hint=_ring_hint(values, target),
             )
     return np.flatnonzero(rings == numbers[nearest]), float(values[nearest])
+
+
+def _ring_hint(values: FloatArray, target: float) -> str:
+    """Say what to set; a ring ten times off is one in the other unit."""
+    key = "analyzer_parameters.scattering.wavevector_q"
+    lower, higher = (values[np.argmin(np.abs(values - f * target))] for f in (0.1, 10.0))
+    if abs(lower - target / 10.0) <= Q_TOLERANCE * lower:
+        return f"is {target:.6g} in 1/nm? In 1/Å it is: --set {key}={lower:.6g}"
+    if abs(higher - target * 10.0) <= Q_TOLERANCE * higher:
+        return "is the file's q in 1/nm? Give it the attribute units = '1/nm'"
+    return f"set {key} to one of them"
 
 
 def phi_mask(phi: FloatArray, ranges: Sequence[tuple[float, float]]) -> BoolArray:

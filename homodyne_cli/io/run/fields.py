@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from homodyne_cli.findings.codes import Code
+from homodyne_cli.findings.finding import Severity
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.problem import Bounds
@@ -111,3 +113,13 @@ class Entry(BaseModel):
     """An object of a file."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True, allow_inf_nan=False)
+
+
+class FindingEntry(Entry):
+    """Something doubtful in the input; `option` is what to add to the command line."""
+
+    code: Code
+    severity: Severity
+    message: Text
+    remedy: Text = ""
+    option: Text = ""

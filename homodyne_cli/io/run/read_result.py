@@ -13,6 +13,7 @@ from homodyne_cli.assessments import Origin, SavedFit, StoredRun
 from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray, Provenance
+from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.run.curves_file import CURVES, read_curves
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.io.run.read_run import check_angles, find_run, holds_own_maps
@@ -68,6 +69,7 @@ def read_result(directory: Path, gap: float | None = None) -> SavedFit:
         dt=info.dt,
         provenance={n: Provenance(**dict(p)) for n, p in info.provenance.items()},
         notes=info.notes,
+        findings=tuple(Finding(**dict(entry)) for entry in info.findings),
         origin=_origin(folder),
         config=_config(folder),
         seconds=None if seconds is None else Seconds(**dict(seconds)),
@@ -185,5 +187,5 @@ def _of_legacy(run: StoredRun, directory: Path) -> SavedFit:
     notes = (*record.notes, "uncertainties taken as independent: it records no covariance")
     return SavedFit(
         directory, result, data.phi, data.q, data.gap, data.dt, data.provenance, notes,
-        Origin(written_by=record.written_by),
+        origin=Origin(written_by=record.written_by),
     )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.errors import DataError
+from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.files.staging import clear_leftovers
 from homodyne_cli.io.maps.memory import MemoryBudget
@@ -182,4 +183,5 @@ def _described(folder: RunFolder, dataset: Dataset) -> Dataset:
         provenance={**dataset.provenance, **sources},
         n_masked=info.masked_pairs,
         notes=info.notes,
+        findings=tuple(Finding(**dict(entry)) for entry in info.findings),
     )

@@ -18,6 +18,7 @@ from homodyne_cli.io.run.fields import (
     Count,
     Entry,
     Figure,
+    FindingEntry,
     Flag,
     Limit,
     Name,
@@ -197,6 +198,7 @@ class DatasetInfo(Entry):
     phi_angles: Rows[float]
     provenance: Table[Text, ProvenanceEntry] = Field(default_factory=dict)
     notes: Rows[Text] = ()
+    findings: Rows[FindingEntry] = ()
 
     @field_validator("phi_angles")
     @classmethod

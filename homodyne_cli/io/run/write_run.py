@@ -140,6 +140,7 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str
             "phi_angles": dataset.phi.tolist(),
             "provenance": dataset.provenance,
             "notes": dataset.notes,
+            "findings": dataset.findings or (),
         },
         "optimization_summary": {
             "success": result.converged,

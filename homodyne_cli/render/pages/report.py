@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 
 from homodyne_cli.assessments import CheckResult, CheckStatus, SavedFit, verdict_on
+from homodyne_cli.findings.finding import Finding, Severity
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.render.comparison import (
     ComparedRow,
@@ -20,6 +21,7 @@ from homodyne_cli.render.comparison import (
     compare_fits,
     sigmas_text,
 )
+from homodyne_cli.render.findings import finding_head
 from homodyne_cli.render.numbers import (
     MISSING,
     format_count,
@@ -44,6 +46,8 @@ _KEYS = (
 _CLASSES: Mapping[CheckStatus, str] = {
     "pass": "pass", "warn": "warn", "fail": "fail", "n/a": "advice",
 }  # fmt: skip
+
+_SEVERITIES: Mapping[Severity, str] = {"warning": "warn", "error": "fail"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,17 @@ def _provenance(fit: SavedFit) -> str:
         ("command", shlex.join(origin.command_line) or MISSING, ""),
     ]  # fmt: skip
     shown = table(("", "value", "from"), rows, label="Data and program")
-    return shown + _paragraphs(*(f"Note: {note}" for note in fit.notes))
+    return shown + _paragraphs(*(f"Note: {note}" for note in fit.notes)) + _doubts(fit.findings)
+
+
+def _doubts(findings: Sequence[Finding]) -> str:
+    """Say what was doubtful in the input."""
+    return "".join(
+        f"<p class='{_SEVERITIES[finding.severity]}'><strong>{escape(finding_head(finding))}"
+        f"</strong> {escape(finding.message)}<span class='advice'> {escape(finding.advice)}</span>"
+        "</p>"
+        for finding in findings
+    )
 
 
 def _checks(checks: Sequence[CheckResult]) -> str:

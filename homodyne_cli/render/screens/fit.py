@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps
-from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
+from homodyne_cli.render.findings import print_findings
+from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables import (
     combination_table,
     fit_summary,
     parameter_table,
     profile_table,
-    provenance_table,
     scaling_table,
 )
 from homodyne_cli.results import FitResult, FittedParameter, Seconds
@@ -77,6 +78,7 @@ def fit_answer(
         "condition_number": result.conditioning,
         "combinations": result.combinations,
         "equivalents": result.equivalents,
+        **input_answer(dataset),
     }
 
 
@@ -100,8 +102,9 @@ def show_fit(
     *,
     plots: bool,
 ) -> None:
-    """Print what was read, what came out of it, where it lies and what to type next."""
-    show_result(dataset.provenance, dataset.notes, dataset.phi, result, seconds, truth)
+    """Print what came out, again what is doubtful, where the run lies and what to type next."""
+    show_result(dataset.phi, result, seconds, truth)
+    print_findings(make_console(), dataset.findings or ())
     pictures = " (pictures: c2_heatmaps_phi_*.png, curves.png)" if plots else ""
     if target is not None:
         console = make_console()
@@ -110,18 +113,10 @@ def show_fit(
 
 
 def show_result(
-    provenance: Mapping[str, Provenance],
-    notes: Sequence[str],
-    phi: FloatArray,
-    result: FitResult,
-    seconds: Seconds | None,
-    truth: Truth = None,
+    phi: FloatArray, result: FitResult, seconds: Seconds | None, truth: Truth = None
 ) -> None:
-    """Print where the data came from, what a fit made of them, and how it went."""
+    """Print what a fit made of its data, and how it went."""
     console = make_console()
-    console.print(provenance_table(provenance))
-    for note in notes:
-        print_plain(console, f"Note: {note}")
     console.print(parameter_table(result, truth))
     if result.profiles:
         console.print(profile_table(result.profiles))

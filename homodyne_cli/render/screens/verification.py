@@ -13,7 +13,9 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import lag_profile
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.findings import print_findings
 from homodyne_cli.render.numbers import format_number
+from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables_checks import checks_table
 
 _PROFILE_HEIGHT = 14
@@ -38,6 +40,7 @@ def checks_answer(
             }
             for c in checks
         ],
+        **input_answer(run.dataset),
     }
 
 
@@ -61,6 +64,7 @@ def show_checks(
     print_plain(console, f"{run.title}, reduced χ² {format_number(reduced_chi2, 5)}")
     for note in run.record.notes:
         print_plain(console, f"Note: {note}")
+    print_findings(console, run.dataset.findings or ())
     if not quiet:
         for chart in _charts(run.dataset, profiles, min(console.width, 100), is_ascii(console)):
             print_plain(console, chart + "\n")

@@ -52,6 +52,8 @@ CHANGES: Mapping[str, Sequence[str]] = {
         *("experimental_data.data_file_name=data.h5", "experimental_data.data_file_name=b.h5"),
     ],
     "experimental_data.bad_frames": ["experimental_data.bad_frames=[5]"],
+    "experimental_data.baseline": ["experimental_data.baseline=0"],
+    "experimental_data.phi_unit": ["experimental_data.phi_unit=radians"],
     f"{ANALYZER}.dt": [f"{ANALYZER}.dt=0.25"],
     f"{ANALYZER}.start_frame": [f"{ANALYZER}.start_frame=3"],
     f"{ANALYZER}.end_frame": [f"{ANALYZER}.end_frame=9"],

@@ -409,10 +409,10 @@ def test_dt(
 ) -> None:
     data = read(aps_u(tmp_path / "a.h5", Grid(), frame_time=file), dt=config)
     assert data.dt == used
-    assert len(data.notes) == int(said)
-    if said:
-        assert "0.1 s" in data.notes[0]
-        assert "0.05 s" in data.notes[0]
+    assert data.stated.dt == file
+    resolved = data.provenance["dt"]
+    assert resolved.value == f"{used:g} s"
+    assert ("against the file's 0.05 s" in resolved.source) == said
 
 
 @pytest.mark.parametrize("write", [aps_u, aps_legacy])

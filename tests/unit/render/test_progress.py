@@ -2,17 +2,26 @@ from __future__ import annotations
 
 import pytest
 
+from homodyne_cli.dataset import Dataset
 from homodyne_cli.render.console import make_console
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.results import IterationRecord
+from tests.support.datasets import make_dataset
 from tests.support.render_samples import Terminal
+
+DATA = make_dataset(5, 3)
 
 
 def run(stream: Terminal, *, enabled: bool = True, fails: bool = False) -> str:
     console = make_console(file=stream, width=100)
-    with FitProgress(console, enabled=enabled) as progress:
+
+    def show(dataset: Dataset) -> None:
+        stream.write(f"{dataset.n_phi} angles\n")
+
+    with FitProgress(console, enabled=enabled, show_input=show) as progress:
         for done in range(4):
             progress.on_load(done, 3)
+        progress.on_input(DATA)
         for k in range(3):
             progress.on_iteration(IterationRecord(k, 1234567.0 - k, 0.5, 1.0, 0.1))
         if fails:
@@ -28,8 +37,8 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_silent_off_a_terminal_and_when_told() -> None:
-    assert run(Terminal(tty=False)) == ""
-    assert run(Terminal(), enabled=False) == ""
+    assert run(Terminal(tty=False)) == "3 angles\n"
+    assert run(Terminal(), enabled=False) == "3 angles\n"
 
 
 def test_last_step_is_shown_and_then_erased() -> None:

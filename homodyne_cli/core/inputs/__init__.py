@@ -1,0 +1,1 @@
+"""Whether what goes into a fit can be believed."""
