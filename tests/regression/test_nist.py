@@ -12,8 +12,10 @@ from scipy import optimize
 from homodyne_cli.core.minimise.coordinates import Coordinates
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
+from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.objective.scaling import ScalingDirections
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import SolverOptions
 from tests.support.nist import MODELS, Problem, load
@@ -38,11 +40,13 @@ class Regression:
 
     def derivatives(self, x: FloatArray) -> Projection:
         residual, jacobian = self.problem.residual(x), self.problem.jacobian(x)
-        none, empty = np.zeros(0), np.zeros((0, 0))
         hessian, gradient = jacobian.T @ jacobian, jacobian.T @ residual
         if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
             hessian, gradient = np.zeros_like(hessian), np.zeros_like(gradient)
-        return Projection(none, none, self._chi2(residual), hessian, gradient, empty, empty)
+        none = np.zeros(0)
+        arrow = Arrow(hessian, np.zeros((0, len(x), 2)), np.zeros((0, 2, 2)))
+        directions = ScalingDirections(np.zeros((0, 2, 0)), own=False)
+        return Projection(none, none, self._chi2(residual), arrow, gradient, directions)
 
     @staticmethod
     def _chi2(residual: FloatArray) -> float:

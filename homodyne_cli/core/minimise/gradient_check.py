@@ -48,7 +48,7 @@ def check_gradient(
         If they disagree by more than differences can be wrong.
     """
     free, at = sample.free, sample.derivatives(x)
-    root, hessian = np.sqrt(max(at.chi2, 1.0)), at.hessian[: len(x), : len(x)]
+    root, hessian = np.sqrt(max(at.chi2, 1.0)), at.hessian.head[: len(x), : len(x)]
     norms, dead = column_norms(hessian), without_effect(hessian, free.width)
     tolerance = policy.REWEIGHTED_TOLERANCE if reweighted else policy.GRADIENT_TOLERANCE
     worst = 0.0

@@ -50,7 +50,6 @@ from homodyne_cli.core.minimise.state import (
     linear_step,
 )
 from homodyne_cli.core.minimise.trust_region import run_trust_region
-from homodyne_cli.core.numerics.gram import solve_gram
 from homodyne_cli.problem import SolverOptions
 
 #: What Gauss-Newton steps would pass over.
@@ -156,13 +155,11 @@ def _edm_after_next_step(log: Minimisation) -> float:
 def _step_without_a_pass(log: Minimisation) -> None:
     """Take a step so short that everything is linear over it; EDM stays that of the last pass."""
     at, (step, edm) = log.at, linear_step(log.at, log.x, log.free)
-    p = len(step)
-    pull = at.hessian[p:, :p] @ step
-    scaling = -solve_gram(at.hessian[p:, p:], pull)
+    follow = at.response @ step
     moved = replace(
         at,
         chi2=max(at.chi2 - edm, 0.0),
-        contrast=at.contrast + at.contrast_directions @ scaling,
-        offset=at.offset + at.offset_directions @ scaling,
+        contrast=at.contrast + follow[:, 0],
+        offset=at.offset + follow[:, 1],
     )
     log.relocate(replace(log.state(), x=log.free.clip(log.x + step), at=moved))

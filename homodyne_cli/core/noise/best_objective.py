@@ -121,9 +121,12 @@ class BestObjective:
         return AngleGrams(out, np.zeros(n_phi), shift)
 
     def score_covariances(self, x: FloatArray, at: Projection) -> FloatArray:
-        """Return the variance of J^T C0^-1 R of each angle, (n_phi, k, k), as in `at.hessian`."""
+        """Return the variance of J^T C0^-1 R of each angle, (n_phi, p + 2, p + 2).
+
+        By free parameters, contrast and offset of the angle.
+        """
         grams = self.grams(x) if at.grams is None else at.grams
-        curves, k = self._curves(self.expand(x)), len(at.hessian)
+        curves, k = self._curves(self.expand(x)), len(x) + 2
         out = np.zeros((self.dataset.n_phi, k, k))
         with core_threads() as threads:
             of_angle = partial(_score_covariance, curves, grams)
@@ -133,12 +136,11 @@ class BestObjective:
         return out
 
     def directions(self, at: Projection, angle: int) -> FloatArray:
-        """Return (p + 2, k) how [df/dp, f, 1] of an angle make the columns of `at.hessian`."""
-        along = (at.contrast_directions[angle], at.offset_directions[angle])
+        """Return (7 + 2, p + 2) how [df/dp, f, 1] make columns by p, contrast and offset."""
         places, p = self.pairs.places, len(self.pairs.full)
-        projector = np.zeros((p + 2, len(places) + len(along[0])))
+        projector = np.zeros((p + 2, len(places) + 2))
         projector[places, np.arange(len(places))] = at.contrast[angle]
-        projector[p, len(places) :], projector[p + 1, len(places) :] = along
+        projector[[p, p + 1], [-2, -1]] = 1.0
         return projector
 
     @property

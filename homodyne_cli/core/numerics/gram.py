@@ -77,11 +77,21 @@ def square_root(gram: FloatArray) -> FloatArray:
     return np.asarray((np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T) * norm)
 
 
-def pseudo_inverse(gram: FloatArray) -> PseudoInverse:
-    """Invert a Gram matrix outside its undetermined directions."""
-    unit, norm = _unit_diagonal(gram)
+def pseudo_inverse(
+    gram: FloatArray, norm: FloatArray | None = None, least: float = UNDETERMINED
+) -> PseudoInverse:
+    """Invert a Gram matrix outside its undetermined directions.
+
+    Parameters
+    ----------
+    norm
+        (m,) lengths of the columns before others were projected out of them; None if none were.
+    least
+        Eigenvalue, in units in which those lengths are one, below which a direction is left out.
+    """
+    unit, norm = _unit_diagonal(gram, norm)
     values, vectors = np.linalg.eigh(unit)
-    good = values > UNDETERMINED
+    good = values > least
     roots = _roots(values[good], vectors[:, good], norm)
     scale = 1.0 / np.where(norm > 0.0, norm, 1.0)
     return PseudoInverse(roots @ roots.T, vectors[:, ~good], scale)
@@ -163,9 +173,12 @@ def gauss_newton_step(
     return full, float(max(0.0, -(2.0 * slope @ step + step @ unit @ step)))
 
 
-def _unit_diagonal(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _unit_diagonal(
+    gram: FloatArray, norm: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Return the matrix with unit diagonal, zero where a column is, and the lengths."""
-    norm = column_norms(gram)
+    if norm is None:
+        norm = column_norms(gram)
     safe = np.where(norm > 0.0, norm, 1.0)
     return gram / np.outer(safe, safe), norm
 

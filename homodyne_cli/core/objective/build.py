@@ -12,7 +12,7 @@ from homodyne_cli.core.gram_pass.losses import PairWeight
 from homodyne_cli.core.maps.pair_noise import estimate_sigma, rms_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
-from homodyne_cli.core.objective.projection import scaling_model
+from homodyne_cli.core.objective.scaling import scaling_model
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.parameters import BY_NAME, names_of

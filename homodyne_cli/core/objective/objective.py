@@ -24,9 +24,9 @@ class Objective(Protocol):
     - chi2 at the coefficients (contrast, offset) that minimise it there, finite or huge, and the
       same from `cost` as from `derivatives`;
     - `gradient` = J^T r, half the derivative of chi2 with those coefficients following x;
-    - `hessian` = J^T J of parameters and coefficients side by side, or another symmetric
-      positive semidefinite curvature. With s^2 = chi2 the reduced one must exceed g g^T / s^2,
-      as J^T J does: SciPy is given a residual and a Jacobian made from the three;
+    - `hessian` = J^T J of parameters and coefficients side by side as an arrow, or another
+      symmetric positive semidefinite curvature. With s^2 = chi2 the reduced one must exceed
+      g g^T / s^2, as J^T J does: SciPy is given a residual and a Jacobian made from the three;
     - residuals in units of their standard deviation: thresholds in chi2 are ones of noise.
     """
 

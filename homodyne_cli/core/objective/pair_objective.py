@@ -12,14 +12,15 @@ import numpy as np
 from homodyne_cli.core.gram_pass.device_tiles import PairTiles
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate, evaluate_many
 from homodyne_cli.core.gram_pass.losses import LINEAR, AngleScaling, PairWeight
+from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import (
     Projection,
-    ScalingModel,
+    angle_parts,
     project,
-    project_along,
     project_costs,
 )
+from homodyne_cli.core.objective.scaling import ScalingModel
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import names_of
 
@@ -107,25 +108,22 @@ class PairObjective:
         at = project(grams, self.scaling, self.sigma).restricted(self.places)
         return replace(at, grams=grams)
 
-    def sandwich_parts(self, x: FloatArray, at: Projection) -> tuple[FloatArray, FloatArray]:
-        """Return curvature and score variance (k, k) of a robust fit, scaling included."""
+    def sandwich_parts(self, x: FloatArray, at: Projection) -> tuple[Arrow, Arrow]:
+        """Return curvature and score variance of a robust fit, scaling included."""
         parameters = self.expand(x)
         scaling = AngleScaling(at.contrast, at.offset, self.sigma)
         parts = []
         for role in ("curvature", "score"):
             weight = PairWeight(self.kind.weight.loss, role)
             grams = evaluate(self.tiles, replace(self.kind, weight=weight), parameters, scaling)
-            held = project_along(grams, at, self.sigma).restricted(self.places)
-            parts.append(held.hessian)
+            each = angle_parts(grams, at.contrast, self.sigma, self.places)
+            parts.append(at.directions.assembled(each))
         return parts[0], parts[1]
 
     def angle_hessians(self, x: FloatArray, at: Projection) -> FloatArray:
-        """Return the part of each angle in the Hessian of a linear fit, (n_phi, k, k)."""
+        """Return what each angle gives to the Hessian of a linear fit; see `angle_parts`."""
         grams = self.plain_grams(x) if at.grams is None else at.grams
-        n_phi = len(self.sigma)
-        alone = np.where(np.eye(n_phi, dtype=bool), self.sigma, np.inf)
-        each = (project_along(grams, at, one).restricted(self.places) for one in alone)
-        return np.stack([one.hessian for one in each])
+        return angle_parts(grams, at.contrast, self.sigma, self.places)
 
     def _robust_cost(self, parameters: FloatArray) -> tuple[float, AngleScaling[FloatArray]]:
         """Minimise the robust cost over contrast and offset by reweighting.

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.minimise.state import MinimiserState
-from homodyne_cli.core.numerics.gram import pseudo_inverse, solve_gram
+from homodyne_cli.core.numerics.arrow import Arrow
+from homodyne_cli.core.numerics.gram import pseudo_inverse
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise, score_variances, speckle_noise
@@ -51,14 +52,14 @@ class AngleWeights:
 class NoisyFit:
     """The end of a fit, and its noise there.
 
-    `white` is the (k, k) variance that white noise of the estimated sigma gives to the score, None
+    `white` is the variance that white noise of the estimated sigma gives to the score, None
     where sigma is that noise and it is the Hessian.
     """
 
     objective: PairObjective
     state: MinimiserState
     noise: SpeckleNoise
-    white: FloatArray | None = None
+    white: Arrow | None = None
 
 
 def weigh_angles(
@@ -89,25 +90,24 @@ def weigh_angles(
 def with_noise(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
     """Evaluate what the noise does to the score at the end of the fit."""
     objective, noise = weights.objective, weights.noise
-    scores = np.zeros((dataset.n_phi, *state.at.hessian.shape))
+    scores = np.zeros_like(noise.scores)
     if np.isfinite(noise.n_speckles):
         scores = score_variances(dataset, objective, state.x, state.at) / noise.n_speckles
     white = None
     if weights.share is not None:
         hessians = objective.angle_hessians(state.x, state.at)
-        white = np.einsum("a,akl->kl", weights.share, hessians)
+        white = state.at.directions.assembled(weights.share[:, None, None] * hessians)
     return NoisyFit(objective, state, replace(noise, scores=scores), white)
 
 
 def _due_sigma(
     objective: PairObjective, at: Projection, hessians: FloatArray, noise: SpeckleNoise
 ) -> FloatArray:
-    p = len(at.gradient)
-    total = hessians.sum(axis=0)
+    n_phi, p = len(hessians), len(at.gradient)
     # Contrast and offset projected out of every angle's part as they are out of the sum.
-    projector = np.hstack([np.eye(p), -solve_gram(total[p:, p:], total[p:, :p]).T])
-    inside = projector @ hessians @ projector.T
-    variances = projector @ (noise.white_scale * hessians + noise.scores) @ projector.T
+    projector = np.concatenate([np.broadcast_to(np.eye(p), (n_phi, p, p)), at.response], axis=1)
+    inside = projector.swapaxes(1, 2) @ hessians @ projector
+    variances = projector.swapaxes(1, 2) @ (noise.white_scale * hessians + noise.scores) @ projector
     inverse = pseudo_inverse(inside.sum(axis=0)).matrix
     expected = np.einsum("ij,aji->a", inverse, inside)
     varied = np.einsum("ij,aji->a", inverse, variances)

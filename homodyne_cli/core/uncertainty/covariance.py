@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.numerics.gram import PseudoInverse, column_norms, pseudo_inverse
+from homodyne_cli.core.numerics.arrow import Arrow, ArrowInverse, invert
+from homodyne_cli.core.numerics.gram import column_norms
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise
 from homodyne_cli.dataset import FloatArray
@@ -49,7 +50,7 @@ class Covariance:
     within_bounds: FloatArray
 
 
-def _freedom(inverse: PseudoInverse, widths: FloatArray) -> FloatArray:
+def _freedom(inverse: ArrowInverse, widths: FloatArray) -> FloatArray:
     """Return the covariance (p, p) along null directions, where bounds alone hold parameters.
 
     Bounds of width w say as much as an uncertainty w / sqrt(12). In these units, D, the freedom
@@ -83,7 +84,7 @@ def covariance(
     at: Projection,
     names: Sequence[str],
     widths: FloatArray,
-    sandwich: tuple[FloatArray, FloatArray] | None = None,
+    sandwich: tuple[Arrow, Arrow] | None = None,
     correlated: SpeckleNoise | None = None,
 ) -> Covariance:
     """Invert the Hessian at the fit.
@@ -96,28 +97,22 @@ def covariance(
         (p,) widths of the bounds: a parameter that the data could not tell from any other value
         inside them, even with all others known, is not determined.
     sandwich
-        Curvature and score variance (k, k) of a robust fit.
+        Curvature and score variance of a robust fit.
     correlated
         Speckle noise, whose score variance is added to that of the white part.
     """
     p = len(names)
     curvature = at.hessian if sandwich is None else sandwich[0]
-    if len(curvature) == 0:
-        zero = np.zeros(len(at.contrast))
-        return Covariance(np.zeros((0, 0)), zero, zero, (), np.zeros((0, 0)))
-    alive = np.ones(len(curvature))
-    alive[:p] = column_norms(curvature)[:p] * widths >= 1.0
-    inverse = pseudo_inverse(curvature * np.outer(alive, alive))
-    full = inverse.matrix
-    if sandwich is not None:
-        full = inverse.matrix @ sandwich[1] @ inverse.matrix
+    alive = np.ones(len(curvature.head))
+    alive[:p] = column_norms(curvature.head)[:p] * widths >= 1.0
+    inverse = invert(curvature.scaled(alive))
+    spread = inverse.spread if sandwich is None else inverse.sandwich(sandwich[1])
     if correlated is not None:
-        full = correlated.white_scale * full + inverse.matrix @ correlated.score @ inverse.matrix
-    variance_c = np.einsum(
-        "ai,ij,aj->a", at.contrast_directions, full[p:, p:], at.contrast_directions
-    )
-    variance_o = np.einsum("ai,ij,aj->a", at.offset_directions, full[p:, p:], at.offset_directions)
-    block = full[:p, :p].copy()
+        score = at.directions.assembled(correlated.scores)
+        spread = spread.plus(inverse.sandwich(score), correlated.white_scale)
+    variance = np.einsum("aii->ai", at.directions.covariances(spread, p))
+    of_contrast, of_offset = np.sqrt(np.maximum(variance, 0.0)).T
+    block = spread.head[:p, :p].copy()
     undetermined = np.any(np.abs(inverse.null[:p]) > _PART_OF, axis=1)
     block[undetermined, :] = np.nan
     block[:, undetermined] = np.nan
@@ -128,10 +123,10 @@ def covariance(
     )
     return Covariance(
         block,
-        np.sqrt(np.maximum(variance_c, 0.0)),
-        np.sqrt(np.maximum(variance_o, 0.0)),
+        of_contrast,
+        of_offset,
         tuple(d for d in directions if d),
-        full[:p, :p] + _freedom(inverse, widths),
+        spread.head[:p, :p] + _freedom(inverse, widths),
     )
 
 

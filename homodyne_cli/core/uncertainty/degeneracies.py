@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.core.model.reference_time import reference_time
-from homodyne_cli.core.numerics.gram import project_out, pseudo_inverse
+from homodyne_cli.core.numerics.arrow import invert
+from homodyne_cli.core.numerics.gram import project_out
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise
 from homodyne_cli.dataset import Dataset, FloatArray
@@ -78,10 +79,11 @@ def find_combinations(
 
 
 def _known(at: Projection, noise: SpeckleNoise, p: int) -> _Known:
-    inverse = pseudo_inverse(at.hessian)
-    full = noise.white_scale * inverse.matrix + inverse.matrix @ noise.score @ inverse.matrix
+    inverse = invert(at.hessian)
+    of_speckles = inverse.sandwich(at.directions.assembled(noise.scores))
+    spread = inverse.spread.plus(of_speckles, noise.white_scale)
     lost = np.any(np.abs(inverse.null[:p]) > _DETERMINED, axis=1)
-    return _Known(full[:p, :p], lost)
+    return _Known(spread.head[:p, :p], lost)
 
 
 def _sizes(names: Sequence[str], parameters: Mapping[str, float], middle: float) -> FloatArray:

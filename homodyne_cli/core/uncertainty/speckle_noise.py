@@ -37,8 +37,9 @@ from homodyne_cli.core.gram_pass.losses import AngleScaling, loss_terms
 from homodyne_cli.core.maps.pair_noise import pair_weights, robust_variance
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
+from homodyne_cli.core.numerics.arrow import invert
 from homodyne_cli.core.numerics.backend import jnp
-from homodyne_cli.core.numerics.gram import solve_gram
+from homodyne_cli.core.numerics.gram import SINGULAR
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
@@ -70,8 +71,8 @@ class SpeckleNoise:
     Attributes
     ----------
     scores
-        (n_phi, k, k) variance of J^T W r that the speckles of each angle cause, parameters and
-        scaling as in the Hessian of the projection.
+        (n_phi, p + 2, p + 2) variance of J^T W r that the speckles of each angle cause, by free
+        parameters, its contrast and its offset.
     n_speckles
         M; infinite where the noise is white.
     white_share
@@ -84,11 +85,6 @@ class SpeckleNoise:
     n_speckles: float
     white_share: float
     white_scale: float
-
-    @property
-    def score(self) -> FloatArray:
-        """(k, k) variance of all angles together."""
-        return np.asarray(self.scores.sum(axis=0))
 
 
 def speckle_noise(
@@ -105,7 +101,8 @@ def speckle_noise(
     """
     angles = _angles(dataset, objective, x, at)
     strides = _strides(dataset.n_frames)
-    none = SpeckleNoise(np.zeros((len(angles), *at.hessian.shape)), float("inf"), 1.0, 1.0)
+    size = len(at.gradient) + 2
+    none = SpeckleNoise(np.zeros((len(angles), size, size)), float("inf"), 1.0, 1.0)
     if not strides:
         return none
     sampled = sample_pairs(dataset.n_frames, 0, _RESIDUAL_PAIRS)
@@ -127,7 +124,7 @@ def speckle_noise(
         shown = [nearest, *(differences(stride) for stride in strides[1:])]
         drawn = weights @ list(threads.map(lambda a: a.psi_differences(strides), angles))
     scores = _score_variances(angles)
-    absorbed = float(np.trace(solve_gram(at.hessian, scores.sum(axis=0))))
+    absorbed = invert(at.hessian, SINGULAR).trace(at.directions.assembled(scores))
     psi = float(weights @ [s.psi for s in samples]) - absorbed / float(pairs.sum())
     return _split(scores, np.array([*shown, total]), np.array([*drawn, psi])) or none
 
@@ -135,7 +132,7 @@ def speckle_noise(
 def score_variances(
     dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
 ) -> FloatArray:
-    """Return Cov(s) of each angle, of one speckle: (n_phi, k, k); arguments as above."""
+    """Return Cov(s) of each angle, of one speckle; as `scores`, arguments as above."""
     return _score_variances(_angles(dataset, objective, x, at))
 
 
@@ -287,16 +284,12 @@ class _Angle:
         )
 
     def score_variance(self) -> FloatArray:
-        """Return Cov(s) over free parameters and scaling coefficients, (k, k)."""
+        """Return Cov(s) over free parameters, contrast and offset, (p + 2, p + 2)."""
         scale = (self.contrast / self.sigma**2) ** 2
-        covariance = scale * score_covariance(self.blocks(), self.dataset.n_phi)
-        directions = (self.at.contrast_directions, self.at.offset_directions)
-        p, free = len(self.objective.full), self.objective.places
-        projector = np.zeros((len(covariance), len(free) + directions[0].shape[1]))
-        projector[free, np.arange(len(free))] = 1.0
-        for row, along in zip((p, p + 1), directions, strict=True):
-            projector[row, len(free) :] = along[self.angle]
-        return np.asarray(projector.T @ covariance @ projector)
+        size = len(self.objective.full)
+        kept = [*self.objective.places, size, size + 1]
+        covariance = score_covariance(self.blocks(), self.dataset.n_phi)
+        return np.asarray(scale * covariance[np.ix_(kept, kept)])
 
 
 def _strides(n: int) -> list[int]:

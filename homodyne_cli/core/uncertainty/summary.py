@@ -118,15 +118,15 @@ def _uncertainty(fit: NoisyFit) -> _Uncertainty:
     margin = _AT_BOUND * free.width
     inside = (state.x - free.lower > margin) & (free.upper - state.x > margin)
     names = tuple(np.array(free.names)[inside].tolist())
-    keep = [*np.flatnonzero(inside), *range(p, len(at.hessian))]
-    block = np.ix_(keep, keep)
     held = at.restricted(np.flatnonzero(inside))
-    kept = replace(noise, scores=noise.scores[:, keep][:, :, keep])
+    with_scaling = [*np.flatnonzero(inside), p, p + 1]
+    kept = replace(noise, scores=noise.scores[:, with_scaling][:, :, with_scaling])
+    keep = [*np.flatnonzero(inside), *range(p, len(at.hessian.head))]
     parts = None
     if fit.objective.robust:
         curvature, score = fit.objective.sandwich_parts(state.x, at)
-        parts = (curvature[block], score[block])
-    white = parts if fit.white is None else (held.hessian, fit.white[block])
+        parts = (curvature.restricted(keep), score.restricted(keep))
+    white = parts if fit.white is None else (held.hessian, fit.white.restricted(keep))
     width = free.width[inside]
     return _Uncertainty(
         names,

@@ -40,8 +40,8 @@ def canonical(
         level = x[rate] * reference_time(dataset.t) ** power + x[place["gamma_dot_t_offset"]]
         if level < 0.0:
             x = flip * x
-            sign = np.concatenate([flip, np.ones(len(at.hessian) - len(flip))])
-            hessian, gradient = at.hessian * np.outer(sign, sign), flip * at.gradient
+            sign = np.concatenate([flip, np.ones(len(at.hessian.head) - len(flip))])
+            hessian, gradient = at.hessian.scaled(sign), flip * at.gradient
             at = replace(at, hessian=hessian, gradient=gradient, grams=None)
     return replace(state, x=x, at=at)
 

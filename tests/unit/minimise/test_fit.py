@@ -16,7 +16,8 @@ from homodyne_cli.core.minimise.coordinates import coordinates_of
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.trust_region import run_trust_region
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.core.objective.projection import project, scaling_model
+from homodyne_cli.core.objective.projection import project
+from homodyne_cli.core.objective.scaling import scaling_model
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError, DerivativeError, FitError
 from homodyne_cli.parameters import NAMES, Loss, XScaleMode

@@ -19,6 +19,7 @@ from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
 from homodyne_cli.problem import FitProblem, SolverOptions
 from homodyne_cli.results import IterationRecord
+from tests.support.arrows import dense
 from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
 from tests.support.oracle import autodiff_columns, signed_g1
 from tests.support.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
@@ -102,9 +103,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
     columns = autodiff_columns(data, values, convention)
     for a, sigma in enumerate(objective.sigma):
         c = float(at.contrast[a])
-        f = columns[a, -3]
-        scaling = np.outer(at.contrast_directions[a], f)
-        scaling += np.outer(at.offset_directions[a], columns[a, -2])
+        scaling = columns[a, -3:-1]
         jacobian = np.concatenate([c * columns[a, : len(values)], scaling]) * c / sigma**2
         g = signed_g1(values, data.t, data.phi[a], data.q, 2e6, convention)
         pairs = list(zip(i.tolist(), j.tolist(), strict=True))
@@ -120,8 +119,8 @@ def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
     objective = build_objective(data, problem, dataset_sigma(data))
     x = objective.free.start
     at = objective.derivatives(x)
-    inverse = np.linalg.inv(at.hessian)
-    score = score_variances(data, objective, x, at).sum(axis=0)
+    inverse = np.linalg.inv(dense(at.hessian))
+    score = dense(at.directions.assembled(score_variances(data, objective, x, at)))
     return np.asarray(np.sqrt(np.diag(inverse @ score @ inverse))[: len(x)])
 
 
