@@ -6,7 +6,7 @@ What a beginner must say, or confirms, is there as an example; the other keys ar
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from homodyne_cli.io.config.dump import dump_yaml
@@ -28,8 +28,14 @@ _VALUES: Final = {
 _WIDTH: Final = 100
 
 
-def template_text(mode: AnalysisMode) -> str:
-    """Return a commented config for an analysis mode, as YAML text."""
+def template_text(mode: AnalysisMode, known: Mapping[str, str] | None = None) -> str:
+    """Return a commented config for an analysis mode, as YAML text.
+
+    Parameters
+    ----------
+    known
+        What to say for some keys, in YAML, instead of an example.
+    """
     lines = [_HEAD.format(sample=_SAMPLE[mode])]
     last: tuple[str, ...] = ()
     for key in config_keys():
@@ -40,7 +46,7 @@ def template_text(mode: AnalysisMode) -> str:
             if key.path[:depth] != last[:depth]:
                 lines.append("  " * (depth - 1) + f"{key.path[depth - 1]}:")
         last = key.path
-        lines += _entry(key, mode)
+        lines += _entry(key, mode, (known or {}).get(key.key))
     return "\n".join(lines) + "\n"
 
 
@@ -50,7 +56,7 @@ def _acts(key: ConfigKey, mode: AnalysisMode) -> bool:
     return _acts(key_named(key.mark.needs[0]), mode)
 
 
-def _entry(key: ConfigKey, mode: AnalysisMode) -> Iterator[str]:
+def _entry(key: ConfigKey, mode: AnalysisMode, known: str | None) -> Iterator[str]:
     indent = "  " * (len(key.path) - 1)
     told = key.description
     if key.mark.needs is not None and key.mark.needs[0] == "analysis_mode":
@@ -58,7 +64,9 @@ def _entry(key: ConfigKey, mode: AnalysisMode) -> Iterator[str]:
     for line in textwrap.wrap(told, _WIDTH - len(indent) - len("# ")):
         yield f"{indent}# {line}"
     line, unit = f"{indent}%s{key.path[-1]}:", f"  # {key.mark.unit}" * bool(key.mark.unit)
-    if key.key == "initial_parameters.values":
+    if known is not None:
+        yield line % "" + f" {known}{unit}"
+    elif key.key == "initial_parameters.values":
         yield line % ""
         for name, value in zip(names_of(mode), _VALUES[mode], strict=True):
             number = f"{indent}  {name}: {value}"
