@@ -1,37 +1,44 @@
-"""Progress on stderr while a file is read and a fit runs."""
+"""How far a command is, on stderr: the maps read, the steps of a fit, the fits of a batch."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from homodyne_cli.assessments import BatchRow
 from homodyne_cli.dataset import Dataset
-from homodyne_cli.render.numbers import format_number
+from homodyne_cli.render.console import print_plain
+from homodyne_cli.render.numbers import format_number, format_seconds
 from homodyne_cli.results import IterationRecord
 
+#: Seconds between two lines where there is no terminal to draw a bar on.
+_EVERY = 5.0
 
-class FitProgress:
-    """A bar for loading, then a line with iteration, chi2 and EDM; silent off a terminal."""
 
-    def __init__(
-        self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
-    ) -> None:
-        self._show_input = show_input
+class _Bar:
+    """Something that moves on a terminal while a block runs, and is gone after it."""
+
+    def __init__(self, console: Console, enabled: bool, *columns: ProgressColumn) -> None:
         self._progress = Progress(
-            SpinnerColumn("line"),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TimeElapsedColumn(),
+            *columns,
             console=console,
             transient=True,
             disable=not (enabled and console.is_terminal),
         )
-        self._load = self._progress.add_task("reading maps", total=None, visible=False)
-        self._fit = self._progress.add_task("fit", start=False, total=None, visible=False)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -46,6 +53,20 @@ class FitProgress:
         if not self._progress.disable:
             # Older releases of rich end even a bar that was never shown with a blank line.
             self._progress.stop()
+
+
+class FitProgress(_Bar):
+    """A bar for loading, then a line with iteration, chi2 and EDM; silent off a terminal."""
+
+    def __init__(
+        self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
+    ) -> None:
+        self._show_input = show_input
+        text = TextColumn("{task.description}", markup=False)
+        bar = BarColumn(bar_width=20)
+        super().__init__(console, enabled, SpinnerColumn("line"), text, bar, TimeElapsedColumn())
+        self._load = self._progress.add_task("reading maps", total=None, visible=False)
+        self._fit = self._progress.add_task("fit", start=False, total=None, visible=False)
 
     def on_load(self, done: int, total: int) -> None:
         """Show how many maps are read."""
@@ -78,4 +99,35 @@ class FitProgress:
                 f"fit: iteration {record.iteration}, chi2 {format_number(record.chi2, 8)}, "
                 f"EDM {format_number(record.edm, 3)}"
             ),
+        )
+
+
+class BatchProgress(_Bar):
+    """A bar on a terminal, a plain line every few seconds elsewhere."""
+
+    def __init__(self, console: Console, left: int, done: int, *, enabled: bool) -> None:
+        text = TextColumn("{task.description}", markup=False)
+        bar, count = BarColumn(bar_width=20), MofNCompleteColumn()
+        super().__init__(console, enabled, text, bar, count, TimeRemainingColumn())
+        self._console, self._enabled, self._left = console, enabled, left
+        self._done = self._failed = 0
+        self._began = self._told = time.monotonic()
+        self._task = self._progress.add_task("fits", total=left)
+        if enabled and done:
+            print_plain(console, f"{done} fits are done already")
+
+    def on_row(self, row: BatchRow) -> None:
+        """Show that a fit is done."""
+        self._done += 1
+        self._failed += row.state == "failed"
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._progress.update(self._task, completed=self._done, description=f"fits{failed}")
+        now = time.monotonic()
+        if not self._enabled or self._console.is_terminal or now - self._told < _EVERY:
+            return
+        self._told = now
+        rest = (now - self._began) / self._done * (self._left - self._done)
+        print_plain(
+            self._console,
+            f"{self._done} of {self._left} fits{failed}, about {format_seconds(rest)} left",
         )

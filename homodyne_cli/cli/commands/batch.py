@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.options.completers import config_keys, data_files
-from homodyne_cli.cli.options.shared import AsJson, ConfigFile, MemorySize, Quiet
+from homodyne_cli.cli.options.completers import data_files
+from homodyne_cli.cli.options.shared import (
+    AsJson,
+    ConfigFile,
+    MemorySize,
+    NoPlots,
+    Overrides,
+    Quiet,
+    memory_budget,
+)
 from homodyne_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,15 +57,7 @@ class BatchRequest:
             metavar="FILE.csv", help="Scans ('file') and config keys that are their own, one a row."
         ),
     ] = None
-    override: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY.PATH=VALUE",
-            help="Override one config key in all fits.",
-            autocompletion=config_keys,
-        ),
-    ] = None
+    override: Overrides = None
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Fits at a time; default one per core."),
@@ -82,7 +82,7 @@ class BatchRequest:
     reports: Annotated[
         bool, typer.Option("--reports", help="Write NAME.report.html for every fit.")
     ] = False
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False
+    no_plots: NoPlots = False
     as_json: AsJson = False
     quiet: Quiet = False
 
@@ -145,9 +145,8 @@ def _fit_all(request: BatchRequest, folder: Path) -> frozenset[str]:
     from homodyne_cli.batch.fitting import JobSettings
     from homodyne_cli.batch.jobs import find_scans, plan_jobs, read_scan_table, shard
     from homodyne_cli.io.config.load import load_config
-    from homodyne_cli.io.maps.memory import budget_of
-    from homodyne_cli.render.batch_progress import BatchProgress
     from homodyne_cli.render.console import make_console
+    from homodyne_cli.render.progress import BatchProgress
 
     overrides = tuple(request.override or ())
     load_config(request.template, overrides)
@@ -159,7 +158,7 @@ def _fit_all(request: BatchRequest, folder: Path) -> frozenset[str]:
     if request.shard is not None:
         jobs = shard(jobs, request.shard)
     count = processes_for(len(jobs), request.jobs)
-    memory = budget_of(request.memory) // count
+    memory = memory_budget(request.memory).budget // count
     settings = JobSettings(folder, memory, not request.no_plots, request.reports)
     todo = what_is_left(jobs, settings, refit=request.refit, retry_failed=request.retry_failed)
     console = make_console(stderr=True)
@@ -179,15 +178,10 @@ def _executor(request: BatchRequest, count: int) -> Callable[[], AbstractContext
 
 def _show(request: BatchRequest, folder: Path, rows: Sequence[BatchRow]) -> None:
     from homodyne_cli.batch.tables import OVERVIEW, TABLE
-    from homodyne_cli.render.batch_progress import batch_table
-    from homodyne_cli.render.console import make_console, print_json, print_plain
+    from homodyne_cli.render.console import print_json
+    from homodyne_cli.render.screens.batch import show_batch
 
     if request.as_json:
         print_json({"batch_dir": folder, "fits": list(rows)})
-        return
-    console = make_console()
-    console.print(batch_table(rows))
-    print_plain(console, f"Tables: {folder / TABLE} (also .json); overview: {folder / OVERVIEW}")
-    if any(row.state == "failed" for row in rows):
-        print_plain(console, "Next: put right what failed, then the same command again "
-                             "(--retry-failed where config and data are the same).")  # fmt: skip
+    else:
+        show_batch(rows, folder / TABLE, folder / OVERVIEW)

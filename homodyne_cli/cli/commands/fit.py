@@ -19,6 +19,7 @@ from homodyne_cli.cli.options.shared import (
     DataFile,
     Force,
     MemorySize,
+    NoPlots,
     Overrides,
     Quiet,
     comma_separated,
@@ -84,7 +85,7 @@ class FitRequest:
     ] = None
     memory: MemorySize = None
     as_json: AsJson = False
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")] = False
+    no_plots: NoPlots = False
     force: Force = False
     quiet: Quiet = False
     verbose: Annotated[

@@ -11,6 +11,7 @@ from homodyne_cli.core.checks.remarks import Remark, worst_of
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.minimise.policy import EDM_CONVERGED, EDM_FLAT
 from homodyne_cli.core.objective.build import free_names
+from homodyne_cli.core.objective.free_parameters import has_moved, is_inside
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.problem import Bounds
@@ -25,16 +26,10 @@ PHI0_LIMIT = 5.0
 #: Contrast over its uncertainty below which an angle shows no decay that noise could not make.
 CONTRAST_SIGMAS = 5.0
 _REFIT = "fit again with this program"
-#: As the fit itself judges it (`core/uncertainty/summary`): shares of the width of the bounds, of
-#: the value, and of the uncertainty.
-_AT_BOUND = 1e-6
-_UNMOVED = 1e-9
-_UNMOVED_SIGMAS = 1e-6
 
 
 def _at_bound(value: float, bounds: Bounds) -> bool:
-    margin = _AT_BOUND * (bounds.upper - bounds.lower)
-    return not bounds.lower + margin < value < bounds.upper - margin
+    return not is_inside(value, bounds.lower, bounds.upper)
 
 
 def _outside(value: float, bounds: Bounds) -> bool:
@@ -101,14 +96,8 @@ def _uncertainty_remark(name: str, value: float, error: float, relative: float) 
 
 
 def _unmoved(run: StoredRun, name: str) -> bool:
-    """Whether a parameter stayed at its start, to rounding and to its uncertainty."""
-    if name not in run.record.initial:
-        return False
-    start, value = run.record.initial[name], run.solution.values[name]
-    moved = abs(value - start)
-    error = run.record.uncertainties.get(name, float("nan"))
-    rounding = _UNMOVED * max(abs(start), abs(value), 1e-12)
-    return moved <= rounding or bool(np.isfinite(error) and moved < _UNMOVED_SIGMAS * error)
+    start, error = run.record.initial.get(name), run.record.uncertainties.get(name, np.nan)
+    return start is not None and not has_moved(start, run.solution.values[name], error)
 
 
 def check_convergence(run: StoredRun, edm: float) -> CheckResult:

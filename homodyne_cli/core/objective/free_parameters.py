@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from homodyne_cli.dataset import FloatArray
+
+#: Share of the width of its bounds within which a parameter is at one: SciPy keeps strictly inside.
+_AT_BOUND = 1e-6
+#: Relative change, and change in uncertainties, that count as none: rounding, and what polishing
+#: leaves.
+_UNMOVED, _UNMOVED_SIGMAS = 1e-9, 1e-6
+
+
+def is_inside(
+    x: FloatArray | float, lower: FloatArray | float, upper: FloatArray | float
+) -> NDArray[np.bool_] | np.bool_:
+    """Whether values are not at a bound, so that their uncertainties mean something."""
+    return np.minimum(x - lower, upper - x) > _AT_BOUND * np.subtract(upper, lower)
+
+
+def has_moved(start: float, value: float, sigma: float) -> bool:
+    """Whether a parameter left its start, beyond rounding and a trace of its uncertainty."""
+    moved = abs(value - start)
+    rounding = _UNMOVED * max(abs(start), abs(value), 1e-12)
+    return moved > rounding and not (math.isfinite(sigma) and moved < _UNMOVED_SIGMAS * sigma)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from homodyne_cli.core.minimise.global_search import Search
 from homodyne_cli.core.minimise.state import is_converged, predicted_edm
+from homodyne_cli.core.objective.free_parameters import has_moved, is_inside
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.uncertainty.angle_weights import NoisyFit
 from homodyne_cli.core.uncertainty.covariance import Covariance, covariance, describe_direction
@@ -18,12 +19,6 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.parameters import BY_NAME, names_of
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult, FittedParameter, NoiseReport
-
-#: Share of the width of its bounds within which a parameter is at one: SciPy keeps strictly inside.
-_AT_BOUND = 1e-6
-#: Relative change, and change in uncertainties, that count as none: rounding, and what polishing
-#: leaves.
-_UNMOVED, _UNMOVED_SIGMAS = 1e-9, 1e-6
 
 
 @dataclass(frozen=True)
@@ -115,8 +110,7 @@ def _uncertainty(fit: NoisyFit) -> _Uncertainty:
     """Return the covariance with parameters at a bound held there."""
     state, noise, free = fit.state, fit.noise, fit.objective.free
     at, p = state.at, len(free.names)
-    margin = _AT_BOUND * free.width
-    inside = (state.x - free.lower > margin) & (free.upper - state.x > margin)
+    inside = is_inside(state.x, free.lower, free.upper)
     names = tuple(np.array(free.names)[inside].tolist())
     held = at.restricted(np.flatnonzero(inside))
     with_scaling = [*np.flatnonzero(inside), p, p + 1]
@@ -161,15 +155,8 @@ def _fitted(
                 bounds=problem.bounds[name],
                 at_bound=is_free and name not in known.names,
                 fixed=not is_free,
-                unmoved=is_free and _unmoved(starts[name], value, sigma),
+                unmoved=is_free and not has_moved(starts[name], value, sigma),
                 uncertainty_hessian=plain,
             )
         )
     return tuple(out)
-
-
-def _unmoved(start: float, value: float, sigma: float) -> bool:
-    """Whether a parameter stayed at its start, to rounding and to its uncertainty."""
-    moved = abs(value - start)
-    rounding = _UNMOVED * max(abs(start), abs(value), 1e-12)
-    return bool(moved <= rounding or (np.isfinite(sigma) and moved < _UNMOVED_SIGMAS * sigma))

@@ -1,0 +1,47 @@
+"""What ``batch`` shows: what came out of every fit, first what needs attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from homodyne_cli.assessments import BatchRow
+from homodyne_cli.render.console import make_console, print_plain
+from homodyne_cli.render.numbers import MISSING, format_number
+from homodyne_cli.render.table_shapes import plain_table
+
+#: Rows of a table that a person reads; those that need attention come first.
+_SHOWN = 40
+_ORDER = ("failed", "fail", "warn", "pass")
+
+
+def show_batch(rows: Sequence[BatchRow], table: Path, overview: Path) -> None:
+    """Print the table, where it lies, and what to do about fits that failed."""
+    console = make_console()
+    console.print(_batch_table(rows))
+    print_plain(console, f"Tables: {table} (also .json); overview: {overview}")
+    if any(row.state == "failed" for row in rows):
+        print_plain(console, "Next: put right what failed, then the same command again "
+                             "(--retry-failed where config and data are the same).")  # fmt: skip
+
+
+def _batch_table(rows: Sequence[BatchRow]) -> Table:
+    """Return one line for each fit, those that need attention first."""
+    ordered = sorted(rows, key=lambda row: (_ORDER.index(row.verdict), row.name))
+    counts = ", ".join(
+        f"{sum(row.verdict == verdict for row in rows)} {verdict}"
+        for verdict in _ORDER
+        if any(row.verdict == verdict for row in rows)
+    )
+    title = f"{len(rows)} fits: {counts or 'none'}"
+    columns = ("fit", "verdict", "reduced chi2", "what")
+    table = plain_table(title, *columns, right=("reduced chi2",), words=("what",))
+    for row in ordered[:_SHOWN]:
+        bad = [name for name, status in row.checks.items() if status in ("warn", "fail")]
+        chi2 = MISSING if row.reduced_chi2 is None else format_number(row.reduced_chi2, 4)
+        table.add_row(row.name, row.verdict, chi2, row.error.partition(" (")[0] or ", ".join(bad))
+    if len(rows) > _SHOWN:
+        table.add_row(f"and {len(rows) - _SHOWN} more", "", "", "")
+    return table
