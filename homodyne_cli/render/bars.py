@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from rich.cells import cell_len
@@ -196,20 +198,61 @@ def iteration_chart(
     title
         First line; a line that names the digits follows.
     """
+    logs = {
+        name: (range(len(values)), [math.log10(v) if v > 0.0 else math.nan for v in values])
+        for name, values in series.items()
+    }
+    return _digit_chart(logs, "linear", title, "iteration", width, height, ascii_only)
+
+
+def log_chart(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str,
+    x_label: str,
+    width: int,
+    height: int,
+    ascii_only: bool,
+) -> str:
+    """Draw several quantities on logarithmic axes, each with a digit of its own.
+
+    Parameters
+    ----------
+    series
+        x and y, above zero, by name; where y is NaN the point is left out.
+    title
+        First line; lines that name the digits follow where there are several.
+    """
+    return _digit_chart(series, "log", title, x_label, width, height, ascii_only)
+
+
+def _digit_chart(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    scale: Literal["linear", "log"],
+    title: str,
+    x_label: str,
+    width: int,
+    height: int,
+    ascii_only: bool,
+) -> str:
     import plotext
 
-    key = "  ".join(f"{k} {name}" for k, name in enumerate(series, start=1))
+    keys = [f"{k} {name}" for k, name in enumerate(series, start=1)] if len(series) > 1 else []
+    key = textwrap.wrap("   ".join(k.replace(" ", "\0") for k in keys), width)
     figure = plotext.figure
     figure.clear()
     plotext.terminal.limit(False, False)
-    figure.plot_size(width, max(height - 2, 6))
+    figure.plot_size(width, max(height - 1 - len(key), 6))
     for k, values in enumerate(series.values(), start=1):
-        points = [(i, math.log10(v)) for i, v in enumerate(values) if math.isfinite(v) and v > 0.0]
+        points = [point for point in zip(*values, strict=True) if math.isfinite(point[1])]
         if points:
             x, y = (list(part) for part in zip(*points, strict=True))
-            figure.draw(figure.signal(x, y, marker=str(k)))
-    figure.label("iteration", "x")
+            figure.draw(figure.signal(x, y, marker=str(k % 10)))
+    for axis in ("x", "y"):
+        figure.ruler(axis).scale(scale)
+    figure.label(x_label, "x")
     text = str(figure.build().string(colorless=True))
     figure.clear()
-    text = "\n".join([title, key, *(row.rstrip() for row in text.splitlines())])
+    key = [line.replace("\0", " ") for line in key]
+    text = "\n".join([title, *key, *(row.rstrip() for row in text.splitlines())])
     return ascii_text(text) if ascii_only else text

@@ -7,6 +7,7 @@ from homodyne_cli.cli.commands.check import CheckRequest, run_check
 from homodyne_cli.cli.commands.fit import FitRequest, run_fit
 from homodyne_cli.cli.commands.init import InitRequest, run_init
 from homodyne_cli.cli.commands.inspect import InspectRequest, run_inspect
+from homodyne_cli.cli.commands.plan import PlanRequest, run_plan
 from homodyne_cli.cli.commands.simulate import SimulateRequest, run_simulate
 from homodyne_cli.cli.options.command import add_command
 
@@ -14,6 +15,7 @@ from homodyne_cli.cli.options.command import add_command
 def add_commands(app: typer.Typer) -> None:
     """Register them, in the order in which they are listed."""
     add_command(app, "init", InitRequest, run_init)
+    add_command(app, "plan", PlanRequest, run_plan)
     add_command(app, "simulate", SimulateRequest, run_simulate)
     add_command(app, "inspect", InspectRequest, run_inspect)
     add_command(app, "check", CheckRequest, run_check)

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from homodyne_cli.cli.options.shared import ConfigFile, Force, comma_separated
+from homodyne_cli.cli.options.experiment import PHI, config_experiment, numbers
+from homodyne_cli.cli.options.shared import ConfigFile, Force
 from homodyne_cli.errors import ConfigError, UsageError
-from homodyne_cli.parameters import names_of
 
 if TYPE_CHECKING:
-    from homodyne_cli.core.simulation import Experiment, Noise
-    from homodyne_cli.problem import Config
+    from homodyne_cli.core.simulation import Noise
 
-DEFAULT_CONTRAST = 0.3
-DEFAULT_OFFSET = 1.1
-DEFAULT_FRAMES = 200
 DEFAULT_NOISE = 0.06
 
 
@@ -51,9 +47,7 @@ class SimulateRequest:
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0
     layout: Annotated[Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")] = "aps-u"
-    phi: Annotated[str, typer.Option(help="Detector angles in degrees, separated by commas.")] = (
-        "-30,-15,0,30,60"
-    )
+    phi: Annotated[str, typer.Option(help="Detector angles in degrees, separated by commas.")] = PHI
     frames: Annotated[
         int | None,
         typer.Option(min=4, help="Frames in the file; default the config's end_frame, else 200."),
@@ -76,7 +70,14 @@ def run_simulate(request: SimulateRequest) -> int:
 
     check_file(request.output, force=request.force)
     config = load_config(request.config)
-    experiment = _experiment(config, _angles(request.phi), request.frames)
+    if config.selection.start_frame != 1:
+        raise ConfigError(
+            f"simulate writes an experiment from its first frame, the config starts at frame "
+            f"{config.selection.start_frame}",
+            hint="set analyzer_parameters.start_frame to 1",
+        )
+    phi = numbers(request.phi, "--phi")
+    experiment = config_experiment(config, phi, request.frames, "simulate")
     noise = _noise(request)
     dataset = simulate(experiment, noise, request.seed).dataset
     pixels = request.speckles
@@ -92,15 +93,6 @@ def run_simulate(request: SimulateRequest) -> int:
     )
     print_next(console, "fit", request.config, "--data", request.output, "--truth", request.config)
     return 0
-
-
-def _angles(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in comma_separated(text))
-    except ValueError as error:
-        raise UsageError(
-            f"--phi {text!r}: not a list of numbers", hint="for example --phi=-30,0,30"
-        ) from error
 
 
 def _noise(request: SimulateRequest) -> Noise:
@@ -119,58 +111,3 @@ def _told(noise: Noise) -> str:
     if math.isfinite(noise.counts):
         parts.append(f"{noise.counts:g} photons per speckle and frame")
     return ", ".join(parts)
-
-
-def _experiment(config: Config, phi: tuple[float, ...], frames: int | None) -> Experiment:
-    """Return the experiment whose truth are the config's initial values, frame k = 0 included.
-
-    Parameters
-    ----------
-    frames
-        Frames in the file; None for the config's.
-    """
-    import numpy as np
-
-    from homodyne_cli.core.simulation import Experiment
-
-    selection, initial = config.selection, config.problem.initial
-    if selection.start_frame != 1:
-        raise ConfigError(
-            f"simulate writes an experiment from its first frame, the config starts at frame "
-            f"{selection.start_frame}",
-            hint="set analyzer_parameters.start_frame to 1",
-        )
-    if initial.values is None:
-        raise ConfigError(
-            "simulate takes the truth from initial_parameters.values, which is empty",
-            hint="give a value for every parameter",
-        )
-    if selection.q is None or selection.dt is None:
-        raise ConfigError(
-            "simulate needs analyzer_parameters.dt and analyzer_parameters.scattering.wavevector_q"
-        )
-    if frames is None:
-        frames = selection.end_frame if selection.end_frame > 0 else DEFAULT_FRAMES
-    truth = {**initial.values, **initial.fixed}
-    return Experiment(
-        parameters=np.array([truth[name] for name in names_of(config.problem.mode)]),
-        phi=np.array(phi),
-        n_frames=frames - 1,
-        q=selection.q,
-        gap=selection.gap,
-        dt=selection.dt,
-        contrast=np.array(_scaling("contrast", initial.contrast or (DEFAULT_CONTRAST,), len(phi))),
-        offset=np.array(_scaling("offset", initial.offset or (DEFAULT_OFFSET,), len(phi))),
-        convention=config.problem.convention,
-        from_zero=True,
-    )
-
-
-def _scaling(name: str, values: tuple[float, ...], n_phi: int) -> tuple[float, ...]:
-    if len(values) not in (1, n_phi):
-        raise ConfigError(
-            f"initial_parameters.per_angle_scaling.{name} has {len(values)} values for "
-            f"{n_phi} angles",
-            hint="give one value, or one for each angle of --phi",
-        )
-    return values

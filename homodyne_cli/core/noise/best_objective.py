@@ -160,12 +160,17 @@ def _score_covariance(curves: ModelCurves, grams: AngleGrams, angle: WeighedAngl
     return angle.score_covariance(curves, grams.gram[angle.angle, :-1, :-1])
 
 
+def affordable_blocks(n_phi: int) -> int:
+    """Return how many frames, or blocks of them, an angle may have."""
+    return min(_MOST_BLOCKS, int((_MOST_SQUARES / n_phi) ** 0.5))
+
+
 def best_objective(
     dataset: Dataset, pairs: PairObjective, weights: SpeckleWeights
 ) -> BestObjective:
     """Prepare generalised least squares with given weights."""
     n_phi, convention = dataset.n_phi, pairs.kind.convention
-    most = min(_MOST_BLOCKS, int((_MOST_SQUARES / n_phi) ** 0.5))
+    most = affordable_blocks(n_phi)
     curves = model_curves(
         dataset.t, dataset.phi, dataset.q, dataset.gap, weights.parameters, convention
     )

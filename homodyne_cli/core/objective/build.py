@@ -73,12 +73,7 @@ def build_objective(
             "with contrast and offset",
             hint="give one value or one per angle for each, or use per_angle_mode: individual",
         )
-    if problem.per_angle_mode == "fourier" and 2 * problem.fourier_order + 1 > dataset.n_phi:
-        raise ConfigError(
-            f"per_angle_mode 'fourier' of order {problem.fourier_order} has "
-            f"{2 * problem.fourier_order + 1} coefficients for {dataset.n_phi} angles",
-            hint="lower fourier_order, or use per_angle_mode: individual",
-        )
+    refuse_harmonics(problem, dataset.n_phi)
     names = names_of(problem.mode)
     start = start_values(problem)
     return PairObjective(
@@ -97,6 +92,17 @@ def build_objective(
         full=np.array([start[n] for n in names]),
         free=_free_parameters(problem, start),
     )
+
+
+def refuse_harmonics(problem: FitProblem, n_phi: int) -> None:
+    """Raise ConfigError if contrast and offset are series of more terms than angles."""
+    terms = 2 * problem.fourier_order + 1
+    if problem.per_angle_mode == "fourier" and terms > n_phi:
+        raise ConfigError(
+            f"per_angle_mode 'fourier' of order {problem.fourier_order} has "
+            f"{terms} coefficients for {n_phi} angles",
+            hint="lower fourier_order, or use per_angle_mode: individual",
+        )
 
 
 def _per_angle(values: tuple[float, ...] | None, n_phi: int, quantity: str) -> FloatArray:
