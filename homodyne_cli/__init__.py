@@ -10,6 +10,8 @@ The library is imported when a name is used first, so that the command line star
 
     run = evaluate_run(load_run(Path("run1")))
     diagnosis, checks = diagnose(run), verify(run)
+
+``make_run(config, Path("run1"))`` does what ``homodyne fit`` does, and writes the run directory.
 """
 
 from __future__ import annotations
@@ -22,11 +24,21 @@ if TYPE_CHECKING:
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.fit import fit
     from homodyne_cli.core.verification import verify
+    from homodyne_cli.flow import make_run
     from homodyne_cli.io.config.load import load_config
     from homodyne_cli.io.maps.read_data import read_dataset as load_data
     from homodyne_cli.io.run.read_run import read_run as load_run
 
-__all__ = ["diagnose", "evaluate_run", "fit", "load_config", "load_data", "load_run", "verify"]
+__all__ = [
+    "diagnose",
+    "evaluate_run",
+    "fit",
+    "load_config",
+    "load_data",
+    "load_run",
+    "make_run",
+    "verify",
+]
 
 _HOMES: Final = {
     "diagnose": ("core.diagnosis", "diagnose"),
@@ -35,6 +47,7 @@ _HOMES: Final = {
     "load_config": ("io.config.load", "load_config"),
     "load_data": ("io.maps.read_data", "read_dataset"),
     "load_run": ("io.run.read_run", "read_run"),
+    "make_run": ("flow", "make_run"),
     "verify": ("core.verification", "verify"),
 }
 

@@ -36,7 +36,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 #: Modules of the package itself that belong to a room other than the lowest.
-TOP = {"make_run": "flow", "__init__": "api", "gradient_diagnostics": "api", "__main__": "cli"}
+TOP = {"flow": "flow", "__init__": "api", "gradient_diagnostics": "api", "__main__": "cli"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Names of variables and parameters that say nothing of what they hold: anywhere, and in core.
 # fmt: off

@@ -14,9 +14,9 @@ from homodyne_cli.batch.fingerprint import config_fingerprint, run_fingerprint
 from homodyne_cli.batch.jobs import Job
 from homodyne_cli.batch.rows import save_row
 from homodyne_cli.errors import FitError, HomodyneError
+from homodyne_cli.flow import make_run
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.run.write_run import sha256_of
-from homodyne_cli.make_run import make_run
 from homodyne_cli.parameters import BY_NAME
 
 if TYPE_CHECKING:

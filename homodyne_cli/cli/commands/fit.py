@@ -32,7 +32,7 @@ from homodyne_cli.parameters import XScaleMode
 
 if TYPE_CHECKING:
     from homodyne_cli.dataset import Dataset
-    from homodyne_cli.make_run import MadeRun
+    from homodyne_cli.flow import MadeRun
 
 DEFAULT_OUTPUT = "homodyne_results"
 NOT_CONVERGED = 1
@@ -112,8 +112,8 @@ class FitRequest:
 def run_fit(request: FitRequest) -> int:
     """Fit, write the run directory, show the result; return the exit code."""
     started = time.perf_counter()
+    from homodyne_cli.flow import make_run
     from homodyne_cli.io.config.load import load_config
-    from homodyne_cli.make_run import make_run
     from homodyne_cli.render.console import make_console, print_note, print_plain
     from homodyne_cli.render.progress import FitProgress
 
