@@ -27,7 +27,14 @@ EDM falls (`polish`), so that the answer does not depend on the path that led to
 along which chi2 does not fall by what noise would notice there is no such point, and none is looked
 for (`FLAT_VALLEY`).
 
-The phases write to one log, the `Minimisation`, which knows the point, the pass there and its EDM.
+The phases write to one log, the `Minimisation`: `x` is where it stands, `at` the pass there (chi2,
+g, H), `here` what is said of it (chi2, EDM, effective ratio: how far the scale is from balancing
+the columns of J), `stop` why the last phase ended. So the whole is
+
+    near a minimum:  Gauss-Newton steps, else the trust region       -> stop
+    while stop is UNBALANCED:  the trust region with a fresh scale   -> stop
+    if it stopped short of the minimum along a valley:  FLAT_VALLEY
+    if it stopped at the minimum:  polish
 
 The trust region is that of M. A. Branch, T. F. Coleman and Y. Li (SIAM J. Sci. Comput. 21, 1, 1999,
 doi:10.1137/S1064827595289108); the EDM is that of F. James and M. Roos (Comput. Phys. Commun. 10,
@@ -66,32 +73,36 @@ def minimise(log: Minimisation, *, near: bool, to_the_end: bool = True) -> Minim
     to_the_end
         Polish, once noise would notice no difference from the minimum.
     """
-    options = log.options
     if log.stop is StopReason.UNDER_WAY or log.iterations == 0:
-        first = log.here
-        ratio = policy.BALANCED if options.adaptive else np.inf
-        # To the minimum.
-        if near and chosen_by_default(options):
-            gauss_newton(log, min(options.ftol * log.at.chi2, policy.EDM_CONVERGED), ratio)
+        first, ratio = log.here, policy.BALANCED if log.options.adaptive else np.inf
+        if near and chosen_by_default(log.options):
+            gauss_newton(log, min(log.options.ftol * log.at.chi2, policy.EDM_CONVERGED), ratio)
         else:
             run_trust_region(log, ratio, eager=near)
-        # Again, where the scale went out of balance; and once where it may be why SciPy is content.
-        second_chance = options.x_scale == "auto"
-        for renewal in range(1, policy.RENEWALS + 2):
-            early = log.here.effective_ratio > policy.BALANCED or not _at_minimum(log)
-            if second_chance and log.stop.is_success and early and log.iterations_left > 0:
-                second_chance = False
-            elif log.stop is not StopReason.UNBALANCED:
-                break
-            last = renewal > policy.RENEWALS
-            run_trust_region(log, np.inf if last else ratio, eager=near, afresh=True)
-        # Short of the minimum, for no better reason than that there is none to be seen.
-        stuck = log.stop.is_success and not _at_minimum(log)
-        if stuck and in_flat_valley(log.since(first), options):
+        _go_on_with_fresh_scales(log, ratio, eager=near)
+        short = log.stop.is_success and not _at_minimum(log)
+        if short and in_flat_valley(log.since(first), log.options):
             log.stop = StopReason.FLAT_VALLEY
     if to_the_end:
         polish(log)
     return log.state()
+
+
+def _go_on_with_fresh_scales(log: Minimisation, ratio: float, *, eager: bool) -> None:
+    """Run the trust region again while its scale goes out of balance.
+
+    After `RENEWALS` of these the last one runs to its end. Once, a fresh scale is also tried where
+    a poor one may be the reason why SciPy is content.
+    """
+    second_chance = log.options.x_scale == "auto"
+    for renewal in range(1, policy.RENEWALS + 2):
+        early = log.here.effective_ratio > policy.BALANCED or not _at_minimum(log)
+        if second_chance and log.stop.is_success and early and log.iterations_left > 0:
+            second_chance = False
+        elif log.stop is not StopReason.UNBALANCED:
+            break
+        last = renewal > policy.RENEWALS
+        run_trust_region(log, np.inf if last else ratio, eager=eager, afresh=True)
 
 
 def chosen_by_default(options: SolverOptions) -> bool:
