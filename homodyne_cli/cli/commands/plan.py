@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from homodyne_cli.cli.options.completers import config_keys
 from homodyne_cli.cli.options.experiment import PHI, numbers, true_values
 from homodyne_cli.cli.options.scans import measurement, read_goals, scan_axes
 from homodyne_cli.cli.options.shared import (
     AsJson,
     ConfigFile,
     Force,
+    Overrides,
     Quiet,
     refuse_needless_force,
 )
@@ -34,15 +34,7 @@ class PlanRequest:
     """
 
     config: ConfigFile
-    override: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY.PATH=VALUE",
-            help="Override one config key.",
-            autocompletion=config_keys,
-        ),
-    ] = None
+    override: Overrides = None
     frames: Annotated[
         str | None,
         typer.Option(metavar="N,...", help="Frames; default the config's end_frame, else 200."),
