@@ -15,6 +15,7 @@ from homodyne_cli.core.model.curves import model_curves
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset
 
+#: Rows of two maps that are held at a time, for maps that lie on disk.
 _COMPARED_ROWS = 256
 
 

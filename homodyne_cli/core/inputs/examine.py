@@ -19,6 +19,7 @@ from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import FitProblem
 
+#: Relative difference up to which two frame intervals agree: a percent of dt is a percent of D0.
 _DT_AGREES: Final = 0.01
 #: 1/Å; the length that belongs to it is about two atoms wide.
 _HIGHEST_Q: Final = 0.5

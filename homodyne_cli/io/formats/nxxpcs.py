@@ -18,6 +18,8 @@ from homodyne_cli.io.formats.units import to_degrees
 
 _SIGNAL: Final = "twotime/two_time_corr_func"
 _HALVES: Final = {"all": "full", "upper_half": "upper", "lower_half": "lower"}
+#: Relative difference of the halves of a symmetric map, stored in float32 with some arithmetic, and
+#: the frames of a block along the diagonal in which it is looked for.
 _SYMMETRIC: Final = 1e-4
 _BLOCK: Final = 256
 

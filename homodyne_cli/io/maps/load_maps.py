@@ -19,6 +19,7 @@ from homodyne_cli.io.maps.spool import Spool
 #: Called with the number of maps read and the number to read.
 Progress = Callable[[int, int], None]
 
+#: Relative difference of the halves beyond which one is not the other in float32: it is told.
 _NOT_SYMMETRIC: Final = 1e-3
 
 

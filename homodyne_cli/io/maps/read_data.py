@@ -31,6 +31,8 @@ from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.parameters import AnalysisMode
 from homodyne_cli.problem import DataSelection
 
+#: Relative differences of dt and q up to which config and file agree: a percent of dt is a percent
+#: of D0, of q two of them, which is as much as the best fits know.
 _DT_AGREES: Final = 0.01
 _Q_AGREES: Final = 0.01
 

@@ -24,6 +24,9 @@ Q_TOLERANCE: Final = 0.1
 #: Frames that must be left to fit.
 MIN_FRAMES: Final = 3
 
+#: Relative gaps between q that part rings. Files give a ring one q, to rounding, or every bin its
+#: mean q, which differs by angle: those belong together if no angle is there twice and the ring is
+#: no wider than the third of these.
 _LOOSE: Final = 0.01
 _STRICT: Final = 0.001
 _WIDEST_RING: Final = 0.03

@@ -31,6 +31,7 @@ LARGEST: Final = 1e30
 
 Key = TypeVar("Key")
 Element = TypeVar("Element")
+#: Beyond what any run has; a file of somebody else may claim more than memory holds.
 _MOST_KEYS: Final = 1000
 _MOST_ROWS: Final = 100_000
 

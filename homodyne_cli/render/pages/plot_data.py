@@ -33,7 +33,9 @@ from homodyne_cli.render.pictures.heatmaps import (
 Json = Mapping[str, object]
 Texts = Mapping[str, str]
 
+#: Among 16-bit values, what stands for none.
 _MISSING = 65535
+#: Lines are some 800 pixels wide on a page; profiles have marks beside them.
 _CURVE_POINTS = 400
 _PROFILE_POINTS = 160
 #: Bytes of all maps of a page in base64: with 1.5 MB of plotting library the page stays below 5 MB.
