@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitRecord, FitResult, Seconds, Solution
@@ -137,6 +138,11 @@ class CheckResult:
     message: str
     advice: str = ""
 
+    @property
+    def code(self) -> Code:
+        """Under which it is explained."""
+        return Code[self.id.upper()]
+
 
 def verdict_on(checks: Sequence[CheckResult]) -> tuple[CheckStatus, str]:
     """Return the worst status of all checks, and a sentence that names those that ask for it."""
@@ -205,6 +211,12 @@ class Diagnosis:
     correlated: tuple[tuple[str, str, float], ...]
     undetermined: tuple[str, ...]
     below_noise: tuple[str, ...]
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """What was found; empty for a balanced fit that converged."""
+        verdicts = {Code.PREMATURE: self.premature, Code.IMBALANCE: self.imbalance}
+        return tuple(code for code, holds in verdicts.items() if holds)
 
 
 @dataclass(frozen=True)

@@ -38,34 +38,50 @@ class HomodyneError(Exception):
         What is wrong and where, with the value seen.
     hint
         What would be accepted, or what to do next.
+    code
+        What kind of error it is; None: that of its class.
     """
 
     exit_code: int = 4
+    code: Code = Code.INTERNAL
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, code: Code | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if code is not None:
+            self.code = code
 
 
 class UsageError(HomodyneError):
     """The command line asks for something impossible (exit 2)."""
 
     exit_code = 2
+    code = Code.USAGE
 
 
 class ConfigError(UsageError):
     """A config or fix file is wrong; the message begins with file:line:column (exit 2)."""
 
+    code = Code.CONFIG
+
     def __init__(
-        self, message: str, *, location: Location | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        location: Location | None = None,
+        hint: str | None = None,
+        code: Code | None = None,
     ) -> None:
-        super().__init__(message if location is None else f"{location}: {message}", hint=hint)
+        where = "" if location is None else f"{location}: "
+        super().__init__(f"{where}{message}", hint=hint, code=code)
         self.location = location
 
 
 class OutputError(UsageError):
     """The output place exists already or cannot be written (exit 2)."""
+
+    code = Code.OUTPUT
 
 
 class DataError(HomodyneError):
@@ -80,6 +96,7 @@ class DataError(HomodyneError):
     """
 
     exit_code = 3
+    code = Code.DATA
 
     def __init__(
         self,
@@ -88,10 +105,11 @@ class DataError(HomodyneError):
         path: Path | None = None,
         dataset: str | None = None,
         hint: str | None = None,
+        code: Code | None = None,
     ) -> None:
         where = "" if path is None else f"{path}: "
         inside = "" if dataset is None else f"{dataset}: "
-        super().__init__(f"{where}{inside}{message}", hint=hint)
+        super().__init__(f"{where}{inside}{message}", hint=hint, code=code)
         self.path = path
         self.dataset = dataset
 
@@ -100,15 +118,16 @@ class FitError(HomodyneError):
     """The fit cannot be done on these data with these settings (exit 3)."""
 
     exit_code = 3
-
-    def __init__(self, message: str, *, hint: str | None = None, code: Code | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.code = code
+    code = Code.UNFIT
 
 
 class StreamedError(UsageError):
     """Maps larger than the memory budget were asked for as a whole (exit 2)."""
 
+    code = Code.STREAMED
+
 
 class DerivativeError(HomodyneError):
     """The fused gradient and finite differences disagree: a defect, not a user error (exit 4)."""
+
+    code = Code.DERIVATIVE

@@ -10,6 +10,7 @@ import numpy as np
 
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
 
@@ -284,6 +285,16 @@ class FitResult:
     def values(self) -> FloatArray:
         """(p,) fitted values in table order."""
         return self.solution.vector
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """What there is to know of the result beside its figures."""
+        holds = {
+            Code.NOT_CONVERGED: not self.converged,
+            Code.AT_BOUND: any(p.at_bound and not p.fixed for p in self.parameters),
+            Code.UNDETERMINED: bool(self.undetermined),
+        }
+        return tuple(code for code, held in holds.items() if held)
 
     @property
     def solution(self) -> Solution:

@@ -10,8 +10,10 @@ from typing import get_args
 import pytest
 
 from docs.generate import ROOT, generated
-from homodyne_cli.assessments import CheckStatus
+from homodyne_cli.assessments import CheckResult, CheckStatus
 from homodyne_cli.core.diagnosis import verdict
+from homodyne_cli.findings.codes import Code
+from homodyne_cli.findings.explanations import EXPLANATIONS, Explanation
 from tests.support.render_samples import diagnosis
 
 VERDICTS = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
@@ -34,6 +36,28 @@ def test_every_check_is_described(check: str) -> None:
     section = VERDICTS.split(f"### {check}\n")[1].split("###")[0]
     assert "`fail`" in section
     assert "`pass`" in section
+
+
+def test_codes_are_explained_and_used() -> None:
+    assert list(EXPLANATIONS) == list(Code)
+    assert [CheckResult(check, "pass", None, None, "").code for check in CHECKS] == [
+        code for code in Code if code.startswith("H5")
+    ]
+    package = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "homodyne_cli").rglob("*.py")
+        if path.parent.name != "findings"
+    )
+    for code in Code:
+        assert f"Code.{code.name}" in package or code.startswith("H5"), code
+
+
+@pytest.mark.parametrize("explanation", EXPLANATIONS.values(), ids=list(EXPLANATIONS))
+def test_an_explanation_is_whole_sentences(explanation: Explanation) -> None:
+    title, *sentences = dataclasses.astuple(explanation)
+    assert len(title) < 40
+    for text in sentences:
+        assert text.endswith(".")
 
 
 def test_every_status_is_explained() -> None:

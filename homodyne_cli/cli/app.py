@@ -20,6 +20,7 @@ from homodyne_cli.cli.commands.fit import FitRequest, run_fit
 from homodyne_cli.cli.options.command import OnceGroup, add_command
 from homodyne_cli.cli.options.completers import configs
 from homodyne_cli.errors import HomodyneError, UsageError
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.version import VERSION, clash_note, versions
 
 app = typer.Typer(
@@ -106,10 +107,11 @@ class _ErrorsToMessages:
         if isinstance(error, HomodyneError):
             from homodyne_cli.render.console import print_error
 
-            print_error(error.message if not error.args else str(error), error.hint)
+            print_error(error)
             raise SystemExit(error.exit_code) from None
         traceback.print_exception(kind, error, trace)
-        sys.stderr.write("homodyne: internal error; please report it with the lines above\n")
+        text = "homodyne: internal error; please report it with the lines above"
+        sys.stderr.write(f"{text} [{Code.INTERNAL}]\n")
         raise SystemExit(INTERNAL_ERROR) from None
 
 

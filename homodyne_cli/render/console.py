@@ -11,6 +11,8 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.text import Text
 
+from homodyne_cli.errors import HomodyneError
+
 #: Width in a pipe: wide enough that no table is cut, unless COLUMNS says otherwise.
 PIPE_WIDTH = 120
 _HEIGHT = 25
@@ -146,11 +148,11 @@ def command_line(*words: object) -> str:
     return shlex.join(["homodyne", *(str(word) for word in words)])
 
 
-def print_error(message: str, hint: str | None) -> None:
+def print_error(error: HomodyneError) -> None:
     """Print an error and what would be accepted to stderr."""
     console = make_console(stderr=True)
     console.print("error: ", style="bold red", end="", highlight=False)
-    print_plain(console, message)
-    if hint:
+    print_plain(console, f"{error} [{error.code}]")
+    if error.hint:
         console.print("hint: ", style="bold", end="", highlight=False)
-        print_plain(console, hint)
+        print_plain(console, error.hint)

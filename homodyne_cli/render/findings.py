@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding, Severity
-from homodyne_cli.render.console import print_plain
+from homodyne_cli.render.console import command_line, print_plain
 
 _STYLES: Mapping[Severity, str] = {"warning": "bold yellow", "error": "bold red"}
 
 
-def finding_head(finding: Finding) -> str:
-    """Return severity and code, as they stand before the message."""
-    return f"{finding.severity}[{finding.code}]"
+def finding_text(finding: Finding) -> str:
+    """Return what was seen, and the code under which it is explained."""
+    return f"{finding.message} [{finding.code}]"
+
+
+def print_codes(console: Console, codes: Iterable[Code]) -> None:
+    """Say how to learn more of what was found; nothing where nothing was."""
+    words = dict.fromkeys(codes)
+    if words:
+        print_plain(console, f"What it means: {command_line('explain', *words)}", style="dim")
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """Print findings, each with what to do below it."""
     for finding in findings:
-        console.print(
-            f"{finding_head(finding)}: ",
-            style=_STYLES[finding.severity],
-            markup=False,
-            end="",
-        )
-        print_plain(console, finding.message)
+        console.print(f"{finding.severity}: ", style=_STYLES[finding.severity], end="")
+        print_plain(console, finding_text(finding))
         if finding.advice:
             print_plain(console, f"  {finding.advice}")

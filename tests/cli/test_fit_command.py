@@ -16,7 +16,7 @@ FIT_KEYS = [
     *("run_dir", "status", "converged", "convention", "n_points", "n_angles", "chi2"),
     *("reduced_chi2", "edm", "iterations", "evaluations", "seconds", "parameters"),
     *("contrast", "offset", "x_scale", "search", "noise", "profiles"),
-    *("condition_number", "combinations", "equivalents", "resolved", "notes", "findings"),
+    *("condition_number", "combinations", "equivalents", "codes", "resolved", "notes", "findings"),
 ]
 
 

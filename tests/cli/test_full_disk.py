@@ -124,7 +124,7 @@ def test_what_is_read_only_is_not_replaced(folder: Path, bound: str) -> None:
     for command in ("fit config.yaml --force -o run", "apply-scale config.yaml fix.yaml"):
         done = shell(f"{bound}homodyne {command}", folder, folder)
         assert done.returncode == 2
-        assert ": read-only\n" in done.stderr
+        assert ": read-only [H103]\n" in done.stderr
     assert sorted(state(folder)) == ["config.yaml", "data.h5", "fix.yaml", "run"]
 
 

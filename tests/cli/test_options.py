@@ -114,6 +114,7 @@ def test_the_truth_is_in_the_answer_for_scripts_too(folder: Path) -> None:
 
 def test_a_profile_of_what_is_not_fitted_costs_no_fit(folder: Path) -> None:
     (folder / "data.h5").unlink()
+    (folder / "data.h5").write_bytes(b"\x89HDF\r\n\x1a\nand no more")
     done = homodyne("fit", "config.yaml", "-o", "run", "--profile", "D0,D1", cwd=folder)
     assert done.returncode == 2
     assert "--profile D1: not a fitted parameter" in done.stderr

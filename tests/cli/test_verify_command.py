@@ -28,9 +28,8 @@ def test_json_follows_the_contract(experiment: Path) -> None:
     answer = json.loads(done.stdout)
     assert set(answer) == {*("run_dir", "passed", "checks", "resolved", "notes", "findings")}
     assert [check["id"] for check in answer["checks"]] == IDS
-    assert all(
-        set(c) == {"id", "status", "value", "threshold", "message"} for c in answer["checks"]
-    )
+    keys = {"id", "code", "status", "value", "threshold", "message"}
+    assert all(set(check) == keys for check in answer["checks"])
     statuses = {check["status"] for check in answer["checks"]}
     assert statuses <= {"pass", "warn", "fail", "n/a"}
     assert answer["passed"] == ("fail" not in statuses)

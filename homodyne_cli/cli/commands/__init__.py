@@ -4,6 +4,7 @@ import typer
 
 from homodyne_cli.cli.commands.batch import BatchRequest, run_batch
 from homodyne_cli.cli.commands.check import CheckRequest, run_check
+from homodyne_cli.cli.commands.explain import ExplainRequest, run_explain
 from homodyne_cli.cli.commands.fit import FitRequest, run_fit
 from homodyne_cli.cli.commands.init import InitRequest, run_init
 from homodyne_cli.cli.commands.inspect import InspectRequest, run_inspect
@@ -21,3 +22,4 @@ def add_commands(app: typer.Typer) -> None:
     add_command(app, "check", CheckRequest, run_check)
     add_command(app, "fit", FitRequest, run_fit)
     add_command(app, "batch", BatchRequest, run_batch)
+    add_command(app, "explain", ExplainRequest, run_explain)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.parameters import NAMES
 
 #: Folders below the typed one that are looked into, so that ``fit`` in a folder of runs is offered
@@ -16,7 +17,7 @@ from homodyne_cli.parameters import NAMES
 _DEPTH = 2
 _HEAD_BYTES = 65536
 _CONFIG_SUFFIXES = (".yaml", ".yml")
-_DATA_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".npz")
+_DATA_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".npz", ".npy")
 
 Wanted = Callable[[Path], bool]
 
@@ -46,6 +47,11 @@ def parameter_names(incomplete: str) -> list[str]:
     before, comma, start = incomplete.rpartition(",")
     taken = before.split(",")
     return [before + comma + name for name in NAMES if name.startswith(start) and name not in taken]
+
+
+def codes(incomplete: str) -> list[str]:
+    """Offer the codes of errors, warnings and findings."""
+    return [code for code in Code if code.startswith(incomplete.upper())]
 
 
 def config_keys(incomplete: str) -> list[str]:

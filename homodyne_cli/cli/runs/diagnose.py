@@ -17,6 +17,7 @@ from homodyne_cli.cli.options.shared import (
     GapConfig,
     MemorySize,
     RunDirectory,
+    check_runs,
     comma_separated,
     configured_gap,
     memory_budget,
@@ -69,6 +70,7 @@ class DiagnoseRequest:
 
 def run_diagnose(request: DiagnoseRequest) -> int:
     """Diagnose a run; return 1 if it is imbalanced or stopped early."""
+    check_runs(request.run)
     from homodyne_cli.core.diagnosis import diagnose
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.io.files.outputs import check_file, write_file

@@ -13,6 +13,7 @@ from homodyne_cli.cli.options.shared import (
     Force,
     GapConfig,
     MemorySize,
+    check_runs,
     configured_gap,
     memory_budget,
 )
@@ -41,6 +42,7 @@ class ReportRequest:
 
 def run_report(request: ReportRequest) -> int:
     """Check every run and write the page; the exit code is that of having written it."""
+    check_runs(*request.runs)
     from homodyne_cli.io.files.outputs import check_file
     from homodyne_cli.render.console import make_console, print_plain
     from homodyne_cli.render.pages.write_report import write_report

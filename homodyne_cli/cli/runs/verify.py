@@ -16,6 +16,7 @@ from homodyne_cli.cli.options.shared import (
     GapConfig,
     MemorySize,
     RunDirectory,
+    check_runs,
     configured_gap,
     memory_budget,
     refuse_needless_force,
@@ -55,6 +56,8 @@ class VerifyRequest:
 
 def run_verify(request: VerifyRequest) -> int:
     """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
+    places = [request.run] if request.baseline is None else [request.run, request.baseline]
+    check_runs(*places)
     from homodyne_cli.core.checks.lag_profiles import lag_profiles
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.verification import verify
@@ -66,7 +69,6 @@ def run_verify(request: VerifyRequest) -> int:
 
     if request.report is not None:
         check_file(request.report, force=request.force, option="--report")
-    places = [request.run] if request.baseline is None else [request.run, request.baseline]
     gap, memory = configured_gap(request.config, *places), memory_budget(request.memory)
     with ExitStack() as held:
         run, *older = (held.enter_context(open_run(place, gap, memory)) for place in places)

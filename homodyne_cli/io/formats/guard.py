@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 
 from homodyne_cli.errors import DataError
+from homodyne_cli.findings.codes import Code
 
 COPY_AGAIN: Final = "copy it again from its source: the copy or the correlation may not have ended"
 
@@ -73,7 +74,11 @@ def guarded(path: Path, place: str | None = None) -> Iterator[None]:
         ) from error
     except _RAISED as error:
         raise DataError(
-            f"damaged: {one_line(error)}", path=path, dataset=place, hint=COPY_AGAIN
+            f"damaged: {one_line(error)}",
+            path=path,
+            dataset=place,
+            hint=COPY_AGAIN,
+            code=Code.DAMAGED,
         ) from error
 
 

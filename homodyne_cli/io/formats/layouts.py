@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from homodyne_cli.errors import DataError
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.formats.aps import read_aps_legacy, read_aps_u
 from homodyne_cli.io.formats.guard import check_regular
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, open_hdf5
@@ -24,6 +25,7 @@ ACCEPTED: Final = (
 )
 
 
+_CONFIGS: Final = (".yaml", ".yml")
 _APS_U: Final = "/xpcs/twotime/correlation_map"
 _OUTPUT: Final = "/xpcs/output_data"
 
@@ -87,6 +89,7 @@ def _unknown(file: Hdf5File, names: Sequence[str]) -> DataError:
     return DataError(
         f"no known layout of two-time maps; top level: {shown}",
         path=file.path,
+        code=Code.LAYOUT,
         hint=f"accepted: {ACCEPTED}",
     )
 
@@ -112,6 +115,7 @@ def file_kind(path: Path) -> str:
         raise DataError(
             "no such file",
             path=path,
+            code=Code.NO_FILE,
             hint="correct experimental_data.file_path (relative to the config file)",
         ) from error
     except OSError as error:
@@ -120,8 +124,16 @@ def file_kind(path: Path) -> str:
         return "npz"
     if signature:
         return "hdf5"
+    if path.suffix in _CONFIGS:
+        raise DataError(
+            "this is a config by its name, not a data file",
+            path=path,
+            hint=f"homodyne check {path}",
+            code=Code.WRONG_KIND,
+        )
     raise DataError(
         f"neither HDF5 nor npz: begins with {head!r}" if head else "an empty file",
         path=path,
+        code=Code.LAYOUT,
         hint=f"accepted: {ACCEPTED}",
     )

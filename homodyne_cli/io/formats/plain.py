@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from homodyne_cli.dataset import FloatArray, MapArray
 from homodyne_cli.errors import DataError
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.formats.aps import unit_of_q
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type
 from homodyne_cli.io.formats.npz_access import NpzFile, NpzStack
@@ -88,6 +89,7 @@ def read_npz(archive: NpzFile) -> RawSource:
         raise DataError(
             f"no known layout; arrays: {', '.join(archive.names) or 'none'}",
             path=archive.path,
+            code=Code.LAYOUT,
             hint="accepted: c2, phi, q, dt, or a homodyne 2.x cache "
             "(c2_exp, wavevector_q_list, phi_angles_list, t1, t2)",
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from homodyne_cli.dataset import FloatArray, MapArray
 from homodyne_cli.errors import DataError
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.formats.halves import BoolArray
 
 IndexArray = NDArray[np.intp]
@@ -119,6 +120,7 @@ def choose_ring(
                 f"the file holds {len(values)} rings and the config names none; {available}",
                 path=path,
                 hint="set analyzer_parameters.scattering.wavevector_q to one of them",
+                code=Code.RING,
             )
         nearest = 0
     else:
@@ -128,6 +130,7 @@ def choose_ring(
                 f"no ring within {Q_TOLERANCE:.0%} of q = {target:.6g} 1/Å; {available}",
                 path=path,
                 hint=_ring_hint(values, target),
+                code=Code.RING,
             )
     return np.flatnonzero(rings == numbers[nearest]), float(values[nearest])
 
@@ -236,6 +239,7 @@ def frame_window(
             path=path,
             hint="analyzer_parameters.start_frame and end_frame count from 1, both included; "
             "end_frame -1 is the last",
+            code=Code.FRAMES,
         )
     window = FrameWindow(start, last, start - numbered_from + 1, last - numbered_from + 1)
     if window.size < MIN_FRAMES:
@@ -270,6 +274,7 @@ def bad_positions(
             f"which holds frames {numbered_from} to {final}",
             path=path,
             hint="correct experimental_data.bad_frames (frames count from 1)",
+            code=Code.FRAMES,
         )
     positions = numbers - numbered_from - window.low
     return positions[(positions >= 0) & (positions < window.size)]

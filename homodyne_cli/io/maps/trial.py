@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from homodyne_cli.errors import DataError, HomodyneError
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.formats.guard import COPY_AGAIN
 from homodyne_cli.io.formats.layouts import file_kind, open_source
 
@@ -42,9 +43,15 @@ def trial_reading(path: Path) -> Iterator[Callable[[], None]]:
     """Start the trial of a data file and yield the function that waits for it.
 
     That raises a `DataError` if the file cannot be opened without harm to the process. Files that
-    are not HDF5 need no trial; neither do those that are missing, which reading them will say.
+    are not HDF5 need no trial.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or it is of no kind that could hold data: a mistyped path need not
+        wait for the imports.
     """
-    process = _started(path)
+    process = _started(path) if sys.executable and file_kind(path) == "hdf5" else None
     try:
         yield lambda: _wait(process, path)
     finally:
@@ -54,18 +61,16 @@ def trial_reading(path: Path) -> Iterator[Callable[[], None]]:
 
 
 def _started(path: Path) -> subprocess.Popen[bytes] | None:
-    with suppress(HomodyneError):
-        if sys.executable and file_kind(path) == "hdf5":
-            # -P: a file of the current folder is no module. One thread of algebra needs no buffers.
-            command = [sys.executable, "-P", "-m", __name__, os.fspath(path)]
-            with suppress(OSError):
-                return subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                )
+    # -P: a file of the current folder is no module. One thread of algebra needs no buffers.
+    command = [sys.executable, "-P", "-m", __name__, os.fspath(path)]
+    with suppress(OSError):
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
     return None
 
 
@@ -77,12 +82,18 @@ def _wait(process: subprocess.Popen[bytes] | None, path: Path) -> None:
     except subprocess.TimeoutExpired:
         code = _OUT_OF_TIME
     if code == _OUT_OF_TIME:
-        raise DataError("damaged: the HDF5 library finds no end in it", path=path, hint=COPY_AGAIN)
+        raise DataError(
+            "damaged: the HDF5 library finds no end in it",
+            path=path,
+            hint=COPY_AGAIN,
+            code=Code.DAMAGED,
+        )
     if code in _CRASHES or code >= _ENDED_BY_WINDOWS:
         raise DataError(
             "damaged: it makes the HDF5 library end the process that reads it",
             path=path,
             hint=COPY_AGAIN,
+            code=Code.DAMAGED,
         )
 
 

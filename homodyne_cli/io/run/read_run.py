@@ -12,6 +12,7 @@ import numpy as np
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.errors import DataError
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.files.staging import clear_leftovers
@@ -91,9 +92,19 @@ def find_run(directory: Path) -> RunFolder:
             folder = RunFolder(directory, home)
             if folder.holds(_MAPS) or folder.holds(_LEGACY_MAPS):
                 return folder
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
         raise DataError(
-            "no such run directory", path=directory, hint="name a folder that fit wrote"
+            "a file, not a run directory",
+            path=directory,
+            hint=f"of a config: homodyne fit {directory}; of data: homodyne inspect {directory}",
+            code=Code.WRONG_KIND,
+        ) from error
+    except FileNotFoundError as error:
+        raise DataError(
+            "no such run directory",
+            path=directory,
+            hint="name a folder that fit wrote",
+            code=Code.NO_FILE,
         ) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path=directory) from error

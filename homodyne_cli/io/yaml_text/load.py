@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import yaml
 
 from homodyne_cli.errors import ConfigError, Location
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.yaml_text.scalars import cut, kind_of, show
 from homodyne_cli.io.yaml_text.strict import Builder, LimitError, Pairs, StrictLoader
 
@@ -20,6 +21,8 @@ DataPath: TypeAlias = tuple[str | int, ...]
 
 #: Bytes of a file; a config with a value for each of 2,000 angles has 50,000.
 MAX_BYTES: Final = 1_000_000
+#: First bytes of HDF5, npz and npy files.
+_DATA: Final = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x93NUMPY")
 _HINTS: Final = (
     ("'\\t'", "indent and separate with spaces; YAML does not take tabs there"),
     ("undefined alias", "define it first as &name, or put quotes around text that begins with *"),
@@ -110,14 +113,25 @@ def read_bytes(path: Path) -> bytes:
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):
             what = "a folder" if stat.S_ISDIR(kind) else "no file, but a pipe or a device"
-            raise ConfigError(f"cannot read it: it is {what}", location=Location(path))
+            hint = f"if it is a run: homodyne show {path}" if stat.S_ISDIR(kind) else None
+            raise ConfigError(
+                f"cannot read it: it is {what}",
+                location=Location(path), hint=hint, code=Code.WRONG_KIND,
+            )  # fmt: skip
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise ConfigError("no such file", location=Location(path)) from error
+        raise ConfigError("no such file", location=Location(path), code=Code.NO_FILE) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot read it: {reason}", location=Location(path)) from error
+    if raw.startswith(_DATA):
+        raise ConfigError(
+            "this is a data file, not a config",
+            location=Location(path),
+            hint=f"homodyne fit CONFIG --data {path}, or homodyne inspect {path} -o CONFIG",
+            code=Code.WRONG_KIND,
+        )
     if len(raw) > MAX_BYTES:
         message = f"more than {MAX_BYTES} bytes"
         raise ConfigError(message, location=Location(path), hint="a config is a small text file")

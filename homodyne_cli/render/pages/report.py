@@ -21,7 +21,7 @@ from homodyne_cli.render.comparison import (
     compare_fits,
     sigmas_text,
 )
-from homodyne_cli.render.findings import finding_head
+from homodyne_cli.render.findings import finding_text
 from homodyne_cli.render.numbers import (
     MISSING,
     format_count,
@@ -159,9 +159,8 @@ def _provenance(fit: SavedFit) -> str:
 def _doubts(findings: Sequence[Finding]) -> str:
     """Say what was doubtful in the input."""
     return "".join(
-        f"<p class='{_SEVERITIES[finding.severity]}'><strong>{escape(finding_head(finding))}"
-        f"</strong> {escape(finding.message)}<span class='advice'> {escape(finding.advice)}</span>"
-        "</p>"
+        f"<p><span class='{_SEVERITIES[finding.severity]}'>{finding.severity}:</span> "
+        f"{escape(finding_text(finding))} <span class='advice'>{escape(finding.advice)}</span></p>"
         for finding in findings
     )
 

@@ -15,6 +15,7 @@ from homodyne_cli.core.minimise.policy import BASELINE
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.findings import print_codes
 from homodyne_cli.render.tables_checks import RATIO_MEANS, diagnosis_table, history_table
 
 _CHART_HEIGHT = 18
@@ -50,6 +51,7 @@ def diagnosis_answer(run: StoredRun, diagnosis: Diagnosis) -> dict[str, object]:
         "x_scale_map": diagnosis.x_scale_map,
         "measure": diagnosis.measure,
         "below_noise": diagnosis.below_noise,
+        "codes": diagnosis.codes,
     }
 
 
@@ -65,6 +67,7 @@ def show_diagnosis(
     print_plain(console, said, style=style)
     print_plain(console, todo)
     print_plain(console, f"Effective ratio: {RATIO_MEANS}.", style="dim")
+    print_codes(console, diagnosis.codes)
     if not quiet:
         _details(console, run, diagnosis, baseline_name(diagnosis, baseline))
 

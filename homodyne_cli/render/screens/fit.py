@@ -10,7 +10,7 @@ from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
-from homodyne_cli.render.findings import print_findings
+from homodyne_cli.render.findings import print_codes, print_findings
 from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables import (
     combination_table,
@@ -78,6 +78,7 @@ def fit_answer(
         "condition_number": result.conditioning,
         "combinations": result.combinations,
         "equivalents": result.equivalents,
+        "codes": result.codes,
         **input_answer(dataset),
     }
 
@@ -104,7 +105,9 @@ def show_fit(
 ) -> None:
     """Print what came out, again what is doubtful, where the run lies and what to type next."""
     show_result(dataset.phi, result, seconds, truth)
-    print_findings(make_console(), dataset.findings or ())
+    findings = dataset.findings or ()
+    print_findings(make_console(), findings)
+    print_codes(make_console(), (*(f.code for f in findings), *result.codes))
     pictures = " (pictures: c2_heatmaps_phi_*.png, curves.png)" if plots else ""
     if target is not None:
         console = make_console()

@@ -13,7 +13,7 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import lag_profile
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
-from homodyne_cli.render.findings import print_findings
+from homodyne_cli.render.findings import print_codes, print_findings
 from homodyne_cli.render.numbers import format_number
 from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables_checks import checks_table
@@ -33,6 +33,7 @@ def checks_answer(
         "checks": [
             {
                 "id": c.id,
+                "code": c.code,
                 "status": c.status,
                 "value": c.value,
                 "threshold": c.threshold,
@@ -73,6 +74,7 @@ def show_checks(
     if status == "warn" and strict:
         status, said = "fail", f"{said} With --strict a warning fails."
     print_plain(console, said, style=_STYLES[status])
+    print_codes(console, (check.code for check in checks if check.status in ("fail", "warn")))
 
 
 def next_words(run: Path, checks: Sequence[CheckResult], report: Path | None) -> tuple[object, ...]:

@@ -40,13 +40,17 @@ def test_a_virtual_map_that_ends_the_process(tmp_path: Path) -> None:
         wait()
 
 
-@pytest.mark.parametrize("content", [b"", b"no HDF5", None])
-def test_what_reading_says_itself_is_left_to_it(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "empty"), (b"no HDF5", "neither HDF5"), (None, "no such file")]
+)
+def test_what_is_no_data_file_is_told_at_once(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
     path = tmp_path / "a.h5"
     if content is not None:
         path.write_bytes(content)
-    with trial_reading(path) as wait:
-        wait()
+    with pytest.raises(DataError, match=said), trial_reading(path):
+        pass
 
 
 def test_damage_that_has_a_name_is_left_to_reading(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import pytest
 from rich.text import Text
 
+from homodyne_cli.errors import DataError, UsageError
 from homodyne_cli.parameters import PARAMETERS
 from homodyne_cli.render.console import (
     PIPE_WIDTH,
@@ -103,19 +104,22 @@ def test_user_text_is_neither_wrapped_nor_read_as_markup() -> None:
 
 
 def test_print_error_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    print_error(f"{PATH}: not found [/red]", "look [bold]there")
-    print_error("alone", None)
+    print_error(UsageError(f"{PATH}: not found [/red]", hint="look [bold]there"))
+    print_error(DataError("alone"))
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"error: {PATH}: not found [/red]\nhint: look [bold]there\nerror: alone\n"
+    assert err == (
+        f"error: {PATH}: not found [/red] [H101]\nhint: look [bold]there\nerror: alone [H201]\n"
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_nothing_raises_on_a_real_ascii_stderr(encoding: str) -> None:
     code = (
+        "from homodyne_cli.errors import UsageError\n"
         "from homodyne_cli.render.console import make_console, print_error\n"
         "make_console().print('χ² γ̇ 日 █')\n"
-        "print_error('10 Å ≤ x', 'φ₀')\n"
+        "print_error(UsageError('10 Å ≤ x', hint='φ₀'))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -124,4 +128,4 @@ def test_nothing_raises_on_a_real_ascii_stderr(encoding: str) -> None:
         env={"PYTHONIOENCODING": f"{encoding}:strict", "PYTHONPATH": ":".join(sys.path)},
     )
     assert done.stdout == b"chi2 gamma_dot ? #\n"
-    assert done.stderr == b"error: 10 A <= x\nhint: phi0\n"
+    assert done.stderr == b"error: 10 A <= x [H101]\nhint: phi0\n"

@@ -36,9 +36,13 @@ def stored() -> StoredRun:
     ("statuses", "strict", "said"),
     [
         (("pass", "n/a"), False, "All checks pass."),
-        (("pass", "warn"), False, "No check fails; 1 warn: b."),
-        (("pass", "warn"), True, "No check fails; 1 warn: b. With --strict a warning fails."),
-        (("fail", "warn"), False, "1 of the checks fail: a; 1 warn: b."),
+        (("pass", "warn"), False, "No check fails; 1 warn: physical."),
+        (
+            ("pass", "warn"),
+            True,
+            "No check fails; 1 warn: physical. With --strict a warning fails.",
+        ),
+        (("fail", "warn"), False, "1 of the checks fail: residuals; 1 warn: physical."),
     ],
 )
 def test_the_verdict_never_passes_over_a_warning(
@@ -47,14 +51,17 @@ def test_the_verdict_never_passes_over_a_warning(
     strict: bool,
     said: str,
 ) -> None:
-    checks = [check(name, status) for name, status in zip("ab", statuses, strict=True)]
+    names = ("residuals", "physical")
+    checks = [check(name, status) for name, status in zip(names, statuses, strict=True)]
     lag = np.ones(1)
     profiles = LagProfiles(lag, lag[None], lag[None], lag[None], lag[None])
     verification.show_checks(
         stored(), checks, profiles, reduced_chi2=1.25, strict=strict, quiet=True
     )
     shown = capsys.readouterr().out
-    assert shown.splitlines()[-1] == said
+    codes = [c.code for c in checks if c.status in ("warn", "fail")]
+    explained = [f"What it means: homodyne explain {' '.join(codes)}"] if codes else []
+    assert shown.splitlines()[-1 - len(explained) :] == [said, *explained]
     assert "reduced χ² 1.25" in shown.replace("chi2", "χ²")
 
 

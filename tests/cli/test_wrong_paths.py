@@ -1,0 +1,76 @@
+"""Mistyped paths and files of another kind: told at once, with what to type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from homodyne_cli.errors import HomodyneError
+from homodyne_cli.findings.codes import Code
+from homodyne_cli.io.config.load import load_config
+from homodyne_cli.io.formats.layouts import file_kind
+from homodyne_cli.io.run.read_run import find_run
+
+CONFIG = "analysis_mode: static\nexperimental_data: {file_path: gone.h5}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "gone.yaml"),
+        ("fit", "config.yaml"),
+        ("check", "config.yaml"),
+        ("inspect", "gone.h5"),
+        *((command, "gone") for command in ("verify", "diagnose", "report", "show")),
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_there_is_told_without_the_numerical_libraries(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    code = (
+        "import sys\n"
+        f"sys.argv = ['homodyne', *{words!r}]\n"
+        "from homodyne_cli.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    print(stop.code)\n"
+        "print([m for m in ('jax', 'scipy', 'matplotlib') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    code_of, heavy = done.stdout.split("\n")[:2]
+    assert code_of in ("2", "3")
+    assert heavy == "[]"
+    assert f"[{Code.NO_FILE}]" in done.stderr
+
+
+def told(refused: pytest.ExceptionInfo[HomodyneError]) -> str:
+    assert refused.value.code is Code.WRONG_KIND
+    return str(refused.value.hint)
+
+
+def test_each_is_called_by_its_name(tmp_path: Path) -> None:
+    config, data, numbers = (tmp_path / name for name in ("c.yaml", "d.h5", "n.npz"))
+    config.write_text(CONFIG)
+    with h5py.File(data, "w") as file:
+        file["x"] = 1
+    np.savez(numbers, x=np.zeros(3))
+    for path in (data, numbers):
+        with pytest.raises(HomodyneError, match="this is a data file") as refused:
+            load_config(path)
+        assert f"--data {path}" in told(refused)
+    with pytest.raises(HomodyneError, match="this is a config") as refused:
+        file_kind(config)
+    assert f"homodyne check {config}" in told(refused)
+    with pytest.raises(HomodyneError, match="not a run directory") as refused:
+        find_run(data)
+    assert f"homodyne inspect {data}" in told(refused)
+    with pytest.raises(HomodyneError, match="a folder") as refused:
+        load_config(tmp_path)
+    assert f"homodyne show {tmp_path}" in told(refused)
