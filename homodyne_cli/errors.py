@@ -1,4 +1,4 @@
-"""The one exception tree.
+"""The exit codes, and the one exception tree.
 
 Every error that a user can cause carries the exit code of the command and a hint of what
 would be accepted. ``cli/app.py`` turns them into messages, in one place.
@@ -7,9 +7,20 @@ would be accepted. ``cli/app.py`` turns them into messages, in one place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 from homodyne_cli.findings.codes import Code
+
+
+class ExitCode(IntEnum):
+    """How a command ends; `NEGATIVE` is a finding against the fit or the data, not an error."""
+
+    GOOD = 0
+    NEGATIVE = 1
+    USAGE = 2
+    DATA = 3
+    INTERNAL = 4
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class HomodyneError(Exception):
         What kind of error it is; None: that of its class.
     """
 
-    exit_code: int = 4
+    exit_code = ExitCode.INTERNAL
     code: Code = Code.INTERNAL
 
     def __init__(self, message: str, *, hint: str | None = None, code: Code | None = None) -> None:
@@ -56,7 +67,7 @@ class HomodyneError(Exception):
 class UsageError(HomodyneError):
     """The command line asks for something impossible (exit 2)."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
     code = Code.USAGE
 
 
@@ -95,7 +106,7 @@ class DataError(HomodyneError):
         The file, and `dataset` the path inside it.
     """
 
-    exit_code = 3
+    exit_code = ExitCode.DATA
     code = Code.DATA
 
     def __init__(
@@ -117,7 +128,7 @@ class DataError(HomodyneError):
 class FitError(HomodyneError):
     """The fit cannot be done on these data with these settings (exit 3)."""
 
-    exit_code = 3
+    exit_code = ExitCode.DATA
     code = Code.UNFIT
 
 

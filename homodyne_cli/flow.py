@@ -32,6 +32,9 @@ class Watch(Protocol):
     def on_iteration(self, record: IterationRecord) -> None:
         """Take the start and every accepted step."""
 
+    def on_save(self) -> None:
+        """Take that the fit has ended and is being written."""
+
 
 @dataclass(frozen=True)
 class MadeRun:
@@ -124,6 +127,8 @@ def make_run(
         if profiled:
             result = replace(result, profiles=profile(dataset, problem, result, profiled))
         clock.has_fitted()
+        if watch is not None:
+            watch.on_save()
         dataset = with_noise_source(dataset, result)
         unsaved = None
         try:

@@ -23,13 +23,12 @@ from homodyne_cli.batch.fingerprint import config_fingerprint
 from homodyne_cli.batch.fitting import JobSettings, failed_row, fit_job, report_page_of
 from homodyne_cli.batch.jobs import Job
 from homodyne_cli.batch.rows import load_row, save_row
-from homodyne_cli.errors import HomodyneError
+from homodyne_cli.errors import ExitCode, HomodyneError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.run.write_run import MANIFEST, sha256_of
 
 #: Makes an executor for at most so many jobs at a time.
 MakeExecutor = Callable[[], AbstractContextManager[Executor]]
-INTERNAL_ERROR = 4
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,6 @@ def _row_of(job: Job, settings: JobSettings, future: Future[BatchRow]) -> BatchR
     text = f"{type(error).__name__}: {error}"
     if _is_broken(future):
         text = f"the process that made this fit came to an end, twice ({text})"
-    row = failed_row(job, text, INTERNAL_ERROR)
+    row = failed_row(job, text, ExitCode.INTERNAL)
     save_row(settings.folder, row)
     return row

@@ -13,7 +13,7 @@ from homodyne_cli.assessments import BatchRow, Estimate, FitState
 from homodyne_cli.batch.fingerprint import config_fingerprint, run_fingerprint
 from homodyne_cli.batch.jobs import Job
 from homodyne_cli.batch.rows import save_row
-from homodyne_cli.errors import FitError, HomodyneError
+from homodyne_cli.errors import ExitCode, FitError, HomodyneError
 from homodyne_cli.flow import make_run
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.run.write_run import sha256_of
@@ -128,7 +128,7 @@ def _judged(
         q=run.dataset.q,
         fingerprint=fingerprint,
         state=converged,
-        exit_code=0 if run.record.converged else 1,
+        exit_code=ExitCode.GOOD if run.record.converged else ExitCode.NEGATIVE,
         parameters=_estimates(run),
         chi2=chi2,
         reduced_chi2=chi2 / evaluated.degrees_of_freedom,

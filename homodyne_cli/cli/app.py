@@ -19,7 +19,7 @@ from homodyne_cli.cli.commands.demo import DemoRequest, run_demo
 from homodyne_cli.cli.commands.fit import FitRequest, run_fit
 from homodyne_cli.cli.options.command import OnceGroup, add_command
 from homodyne_cli.cli.options.completers import configs
-from homodyne_cli.errors import HomodyneError, UsageError
+from homodyne_cli.errors import ExitCode, HomodyneError, UsageError
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.version import VERSION, clash_note, versions
 
@@ -34,8 +34,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 good, 1 negative finding, 2 usage or config, 3 data, 4 internal, "
     "130 interrupted.",
 )
-
-INTERNAL_ERROR = 4
 
 
 def _show_version(wanted: bool) -> None:
@@ -112,7 +110,7 @@ class _ErrorsToMessages:
         traceback.print_exception(kind, error, trace)
         text = "homodyne: internal error; please report it with the lines above"
         sys.stderr.write(f"{text} [{Code.INTERNAL}]\n")
-        raise SystemExit(INTERNAL_ERROR) from None
+        raise SystemExit(ExitCode.INTERNAL) from None
 
 
 def main() -> None:

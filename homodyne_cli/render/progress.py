@@ -101,6 +101,10 @@ class FitProgress(_Bar):
             ),
         )
 
+    def on_save(self) -> None:
+        """Show that the run directory is being written."""
+        self._progress.update(self._fit, description="writing the run directory and its pictures")
+
 
 class BatchProgress(_Bar):
     """A bar on a terminal, a plain line every few seconds elsewhere."""

@@ -21,12 +21,10 @@ from homodyne_cli.cli.options.shared import (
     Quiet,
     memory_budget,
 )
-from homodyne_cli.errors import UsageError
+from homodyne_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from homodyne_cli.assessments import BatchRow
-
-ANY_FAILED = 1
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def run_batch(request: BatchRequest) -> int:
     write_tables(folder, rows)
     asked = [row for row in rows if names is None or row.name in names]
     _show(request, folder, asked)
-    return ANY_FAILED if any(row.exit_code for row in asked) else 0
+    return ExitCode.NEGATIVE if any(row.exit_code for row in asked) else ExitCode.GOOD
 
 
 def _folder(request: BatchRequest) -> Path:

@@ -17,8 +17,7 @@ from homodyne_cli.cli.options.shared import (
     refuse_repeats,
     settings_of,
 )
-
-REFUSED = 1
+from homodyne_cli.errors import ExitCode
 
 
 @dataclass(frozen=True)
@@ -65,4 +64,4 @@ def run_check(request: CheckRequest) -> int:
         show_input(console, dataset)
         if passed:
             print_next(console, "fit", request.config)
-    return 0 if passed else REFUSED
+    return ExitCode.GOOD if passed else ExitCode.NEGATIVE

@@ -27,7 +27,7 @@ from homodyne_cli.cli.options.shared import (
     refuse_repeats,
     settings_of,
 )
-from homodyne_cli.errors import ConfigError, UsageError
+from homodyne_cli.errors import ConfigError, ExitCode, UsageError
 from homodyne_cli.parameters import XScaleMode
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from homodyne_cli.flow import MadeRun
 
 DEFAULT_OUTPUT = "homodyne_results"
-NOT_CONVERGED = 1
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def run_fit(request: FitRequest) -> int:
         print_note(notes, note)
     if made.unsaved is not None:
         raise made.unsaved
-    return 0 if made.result.converged else NOT_CONVERGED
+    return ExitCode.GOOD if made.result.converged else ExitCode.NEGATIVE
 
 
 def _show_input(request: FitRequest, dataset: Dataset) -> None:

@@ -12,11 +12,11 @@ import typer
 
 from homodyne_cli.cli.options.completers import data_files
 from homodyne_cli.cli.options.shared import AsJson, Force, refuse_needless_force
+from homodyne_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from homodyne_cli.io.maps.file_report import FileReport
 
-UNFIT = 1
 _FEWEST_ANGLES = 3
 
 
@@ -65,7 +65,7 @@ def run_inspect(request: InspectRequest) -> int:
     else:
         show_inspection(console, report)
     if report.problem:
-        return UNFIT
+        return ExitCode.NEGATIVE
     if request.output is not None:
         text = _config(report, request.output).encode()
         write_file(request.output, text, force=request.force)

@@ -19,9 +19,7 @@ from homodyne_cli.cli.options.shared import (
     Quiet,
     refuse_needless_force,
 )
-from homodyne_cli.errors import UsageError
-
-NOT_MET = 1
+from homodyne_cli.errors import ExitCode, UsageError
 
 
 @dataclass(frozen=True)
@@ -138,4 +136,5 @@ def run_plan(request: PlanRequest) -> int:
         show_plan(plan)
         if request.output is not None:
             print_note(notes, f"Wrote {request.output}")
-    return 0 if not goals or any(point.expectation.meets(goals) for point in points) else NOT_MET
+    met = not goals or any(point.expectation.meets(goals) for point in points)
+    return ExitCode.GOOD if met else ExitCode.NEGATIVE

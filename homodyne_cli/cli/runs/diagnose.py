@@ -23,13 +23,11 @@ from homodyne_cli.cli.options.shared import (
     memory_budget,
     refuse_needless_force,
 )
-from homodyne_cli.errors import UsageError
+from homodyne_cli.errors import ExitCode, UsageError
 from homodyne_cli.parameters import canonical_name
 
 if TYPE_CHECKING:
     from homodyne_cli.assessments import Diagnosis, StoredRun
-
-IMBALANCE = 1
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,8 @@ def run_diagnose(request: DiagnoseRequest) -> int:
             print_note(make_console(stderr=True), f"Wrote {request.output}")
     if not (request.as_json or request.quiet):
         print_next(make_console(), *next_words(request.run, diagnosis, request.output))
-    return IMBALANCE if diagnosis.imbalance or diagnosis.premature else 0
+    bad = diagnosis.imbalance or diagnosis.premature
+    return ExitCode.NEGATIVE if bad else ExitCode.GOOD
 
 
 def _baseline(text: str | None, run: StoredRun) -> tuple[str, ...] | None:

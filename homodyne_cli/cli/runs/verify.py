@@ -21,8 +21,7 @@ from homodyne_cli.cli.options.shared import (
     memory_budget,
     refuse_needless_force,
 )
-
-FAILED = 1
+from homodyne_cli.errors import ExitCode
 
 
 @dataclass(frozen=True)
@@ -92,4 +91,4 @@ def run_verify(request: VerifyRequest) -> int:
     words = next_words(request.run, checks, request.report)
     if words and not request.as_json:
         print_next(make_console(), *words)
-    return 0 if passed else FAILED
+    return ExitCode.GOOD if passed else ExitCode.NEGATIVE

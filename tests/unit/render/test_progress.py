@@ -50,6 +50,15 @@ def test_last_step_is_shown_and_then_erased() -> None:
     assert show_cursor in text
 
 
+def test_saving_is_shown() -> None:
+    stream = Terminal()
+    console = make_console(file=stream, width=100)
+    with FitProgress(console, enabled=True, show_input=lambda _: None) as progress:
+        progress.on_load(3, 3)
+        progress.on_save()
+    assert "writing the run directory" in stream.getvalue()
+
+
 def test_an_interruption_gives_the_terminal_back() -> None:
     stream = Terminal()
     with pytest.raises(KeyboardInterrupt):
