@@ -103,6 +103,14 @@ class IterationRecord:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another minimum, `chi2_above` higher on all pairs, at these values by parameter."""
+
+    chi2_above: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class SearchReport:
     """How the global stage chose the start of the fit, on decimated pairs.
 
@@ -117,6 +125,8 @@ class SearchReport:
         Of the minimum chosen and of the next best one (None if there is no other).
     n_points
         Pairs that these chi2 are over.
+    rivals
+        Minima that noise alone could have made the lowest; looked for where an exponent is open.
     """
 
     screened: int
@@ -125,6 +135,7 @@ class SearchReport:
     chi2: float
     runner_up: float | None
     n_points: int
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)

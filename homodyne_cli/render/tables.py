@@ -24,6 +24,7 @@ from homodyne_cli.results import (
     FitResult,
     FittedParameter,
     ProfileInterval,
+    Rival,
     SearchReport,
     Seconds,
 )
@@ -184,7 +185,16 @@ def _searched(search: SearchReport | None) -> tuple[tuple[str, str], ...]:
         else f"the next best has χ² {format_number(search.runner_up, 6)} against "
         f"{format_number(search.chi2, 6)} on {format_count(search.n_points)} pairs"
     )
-    return (("search", f"{reached}; {other}"),)
+    rivals = tuple(
+        ("within noise" if k == 0 else "", _rival(rival)) for k, rival in enumerate(search.rivals)
+    )
+    return (("search", f"{reached}; {other}"), *rivals)
+
+
+def _rival(rival: Rival) -> str:
+    """Say where another minimum lies that noise alone could have made the lowest."""
+    values = ", ".join(f"{name} {format_number(v, 3)}" for name, v in rival.values.items())
+    return f"another minimum, χ² {format_number(rival.chi2_above, 2)} higher: {values}"
 
 
 def _noise(result: FitResult) -> str:

@@ -5,7 +5,8 @@ minima at a fraction of the cost. Rates are drawn at the middle of the window, o
 which the data could see them: decays between the whole window and one frame, phases between
 one radian over the window and one radian per frame. The best points, and the given start whatever
 its rank, are refined; the minima that cannot be told apart on so few pairs are refined again on
-more of them. The best is followed on more and more pairs, and is where the fit on all begins.
+more of them. The best is followed on more and more pairs, and is where the fit on all begins. Where
+an exponent is open there, the whole valley of its law is walked (`valleys`).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from homodyne_cli.core.minimise.minimise import gauss_newton
 from homodyne_cli.core.minimise.policy import Pace
 from homodyne_cli.core.minimise.state import StopReason
 from homodyne_cli.core.minimise.trust_region import run_trust_region
+from homodyne_cli.core.minimise.valleys import OpenLaw, descend, open_laws, valley_minima
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import RATES
 from homodyne_cli.problem import FitProblem, SolverOptions
-from homodyne_cli.results import SearchReport
+from homodyne_cli.results import Rival, SearchReport
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,16 @@ def search(
     refined += [refine(coarse, x, x, policy.SEARCH) for x in revived]
     minima = distinct_minima(refined)
     best = minima[0]
-    chosen = best
+    chosen, level = best, coarse
     if dataset.n_frames > policy.MEDIUM:
-        medium = decimate(policy.MEDIUM)
+        level = medium = decimate(policy.MEDIUM)
         close = [m for m in minima[: policy.SECOND_LOOKS] if m.chi2 - best.chi2 < policy.CLOSE]
         second_looks = [(refine(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
         best, chosen = min(second_looks, key=lambda pair: pair[0].chi2)
     for count in policy.FINER:
         if 2 * count <= dataset.n_frames:
             best = refine(decimate(count), best.x, best.origin, policy.FOLLOWED)
+    best, rivals = _lowest_of_valleys(dataset, whole, level, best)
     others = [m.chi2 for m in minima if m is not chosen]
     report = SearchReport(
         screened=len(starts),
@@ -157,8 +160,51 @@ def search(
         chi2=chosen.chi2,
         runner_up=min(others) if others else None,
         n_points=coarse.tiles.n_points,
+        rivals=rivals,
     )
     return Search(best.x, best.origin, report)
+
+
+def _lowest_of_valleys(
+    dataset: Dataset, whole: PairObjective, level: PairObjective, best: _Refined
+) -> tuple[_Refined, tuple[Rival, ...]]:
+    """Return the lowest minimum of valleys that power laws leave open, and those near it.
+
+    Where the data determine both exponents that is `best`.
+
+    Parameters
+    ----------
+    level
+        The pairs on which minima are told apart.
+    """
+    share = level.tiles.n_points / whole.tiles.n_points
+    window = float(dataset.t[0]), float(dataset.t[-1])
+    laws = open_laws(level.derivatives(best.x), whole.free, share, window)
+    if not laws:
+        return best, ()
+    minima = _apart(valley_minima(level, best.x, laws), laws)[: policy.RIVALS]
+    ends = [descend(whole, x, laws) for x, _ in minima]
+    (x, chi2), *others = _apart(sorted(ends, key=lambda end: end[1]), laws)
+    names = whole.free.names
+    rivals = tuple(
+        Rival(cost - chi2, dict(zip(names, other.tolist(), strict=True)))
+        for other, cost in others
+        if cost - chi2 < policy.RIVAL
+    )
+    return _Refined(best.origin, x, chi2), rivals
+
+
+def _apart(
+    ends: Sequence[tuple[FloatArray, float]], laws: Sequence[OpenLaw]
+) -> list[tuple[FloatArray, float]]:
+    """Return the ends of descents, the lowest first, without those at a lower one's exponents."""
+    exponents = [law.exponent for law in laws]
+    minima: list[tuple[FloatArray, float]] = []
+    for x, chi2 in ends:
+        distances = [np.abs(x - other)[exponents].max() for other, _ in minima]
+        if min(distances, default=np.inf) > policy.APART:
+            minima.append((x, chi2))
+    return minima
 
 
 def _refine(

@@ -126,6 +126,27 @@ DRAWN_DECAY, DRAWN_PHASE, DRAWN_IN_A_FRAME = 0.1, 1.0, 10.0
 #: and the exponents with which it is tried again (decision S3).
 VANISHED, REVIVED = 0.02, 0.5
 
+# -- Valleys of power laws -------------------------------------------------------------------------
+
+#: Uncertainty of an exponent, on all pairs, beyond which its valley is walked; and the share of a
+#: null direction that makes it part of one. Below it fits of twelve weak data sets agreed.
+EXPONENT_OPEN, PART_OF_NULL = 0.15, 0.1
+#: Descents start at so many exponents, within this of zero, where the default bounds are, and again
+#: from the lowest, at most so often.
+WALKED, WALKED_EXPONENT, WALKS = 6, 2.0, 3
+#: Difference of two powers of time below which a power law is a constant.
+ALL_BUT_CONSTANT = 1e-3
+#: Levenberg-Marquardt: steps, damping at unit diagonal and by how much it changes. In coordinates
+#: in which a valley is straight 5 to 15 steps are enough.
+VALLEY_STEPS, FIRST_DAMPING, DAMPING_FACTOR, MOST_DAMPING = 40, 1e-3, 10.0, 1e6
+#: Expected gain at which they end: a thousandth of an uncertainty, squared.
+VALLEY_EDM = 1e-6
+#: Minima that noise alone could have made the lowest: within three standard deviations. So many are
+#: followed on all pairs.
+RIVAL, RIVALS = 9.0, 3
+#: Difference in an exponent that makes minima two.
+APART = 0.1
+
 # -- The check of the gradient ---------------------------------------------------------------------
 
 #: Differences: the first step in lengths over which chi2 changes markedly, the factor from one to

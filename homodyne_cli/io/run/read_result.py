@@ -18,7 +18,13 @@ from homodyne_cli.io.run.curves_file import CURVES, read_curves
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.io.run.read_run import check_angles, find_run, holds_own_maps
 from homodyne_cli.io.run.run_folder import RunFolder
-from homodyne_cli.io.run.schema import AnalysisFile, ConvergenceFile, ManifestFile, ParametersFile
+from homodyne_cli.io.run.schema import (
+    AnalysisFile,
+    ConvergenceFile,
+    ManifestFile,
+    ParametersFile,
+    SearchEntry,
+)
 from homodyne_cli.io.yaml_text.load import load_mapping, read_document
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.problem import Bounds
@@ -29,6 +35,7 @@ from homodyne_cli.results import (
     IterationRecord,
     NoiseReport,
     ProfileInterval,
+    Rival,
     SearchReport,
     Seconds,
 )
@@ -95,6 +102,11 @@ def _config(folder: RunFolder) -> Mapping[str, object]:
     return load_mapping(read_document(folder.file("config.yaml")))
 
 
+def _search(entry: SearchEntry) -> SearchReport:
+    rivals = tuple(Rival(**dict(rival)) for rival in entry.rivals)
+    return SearchReport(**dict(entry) | {"rivals": rivals})
+
+
 def _result(
     parameters: ParametersFile, convergence: ConvergenceFile, analysis: AnalysisFile, t: FloatArray
 ) -> FitResult:
@@ -138,7 +150,7 @@ def _result(
         x_scale_mode=convergence.x_scale.mode,
         history=tuple(IterationRecord(**dict(step)) for step in convergence.history),
         loss=parameters.loss,
-        search=None if search is None else SearchReport(**dict(search)),
+        search=None if search is None else _search(search),
         noise=NoiseReport() if noise is None else NoiseReport(**dict(noise)),
         profiles=tuple(ProfileInterval(**dict(entry)) for entry in parameters.profiles),
         combinations=tuple(Combination(**dict(entry)) for entry in parameters.combinations),

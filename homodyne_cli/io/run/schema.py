@@ -258,6 +258,13 @@ class XScaleEntry(Entry):
     condition_number: Table[Literal["start", "end"], ConditionEntry] = Field(default_factory=dict)
 
 
+class RivalEntry(Entry):
+    """Another minimum within noise of the one chosen."""
+
+    chi2_above: Figure
+    values: Table[Name, Figure]
+
+
 class SearchEntry(Entry):
     """How the global stage chose the start, on decimated pairs."""
 
@@ -267,6 +274,7 @@ class SearchEntry(Entry):
     chi2: Figure
     runner_up: Figure | None
     n_points: Count
+    rivals: Rows[RivalEntry] = ()
 
 
 class StepEntry(Entry):
