@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from rich.cells import cell_len
@@ -76,25 +76,33 @@ def _log_lengths(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _bars(lengths: list[float], width: int, marker: str) -> list[str]:
+def chart_lines(width: int, height: int, draw: Callable[[Any], object]) -> list[str]:
+    """Return the lines of a chart that a function draws into an empty figure of plotext."""
     import plotext
 
     figure = plotext.figure
     # plotext has one figure for the whole process, and clips it to the terminal unless told.
     figure.clear()
     plotext.terminal.limit(False, False)
-    figure.plot_size(width, len(lengths))
-    # A bar thinner than its row paints exactly one row.
-    bar = figure.bar(list(range(len(lengths))), lengths, orientation="h", marker=marker, width=0.2)
-    figure.draw(bar)
-    figure.axes(False)
-    figure.ruler("y").ticks([]).lim(-0.5, len(lengths) - 0.5).direction(-1)
-    figure.ruler("x").ticks([]).lim(0.0, 1.0)
+    figure.plot_size(width, height)
+    draw(figure)
     lines = str(figure.build().string(colorless=True)).splitlines()
     figure.clear()
-    return [
-        line.rstrip() if length > 0.0 else "" for line, length in zip(lines, lengths, strict=True)
-    ]
+    return [line.rstrip() for line in lines]
+
+
+def _bars(lengths: list[float], width: int, marker: str) -> list[str]:
+    rows = list(range(len(lengths)))
+
+    def draw(figure: Any) -> None:
+        # A bar thinner than its row paints exactly one row.
+        figure.draw(figure.bar(rows, lengths, orientation="h", marker=marker, width=0.2))
+        figure.axes(False)
+        figure.ruler("y").ticks([]).lim(-0.5, len(lengths) - 0.5).direction(-1)
+        figure.ruler("x").ticks([]).lim(0.0, 1.0)
+
+    lines = chart_lines(width, len(lengths), draw)
+    return [line if length > 0.0 else "" for line, length in zip(lines, lengths, strict=True)]
 
 
 def lag_profile(
@@ -129,19 +137,21 @@ def lag_profile(
     """
     mark, curve = ("o", ".") if ascii_only else ("●", "braille")
     curve_sample = "." if ascii_only else "⠒"
-    head = f"{title}  ({mark} data, {curve_sample}{curve_sample} fit)"
     keep = np.isfinite(fit)
     marks_x, marks_y = _binned(lags_s, data, max(width // _COLUMNS_PER_MARK, 1))
-    if not keep.any() or len(marks_x) == 0:
-        text = f"{head}\nno pair to show"
-    else:
-        text = (
-            head
-            + "\n"
-            + _curve_and_marks(
-                lags_s[keep], fit[keep], curve, marks_x, marks_y, mark, width, max(height - 1, 6)
-            )
-        )
+
+    def draw(figure: Any) -> None:
+        line = figure.signal(lags_s[keep].tolist(), fit[keep].tolist(), marker=curve)
+        line.lines(True)
+        figure.draw(line)
+        figure.draw(figure.signal(marks_x.tolist(), marks_y.tolist(), marker=mark))
+        figure.label("lag (s)", "x")
+        figure.label("c2", "y")
+
+    shown = keep.any() and len(marks_x) > 0
+    lines = chart_lines(width, max(height - 1, 6), draw) if shown else ["no pair to show"]
+    head = f"{title}  ({mark} data, {curve_sample}{curve_sample} fit)"
+    text = "\n".join([head, *lines])
     return ascii_text(text) if ascii_only else text
 
 
@@ -157,33 +167,6 @@ def _binned(x: FloatArray, y: FloatArray, bins: int) -> tuple[FloatArray, FloatA
     mean_x = np.bincount(place, x, bins)[full] / count[full]
     mean_y = np.bincount(place, y, bins)[full] / count[full]
     return np.asarray(mean_x), np.asarray(mean_y)
-
-
-def _curve_and_marks(
-    curve_x: FloatArray,
-    curve_y: FloatArray,
-    curve: str,
-    marks_x: FloatArray,
-    marks_y: FloatArray,
-    mark: str,
-    width: int,
-    height: int,
-) -> str:
-    import plotext
-
-    figure = plotext.figure
-    figure.clear()
-    plotext.terminal.limit(False, False)
-    figure.plot_size(width, height)
-    line = figure.signal(curve_x.tolist(), curve_y.tolist(), marker=curve)
-    line.lines(True)
-    figure.draw(line)
-    figure.draw(figure.signal(marks_x.tolist(), marks_y.tolist(), marker=mark))
-    figure.label("lag (s)", "x")
-    figure.label("c2", "y")
-    text = str(figure.build().string(colorless=True))
-    figure.clear()
-    return "\n".join(row.rstrip() for row in text.splitlines())
 
 
 def iteration_chart(
@@ -235,24 +218,19 @@ def _digit_chart(
     height: int,
     ascii_only: bool,
 ) -> str:
-    import plotext
-
     keys = [f"{k} {name}" for k, name in enumerate(series, start=1)] if len(series) > 1 else []
     key = textwrap.wrap("   ".join(k.replace(" ", "\0") for k in keys), width)
-    figure = plotext.figure
-    figure.clear()
-    plotext.terminal.limit(False, False)
-    figure.plot_size(width, max(height - 1 - len(key), 6))
-    for k, values in enumerate(series.values(), start=1):
-        points = [point for point in zip(*values, strict=True) if math.isfinite(point[1])]
-        if points:
-            x, y = (list(part) for part in zip(*points, strict=True))
-            figure.draw(figure.signal(x, y, marker=str(k % 10)))
-    for axis in ("x", "y"):
-        figure.ruler(axis).scale(scale)
-    figure.label(x_label, "x")
-    text = str(figure.build().string(colorless=True))
-    figure.clear()
-    key = [line.replace("\0", " ") for line in key]
-    text = "\n".join([title, *key, *(row.rstrip() for row in text.splitlines())])
+
+    def draw(figure: Any) -> None:
+        for k, values in enumerate(series.values(), start=1):
+            points = [point for point in zip(*values, strict=True) if math.isfinite(point[1])]
+            if points:
+                x, y = (list(part) for part in zip(*points, strict=True))
+                figure.draw(figure.signal(x, y, marker=str(k % 10)))
+        for axis in ("x", "y"):
+            figure.ruler(axis).scale(scale)
+        figure.label(x_label, "x")
+
+    lines = chart_lines(width, max(height - 1 - len(key), 6), draw)
+    text = "\n".join([title, *(line.replace("\0", " ") for line in key), *lines])
     return ascii_text(text) if ascii_only else text

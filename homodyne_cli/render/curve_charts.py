@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from rich.cells import cell_len
 
 from homodyne_cli.curves import Curve, Curves, is_power_law
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.render.bars import chart_lines
 from homodyne_cli.render.console import ascii_text
 
 #: What a curve is called, and its axis.
@@ -52,26 +54,20 @@ def _beside(left: list[str], right: list[str], width: int) -> list[str]:
 
 
 def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[str]:
-    import plotext
-
     _, label = CURVE_LABELS[curve.name]
     scale = "log" if is_power_law(curve) else "linear"
-    figure = plotext.figure
-    figure.clear()
-    plotext.terminal.limit(False, False)
-    figure.plot_size(width, _HEIGHT)
-    for sign in (-1.0, 1.0, 0.0):
-        y = curve.value + sign * curve.uncertainty
-        keep = np.isfinite(y) & ((y > 0.0) | (scale == "linear"))
-        if not keep.any():
-            continue
-        edge, line = (".", "*") if ascii_only else ("·", "braille")
-        signal = figure.signal(t[keep].tolist(), y[keep].tolist(), marker=edge if sign else line)
-        signal.lines(True)
-        figure.draw(signal)
-    for axis in ("x", "y"):
-        figure.ruler(axis).scale(scale)
-    text = str(figure.build().string(colorless=True))
-    figure.clear()
-    head = f"{label} over t (s), dots: 1 sigma"
-    return [head, *(row.rstrip() for row in text.splitlines())]
+    edge, middle = (".", "*") if ascii_only else ("·", "braille")
+
+    def draw(figure: Any) -> None:
+        for sign in (-1.0, 1.0, 0.0):
+            y = curve.value + sign * curve.uncertainty
+            keep = np.isfinite(y) & ((y > 0.0) | (scale == "linear"))
+            if keep.any():
+                marker = edge if sign else middle
+                line = figure.signal(t[keep].tolist(), y[keep].tolist(), marker=marker)
+                line.lines(True)
+                figure.draw(line)
+        for axis in ("x", "y"):
+            figure.ruler(axis).scale(scale)
+
+    return [f"{label} over t (s), dots: 1 sigma", *chart_lines(width, _HEIGHT, draw)]
