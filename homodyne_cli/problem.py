@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le, MinLen, Predicate
 
-from homodyne_cli.keys import Count, CountOrZero, Key, Positive, Section
+from homodyne_cli.keys import Count, CountOrZero, Key, Positive, Section, Text
 from homodyne_cli.parameters import (
     BY_NAME,
     CONTRAST_BOUNDS,
@@ -52,6 +52,16 @@ class DataSelection:
     bad_frames: Annotated[tuple[Count, ...], Key(
         "Frames whose pairs are left out, counted from 1 in the file, for example [12, 40-43].",
         at="experimental_data.bad_frames", written="list of frames and ranges a-b")] = ()
+    dataset: Annotated[Text | None, Key(
+        "Name of the array with the maps in an HDF5 or npz file; phi, q, dt and t are looked for "
+        "beside it. Null finds the maps by the layout of the file.",
+        at="experimental_data.dataset")] = None
+    angle_axis: Annotated[Literal["first", "last"], Key(
+        "Axis of the angles in the array that dataset names.",
+        at="experimental_data.angle_axis")] = "first"
+    phi: Annotated[Annotated[tuple[float, ...], MinLen(1)] | None, Key(
+        "Angles of the maps in the order of the file, in phi_unit; null takes the file's.",
+        at="experimental_data.phi", written="list of numbers")] = None
     baseline: Annotated[Annotated[int, Ge(0), Le(1)] | None, Key(
         "Level of c2 without correlation: 1 for g2, 0 for g2 - 1, to which 1 is added; null takes "
         "what the file states, or 1.", at="experimental_data.baseline", written="0 or 1")] = None

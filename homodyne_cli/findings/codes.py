@@ -31,6 +31,7 @@ class Code(StrEnum):
     MASKED = "H306"
     ROUNDED = "H307"
     FLAT_ANGLES = "H308"
+    UNEVEN_TIMES = "H309"
     CONSTANT = "H321"
     BASELINE_ZERO = "H322"
     NO_DECAY = "H323"

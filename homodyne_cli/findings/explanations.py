@@ -132,6 +132,11 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "Their contrast is zero and they add nothing but noise.",
         "Leave them out with phi_filtering.",
         "Look for a beam stop or a dead module at that angle."),
+    Code.UNEVEN_TIMES: Explanation(
+        "uneven times", "The file has a time for each frame, and they are not evenly spaced.",
+        "The times of the file are used, and dt, their median step, is for display alone.",
+        "Nothing, where frames were dropped or triggered.",
+        "If the times are wrong, take t out of the file: dt is used then."),
     Code.CONSTANT: Explanation(
         "constant maps",
         "All pairs of a map have one value: a fill value, or values that were rounded away.",

@@ -37,6 +37,8 @@ _FLAT, _FLAT_FRAMES = 0.01, 20
 _OUTSIDE: Final = 20.0
 #: A pair that alone has as much of chi2 as a hundred times all others leaves nothing to fit.
 _RUINOUS: Final = 100.0
+#: Steps that are no more than this many sigma add less than 4% to sigma.
+_COARSE: Final = 1.0
 _NAMED: Final = 8
 
 
@@ -64,6 +66,7 @@ def examine(dataset: Dataset, problem: FitProblem) -> Iterator[Finding]:
     levels = map_levels(dataset)
     yield from _values(dataset, problem, levels)
     yield from _interval(dataset)
+    yield from _times(dataset)
     yield from _masked(dataset)
     yield from _wave_vector(dataset)
     if problem.mode == "laminar_flow":
@@ -89,6 +92,18 @@ def _interval(dataset: Dataset) -> Iterator[Finding]:
         "to take the file's",
         "--set analyzer_parameters.dt=null",
     )
+
+
+def _times(dataset: Dataset) -> Iterator[Finding]:
+    steps = np.diff(dataset.t)
+    gaps = int(np.count_nonzero(np.abs(steps - dataset.dt) > _DT_AGREES * dataset.dt))
+    if gaps:
+        yield _warning(
+            Code.UNEVEN_TIMES,
+            f"frames are not evenly spaced: {gaps} of {len(steps)} steps differ from "
+            f"{dataset.dt:g} s, the longest is {steps.max():.4g} s; the file's times are used",
+            "nothing to do where frames were dropped",
+        )
 
 
 def _masked(dataset: Dataset) -> Iterator[Finding]:
@@ -232,7 +247,7 @@ def _outliers(
 
 def _rounded(dataset: Dataset, levels: Sequence[MapLevels]) -> Iterator[Finding]:
     steps = np.array([level.step for level in levels])
-    if np.any(steps > np.array([level.sigma for level in levels])):
+    if np.any(steps > _COARSE * np.array([level.sigma for level in levels])):
         yield _warning(
             Code.ROUNDED,
             f"the values are rounded to steps of {steps.max():.3g}: their noise counts as no less "

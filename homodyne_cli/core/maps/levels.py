@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from scipy.special import gammaincc
 
-from homodyne_cli.core.maps.pair_noise import estimate_sigma, stretches
+from homodyne_cli.core.maps.pair_noise import estimate_sigma, stretches, value_step
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 
 #: Rows looked at together.
@@ -23,8 +23,6 @@ _LAG_BINS: Final = 12
 _QUIET: Final = 64
 #: Noise beyond the bulk of the values that is left to them, in sigma.
 _WIDE: Final = 5.0
-#: Values that a step is looked for in, and the share of distinct ones below which there is one.
-_SAMPLE, _DISTINCT = 5000, 0.25
 
 
 @dataclass(frozen=True)
@@ -115,15 +113,6 @@ def _levels(
         lowest=extremes[0],
         highest=extremes[1],
     )
-
-
-def value_step(values: FloatArray) -> float:
-    """Return the distance between neighbouring values if they are rounded, else 0."""
-    sample = values[:: max(len(values) // _SAMPLE, 1)]
-    distinct = np.unique(sample)
-    if len(distinct) < 2 or len(distinct) > _DISTINCT * len(sample):
-        return 0.0
-    return float(np.diff(distinct).min())
 
 
 def _extremes(one: MapArray) -> tuple[float, float]:

@@ -16,6 +16,10 @@ _SECOND_DIFFERENCE = np.sqrt(6.0)
 _STRETCH, _STRETCHES = 50, 8
 #: In units of sigma; beyond it a Gaussian has 1e-6 of its variance.
 _CLIP = 5.5
+#: Standard deviation of what rounding to a step of 1 takes off.
+_UNIFORM = np.sqrt(12.0)
+#: Values that a step is looked for in, and the share of distinct ones below which there is one.
+_SAMPLE, _DISTINCT = 5000, 0.25
 #: Below this the data are noise-free to their own precision.
 _FLOOR = 1e-7
 
@@ -26,7 +30,7 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     Along a diagonal of the map (equal lag) the model changes slowly, so the second difference
     c[i] - 2 c[i+1] + c[i+2] is noise; what lies beyond 5.5 sigma (from the median absolute
     deviation) is an outlier. Maps too small for a second difference fall back to the spread of
-    all pairs.
+    all pairs. Rounding to a step is noise as well, of variance step^2 / 12.
 
     Returns
     -------
@@ -86,16 +90,33 @@ def _map_sigma(c2: np.ndarray, i: IndexArray, j: IndexArray) -> float:
     if len(difference) < 3:
         upper = c2[np.triu_indices(len(c2), 1)].astype(float)
         return max(float(np.nanstd(upper)), _FLOOR * float(np.nanmean(np.abs(upper))))
-    level = float(np.nanmean(np.abs(c2[i, j])))
-    return max(float(np.sqrt(robust_variance(difference))), _FLOOR * level)
+    values = c2[i, j]
+    level = float(np.nanmean(np.abs(values)))
+    rounding = value_step(values[np.isfinite(values)].astype(float)) / float(_UNIFORM)
+    spread = float(np.sqrt(robust_variance(difference, rounding)))
+    return max(spread, rounding, _FLOOR * level)
 
 
-def robust_variance(noise: np.ndarray) -> float:
+def value_step(values: FloatArray) -> float:
+    """Return the distance between neighbouring values if they are rounded, else 0."""
+    sample = values[:: max(len(values) // _SAMPLE, 1)]
+    distinct = np.unique(sample)
+    if len(distinct) < 2 or len(distinct) > _DISTINCT * len(sample):
+        return 0.0
+    return float(np.diff(distinct).min())
+
+
+def robust_variance(noise: np.ndarray, least: float = 0.0) -> float:
     """Return the mean square of what lies within 5.5 robust sigmas.
 
     The median finds the scale whatever outliers do; the mean square of what lies within it is a
     quarter less noisy.
+
+    Parameters
+    ----------
+    least
+        What the scale is at least: the median says zero of values that are mostly equal.
     """
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(noise - np.median(noise))))
+    spread = max(_MAD_TO_SIGMA * float(np.median(np.abs(noise - np.median(noise)))), least)
     inliers = noise[np.abs(noise) <= _CLIP * spread]
     return float(np.mean(inliers**2)) if len(inliers) else spread**2

@@ -13,40 +13,52 @@ from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.formats.aps import read_aps_legacy, read_aps_u
 from homodyne_cli.io.formats.guard import check_regular
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, open_hdf5
-from homodyne_cli.io.formats.npz_access import open_npz
+from homodyne_cli.io.formats.npz_access import open_npy, open_npz
 from homodyne_cli.io.formats.nxxpcs import find_entry, read_nxxpcs
-from homodyne_cli.io.formats.plain import read_npz, read_plain_hdf5
-from homodyne_cli.io.formats.raw_source import RawSource
+from homodyne_cli.io.formats.plain import read_npy, read_npz, read_plain_hdf5
+from homodyne_cli.io.formats.raw_source import NamedArray, RawSource
 
 ACCEPTED: Final = (
     "a two-time result of APS 8-ID-I (/exchange/C2T_all) or APS-U (/xpcs/twotime), an NXxpcs "
     "file (/entry/twotime/two_time_corr_func), a homodyne 2.x cache npz (c2_exp), or HDF5 or "
-    "npz with c2 (n_phi, n, n), phi, q, dt"
+    "npz with c2 (n_phi, n, n), phi, q, dt; any array in HDF5, npz or npy with "
+    "experimental_data.dataset"
 )
 
 
+_NPY: Final = b"\x93NUMPY"
 _CONFIGS: Final = (".yaml", ".yml")
 _APS_U: Final = "/xpcs/twotime/correlation_map"
 _OUTPUT: Final = "/xpcs/output_data"
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[RawSource]:
+def open_source(path: Path, named: NamedArray | None = None) -> Iterator[RawSource]:
     """Open a data file of any known layout.
 
     The source can be read inside of the ``with`` block only.
+
+    Parameters
+    ----------
+    named
+        The array with the maps, in a file of any other layout.
 
     Raises
     ------
     DataError
         The file is missing, is not HDF5 or npz, is damaged or locked, or has no known layout.
     """
-    if file_kind(path) == "npz":
+    kind = file_kind(path)
+    if kind == "npy":
+        with open_npy(path) as stack:
+            yield read_npy(stack)
+        return
+    if kind == "npz":
         with open_npz(path) as archive:
-            yield read_npz(archive)
+            yield read_npz(archive, named)
         return
     with open_hdf5(path) as file:
-        raw = _read_hdf5(file)
+        raw = _read_hdf5(file) if named is None else read_plain_hdf5(file, named)
         yield replace(raw, files=tuple(file.files.handles))
 
 
@@ -95,7 +107,7 @@ def _unknown(file: Hdf5File, names: Sequence[str]) -> DataError:
 
 
 def file_kind(path: Path) -> str:
-    """Return "hdf5" or "npz", by the first bytes of the file.
+    """Return "hdf5", "npz" or "npy", by the first bytes of the file.
 
     Raises
     ------
@@ -108,7 +120,8 @@ def file_kind(path: Path) -> str:
             head = stream.read(8)
             # HDF5 allows a block of the user's own before the signature.
             offset, signature = 512, head
-            while signature and signature != b"\x89HDF\r\n\x1a\n" and head[:2] != b"PK":
+            others = head[:2] == b"PK" or head.startswith(_NPY)
+            while signature and signature != b"\x89HDF\r\n\x1a\n" and not others:
                 stream.seek(offset)
                 signature, offset = stream.read(8), offset * 2
     except FileNotFoundError as error:
@@ -122,6 +135,8 @@ def file_kind(path: Path) -> str:
         raise DataError(f"cannot be opened: {error.strerror}", path=path) from error
     if head[:2] == b"PK":
         return "npz"
+    if head.startswith(_NPY):
+        return "npy"
     if signature:
         return "hdf5"
     if path.suffix in _CONFIGS:

@@ -145,6 +145,22 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
         yield NpzFile(path, archive, streams)
 
 
+@contextmanager
+def open_npy(path: Path) -> Iterator[NpzStack]:
+    """Open a file that holds a single array.
+
+    Raises
+    ------
+    DataError
+        It is truncated or damaged.
+    """
+    with ExitStack() as held:
+        with guarded(path):
+            stream = held.enter_context(path.open("rb"))
+            size = path.stat().st_size
+        yield _stack(path, "array", stream, size)
+
+
 def _stack(path: Path, name: str, stream: IO[bytes], size: int) -> NpzStack:
     """Read the header of an array in a stream of a known size, and check it against that."""
     with guarded(path, name), warnings.catch_warnings():

@@ -17,10 +17,17 @@ from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.formats.aps import unit_of_q
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type
 from homodyne_cli.io.formats.npz_access import NpzFile, NpzStack
-from homodyne_cli.io.formats.raw_source import BlockReader, Interval, RawSource, SigmaSource
+from homodyne_cli.io.formats.raw_source import (
+    BlockReader,
+    Interval,
+    NamedArray,
+    RawSource,
+    SigmaSource,
+)
 from homodyne_cli.io.formats.units import to_degrees, unstated
 
 _CACHE_KEYS: Final = ("c2_exp", "wavevector_q_list", "phi_angles_list")
+_C2: Final = NamedArray("/c2")
 _FRAMES_IN_NAME: Final = re.compile(r"frames_(\d+)_(-?\d+)")
 
 
@@ -36,56 +43,78 @@ class _Arrays:
     numbers: Callable[[str], FloatArray | None]
 
 
-def read_plain_hdf5(file: Hdf5File) -> RawSource:
-    """Describe a plain HDF5 file: ``c2``, ``phi``, ``q``, ``dt`` and perhaps ``sigma``.
+def read_plain_hdf5(file: Hdf5File, named: NamedArray = _C2) -> RawSource:
+    """Describe a plain HDF5 file: ``c2``, ``phi``, ``q``, ``dt`` and perhaps ``sigma`` and ``t``.
 
-    `c2` is (n_phi, n, n), or (n, n) for one map; `q` is one value or one per map; `phi`, `q`
-    and `dt` are datasets or attributes of the root.
+    `c2` is (n_phi, n, n), or (n, n) for one map; `q` is one value or one per map; `t` is one per
+    frame. `phi`, `q`, `dt` and `t` are datasets or attributes of the group of the maps.
+
+    Parameters
+    ----------
+    named
+        The array with the maps, where it is not ``/c2``.
 
     Raises
     ------
     DataError
-        Shapes do not fit together.
+        There is none, or shapes do not fit together.
     """
-    shape = file.shape("/c2")
-    dtype = float_type(file.dtype("/c2"), file.path, "/c2")
+    name = f"/{named.name.strip('/')}"
+    if not file.is_dataset(name):
+        file.node(name)
+        hint = f"homodyne inspect {file.path} lists them"
+        raise DataError("no such array", path=file.path, dataset=name, hint=hint, code=Code.LAYOUT)
+    group = name.rpartition("/")[0]
+    shape, dtype = file.shape(name), float_type(file.dtype(name), file.path, name)
+    last = named.angle_axis == "last" and len(shape) == 3
     arrays = _Arrays(
         path=file.path,
-        name="/c2",
-        shape=shape,
+        name=name,
+        shape=(shape[2], *shape[:2]) if last else shape,
         dtype=dtype,
-        read=_hdf5_reader(file, "/c2", dtype),
-        numbers=lambda name: file.numbers(f"/{name}"),
+        read=_hdf5_reader(file, name, dtype, last=last),
+        numbers=lambda list_name: file.numbers(f"{group}/{list_name}"),
     )
     sigma = None
-    if file.is_dataset("/sigma") and len(file.shape("/sigma")) >= 2:
+    if name == "/c2" and file.is_dataset("/sigma") and len(file.shape("/sigma")) >= 2:
         float_type(file.dtype("/sigma"), file.path, "/sigma")
         _check_sigma(arrays, file.shape("/sigma"))
         reader = _hdf5_reader(file, "/sigma", np.dtype(np.float64))
         sigma = SigmaSource("/sigma", read=reader)
-    units = {name: file.attribute(f"/{name}", "units") for name in ("q", "phi")}
+    units = {axis: file.attribute(f"{group}/{axis}", "units") for axis in ("q", "phi")}
     raw = _plain(arrays, sigma, "plain HDF5")
     q, phi, turn = raw.q, raw.phi, to_degrees(units["phi"])
     return replace(
         raw,
-        q=None if q is None else q * unit_of_q(file, units["q"], "/q"),
+        q=None if q is None else q * unit_of_q(file, units["q"], f"{group}/q"),
         phi=None if phi is None else phi * turn,
         phi_factor=turn,
-        units=frozenset(name for name, unit in units.items() if not unstated(unit)),
+        units=frozenset(axis for axis, unit in units.items() if not unstated(unit)),
     )
 
 
-def read_npz(archive: NpzFile) -> RawSource:
+def read_npy(stack: NpzStack) -> RawSource:
+    """Describe a single array: maps, of which the config says the rest."""
+    return _plain(_arrays(stack, lambda _: None), None, "npy")
+
+
+def read_npz(archive: NpzFile, named: NamedArray | None = None) -> RawSource:
     """Describe an npz archive: plain, or a cache of homodyne 2.x.
+
+    Parameters
+    ----------
+    named
+        The array with the maps, where it is not ``c2``.
 
     Raises
     ------
     DataError
         It holds neither, or shapes do not fit together.
     """
-    if all(key in archive.names for key in _CACHE_KEYS):
+    if named is None and all(key in archive.names for key in _CACHE_KEYS):
         return _cache(archive)
-    if "c2" not in archive.names:
+    name = "c2" if named is None else named.name
+    if name not in archive.names:
         raise DataError(
             f"no known layout; arrays: {', '.join(archive.names) or 'none'}",
             path=archive.path,
@@ -93,9 +122,10 @@ def read_npz(archive: NpzFile) -> RawSource:
             hint="accepted: c2, phi, q, dt, or a homodyne 2.x cache "
             "(c2_exp, wavevector_q_list, phi_angles_list, t1, t2)",
         )
-    arrays = _npz_arrays(archive, "c2")
+    last = named is not None and named.angle_axis == "last"
+    arrays = _npz_arrays(archive, name, last=last)
     sigma = None
-    if "sigma" in archive.names:
+    if named is None and "sigma" in archive.names:
         stack = archive.stack("sigma")
         if len(stack.shape) >= 2:
             _check_sigma(arrays, stack.shape)
@@ -104,37 +134,46 @@ def read_npz(archive: NpzFile) -> RawSource:
     return _plain(arrays, sigma, "plain npz")
 
 
-def _hdf5_reader(file: Hdf5File, name: str, dtype: np.dtype[np.generic]) -> BlockReader:
+def _hdf5_reader(
+    file: Hdf5File, name: str, dtype: np.dtype[np.generic], *, last: bool = False
+) -> BlockReader:
     flat = len(file.shape(name)) == 2
 
     def read(index: int, low: int, high: int) -> MapArray:
         rows = slice(low, high)
-        return file.block(name, (rows, rows) if flat else (index, rows, rows), dtype)
+        place = (rows, rows, index) if last else (index, rows, rows)
+        return file.block(name, (rows, rows) if flat else place, dtype)
 
     return read
 
 
-def _npz_reader(stack: NpzStack, dtype: np.dtype[np.generic]) -> BlockReader:
+def _npz_reader(stack: NpzStack, dtype: np.dtype[np.generic], *, last: bool = False) -> BlockReader:
     def read(index: int, low: int, high: int) -> MapArray:
-        one: NDArray[np.generic] = stack.slice(index)
+        one: NDArray[np.generic] = stack.whole[..., index] if last else stack.slice(index)
         block: MapArray = np.asarray(one[low:high, low:high], dtype=dtype)
         return block
 
     return read
 
 
-def _npz_arrays(archive: NpzFile, name: str) -> _Arrays:
-    stack = archive.stack(name)
+def _npz_arrays(archive: NpzFile, name: str, *, last: bool = False) -> _Arrays:
+    return _arrays(archive.stack(name), archive.numbers, last=last)
+
+
+def _arrays(
+    stack: NpzStack, numbers: Callable[[str], FloatArray | None], *, last: bool = False
+) -> _Arrays:
     if len(stack.shape) == 2:
         stack = stack.as_one()
-    dtype = float_type(stack.dtype, archive.path, name)
+    last = last and len(stack.shape) == 3
+    dtype = float_type(stack.dtype, stack.path, stack.name)
     return _Arrays(
-        path=archive.path,
-        name=name,
-        shape=stack.shape,
+        path=stack.path,
+        name=stack.name,
+        shape=(stack.shape[2], *stack.shape[:2]) if last else stack.shape,
         dtype=dtype,
-        read=_npz_reader(stack, dtype),
-        numbers=archive.numbers,
+        read=_npz_reader(stack, dtype, last=last),
+        numbers=numbers,
     )
 
 
@@ -202,6 +241,7 @@ def _plain(arrays: _Arrays, sigma: SigmaSource | None, layout: str) -> RawSource
         phi=phi,
         phi_source="phi",
         interval=Interval(float(dt[0]), "dt") if dt is not None and usable else None,
+        times=arrays.numbers("t"),
         sigma=sigma,
         units=frozenset(),
         notes=notes,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,14 @@ class Interval:
 
     seconds: float
     source: str
+
+
+@dataclass(frozen=True)
+class NamedArray:
+    """An array that the user names as the maps, and where its axis of the angles is."""
+
+    name: str
+    angle_axis: Literal["first", "last"] = "first"
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class RawSource:
         (n_maps,) ring numbers where the file tells them; None to derive them from `q`.
     interval
         Frame interval, None if the file does not say.
+    times
+        (n,) time of every frame in seconds, None if the file does not say.
     sigma
         Noise, None if the file has none.
     numbered_from
@@ -94,6 +104,7 @@ class RawSource:
     phi_factor: float = 1.0
     rings: NDArray[np.intp] | None = None
     interval: Interval | None = None
+    times: FloatArray | None = None
     sigma: SigmaSource | None = None
     numbered_from: int = 1
     shift: float = 0.0

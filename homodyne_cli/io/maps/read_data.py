@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from homodyne_cli.dataset import Dataset, FloatArray, Provenance, Stated
 from homodyne_cli.errors import ConfigError, DataError
 from homodyne_cli.io.formats.layouts import open_source
-from homodyne_cli.io.formats.raw_source import Interval, RawSource
+from homodyne_cli.io.formats.raw_source import NamedArray, RawSource
 from homodyne_cli.io.formats.units import to_degrees
+from homodyne_cli.io.maps.frame_times import frame_times
 from homodyne_cli.io.maps.load_maps import Progress, load_maps
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.select import (
@@ -33,7 +33,6 @@ from homodyne_cli.problem import DataSelection
 
 #: Relative differences of dt and q up to which config and file agree: a percent of dt is a percent
 #: of D0, of q two of them, which is as much as the best fits know.
-_DT_AGREES: Final = 0.01
 _Q_AGREES: Final = 0.01
 
 
@@ -109,14 +108,14 @@ def _read(
             "laminar_flow needs the gap between stator and rotor",
             hint="set analyzer_parameters.geometry.stator_rotor_gap, in Å",
         )
-    with open_source(selection.path) as opened:
+    with open_source(selection.path, _named(selection)) as opened:
         raw = _as_told(_renumbered(opened, selection), selection)
         if selection.sigma is not None:
             # What the file says of noise must then mask nothing, and keep nothing in memory.
             raw = replace(raw, sigma=None)
         chosen = _choose(raw, selection, mode)
         n_frames, window, bad = _frames(raw, chosen.index, selection)
-        dt, dt_resolved = resolve_dt(selection.dt, raw.interval, raw.path)
+        times = frame_times(raw, window, selection.dt)
         shape = (len(chosen.index), window.size, window.size)
         spool = None
         if memory is not None and not memory.holds(shape, raw.dtype):
@@ -131,7 +130,7 @@ def _read(
     halves = " and ".join(loaded.halves)
     provenance = {
         **chosen.provenance,
-        "dt": dt_resolved,
+        "dt": times.resolved,
         "frames": _frames_resolved(window, n_frames, raw.numbered_from),
         "sigma": sigma_resolved,
         "layout": Provenance(f"{raw.layout}, {halves} maps", "content of the file"),
@@ -144,16 +143,16 @@ def _read(
     return Dataset(
         c2=loaded.c2,
         phi=chosen.phi,
-        t=np.arange(1, window.size + 1, dtype=np.float64) * dt,
+        t=times.t,
         q=chosen.q,
         gap=selection.gap,
-        dt=dt,
+        dt=times.dt,
         sigma=sigma,
         provenance=provenance,
         n_masked=loaded.n_masked,
         notes=raw.notes + chosen.notes + loaded.notes,
         stated=Stated(
-            dt=None if raw.interval is None else raw.interval.seconds,
+            dt=times.stated,
             n_phi=chosen.of_ring,
             units=raw.units if selection.phi_unit is None else raw.units | {"phi"},
             unusable=unusable,
@@ -181,37 +180,24 @@ def _frames_resolved(window: FrameWindow, n_frames: int, numbered_from: int) -> 
     )
 
 
-def resolve_dt(
-    wanted: float | None, interval: Interval | None, path: Path
-) -> tuple[float, Provenance]:
-    """Return the frame interval in seconds and where it came from; the config's value wins.
-
-    Raises
-    ------
-    DataError
-        Neither the config nor the file has one.
-    """
-    if wanted is None:
-        if interval is None:
-            raise DataError(
-                "no frame interval in the file, and none in the config",
-                path=path,
-                hint="set analyzer_parameters.dt, in seconds",
-            )
-        resolved = Provenance(f"{interval.seconds:.6g} s", f"file: {interval.source}")
-        return interval.seconds, resolved
-    if interval is None:
-        return wanted, Provenance(f"{wanted:.6g} s", "config (none in the file)")
-    stored = f"{interval.seconds:.6g} s ({interval.source})"
-    if abs(wanted - interval.seconds) <= _DT_AGREES * interval.seconds:
-        return wanted, Provenance(f"{wanted:.6g} s", f"config; the file agrees: {stored}")
-    return wanted, Provenance(f"{wanted:.6g} s", f"config, against the file's {stored}")
+def _named(selection: DataSelection) -> NamedArray | None:
+    name = selection.dataset
+    return None if name is None else NamedArray(name, selection.angle_axis)
 
 
 def _as_told(raw: RawSource, selection: DataSelection) -> RawSource:
     """Return the source with what the config says of it and the file does not."""
     if selection.baseline is not None:
         raw = replace(raw, shift=1.0 - selection.baseline)
+    if selection.phi is not None:
+        if len(selection.phi) != len(raw.maps):
+            raise DataError(
+                f"{len(selection.phi)} angles in experimental_data.phi for {len(raw.maps)} maps",
+                path=raw.path,
+                hint="give one angle per map, in the order of the file",
+            )
+        phi = np.array(selection.phi)
+        raw = replace(raw, phi=phi, phi_source="config: experimental_data.phi", phi_factor=1.0)
     if selection.phi_unit is not None and raw.phi is not None:
         raw = replace(raw, phi=raw.phi * (to_degrees(selection.phi_unit) / raw.phi_factor))
     return raw
