@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from homodyne_cli.core.noise.best_objective import SpeckleWeights, best_objective
+from homodyne_cli.core.noise.best_objective import best_objective
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.plan import Measurement, Planner
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import FitProblem
+from homodyne_cli.results import SpeckleWeights
 from tests.support.problems import make_problem
 
 TRUTH = np.array([8000.0, -0.3, 0.0, 1e-3, -0.25, 0.0, 4.0])
@@ -53,12 +54,12 @@ def estimate(experiment: Experiment, noise: Noise, problem: FitProblem, seed: in
     data = simulate(experiment, noise, seed).dataset
     n_phi, contrast = data.n_phi, float(np.mean(experiment.contrast))
     weights = SpeckleWeights(
-        parameters=TRUTH,
-        contrast=np.full(n_phi, contrast),
-        photon_noise=np.full(n_phi, 1.0 / noise.counts),
-        n_speckles=np.full(n_phi, float(noise.speckles or 0)),
+        parameters=tuple(TRUTH.tolist()),
+        contrast=(contrast,) * n_phi,
+        photon_noise=(1.0 / noise.counts,) * n_phi,
+        n_speckles=(float(noise.speckles or 0),) * n_phi,
         modes=1.0 / contrast,
-        kappa=1.0,
+        excess=0.0,
     )
     pairs = build_objective(data, problem, np.ones(n_phi))
     objective = best_objective(data, pairs, weights)

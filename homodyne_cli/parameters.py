@@ -10,6 +10,7 @@ Convention = Literal["he2024", "homodyne-2"]
 PerAngleMode = Literal["individual", "shared", "fixed", "fourier"]
 Loss = Literal["linear", "soft_l1", "huber", "cauchy", "arctan"]
 XScaleMode = Literal["auto", "config", "jac", "unit"]
+NoiseWeights = Literal["auto", "equal", "best"]
 
 
 @dataclass(frozen=True)

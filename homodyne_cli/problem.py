@@ -20,6 +20,7 @@ from homodyne_cli.parameters import (
     AnalysisMode,
     Convention,
     Loss,
+    NoiseWeights,
     PerAngleMode,
     XScaleMode,
 )
@@ -219,6 +220,10 @@ class FitProblem:
         default_factory=default_bounds)
     contrast_bounds: Bounds = Bounds(*CONTRAST_BOUNDS)
     offset_bounds: Bounds = Bounds(*OFFSET_BOUNDS)
+    weights: Annotated[NoiseWeights, Key(
+        "Weights of pairs: best takes the covariance of speckle noise into account, equal does "
+        "not, auto is best where speckles are seen and it makes a parameter 2% more certain.",
+        at="noise.weights")] = "auto"
     solver: Annotated[SolverOptions, Section("optimization.nlsq")] = SolverOptions()
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import numpy as np
+from annotated_types import Ge, Gt, Le
 
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
+
+Figure: TypeAlias = Annotated[float, Ge(-1e30), Le(1e30)]
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Solution:
 class FittedParameter:
     """One parameter after the fit; `uncertainty` is NaN where the data give none.
 
-    `uncertainty_hessian` is what independent noise in every pair would give.
+    `uncertainty_hessian` is that of the inverse Hessian of what was minimised.
     """
 
     name: str
@@ -62,24 +66,55 @@ class FittedParameter:
 
 
 @dataclass(frozen=True)
+class SpeckleWeights:
+    """What best weights are made from: a run keeps it, and they can be made again.
+
+    Attributes
+    ----------
+    parameters
+        In table order, at which the covariance of the noise is evaluated.
+    contrast, photon_noise, n_speckles
+        Of each angle: c, w and M.
+    modes, excess
+        See `SpeckleEstimate`.
+    """
+
+    parameters: tuple[Figure, ...]
+    contrast: tuple[Figure, ...]
+    photon_noise: tuple[Annotated[Figure, Gt(0)], ...]
+    n_speckles: tuple[Annotated[Figure, Gt(0)], ...]
+    modes: Annotated[Figure, Ge(1)]
+    excess: Annotated[Figure, Ge(-1)]
+
+
+@dataclass(frozen=True)
 class NoiseReport:
-    """What the residuals say about their noise.
+    """What the residuals say about their noise, with standard errors where they are known.
 
     Attributes
     ----------
     n_speckles
-        Effective number of speckles per angle whose fluctuations the fit sees; infinite where no
-        correlated noise is found.
+        Effective speckles per angle whose fluctuations the fit sees; infinite if noise is white.
     white_share
         Share of the residuals' variance that is independent from pair to pair.
     shared_out
-        Whether the angles were fitted again with sigma in proportion to how much their noise
-        repeats itself.
+        Whether the angles' sigma are in proportion to how much their noise repeats itself.
+    photons
+        Photons per speckle and frame, the median over angles.
+    gain
+        Uncertainty with equal weights over that with best ones, the largest of a parameter.
+    weights
+        Of a fit with best weights.
     """
 
     n_speckles: float = float("inf")
     white_share: float = 1.0
     shared_out: bool = False
+    n_speckles_error: float = float("nan")
+    photons: float = float("nan")
+    photons_error: float = float("nan")
+    gain: float = float("nan")
+    weights: SpeckleWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -221,38 +256,27 @@ class FitResult:
 
     Attributes
     ----------
-    parameters
-        In table order.
     contrast, offset, contrast_uncertainty, offset_uncertainty
         (n_phi,) each.
     sigma
-        (n_phi,) noise used (root mean square where the file gives a map). Where correlated noise is
-        found and sigma is estimated, its sizes relative to each other are the angles' due shares.
+        (n_phi,) noise of a pair (root mean square where the file gives a map; see `NoiseReport`).
     chi2, reduced_chi2, n_points, degrees_of_freedom
-        chi2 = sum (r/sigma)^2 over fitted pairs i < j (the robust cost x 2 for other losses).
+        Sum (r/sigma)^2 over fitted pairs i < j (the robust cost x 2 for other losses); with best
+        weights in the metric of the noise's covariance, where `plain_chi2` is the former.
     edm
         Chi2 decrease that one more undamped Gauss-Newton step within bounds predicts.
     status, message, converged
         Optimiser's status code, its meaning in words, and the verdict with EDM taken in.
     covariance
-        (p, p) of the free parameters named by `covariance_names`, correlated noise included; the
-        contrast and offset directions are projected out, not held.
-    curves
-        Rates and what they accumulate, with 1-sigma bands.
+        (p, p) of the free parameters in `covariance_names`, contrast and offset projected out.
     undetermined
         Sentences naming combinations of parameters that the data do not determine.
     combinations
         What is determined of parameters that are not known apart.
     equivalents
         Other values inside the bounds, by parameter, that describe the data exactly as well.
-    x_scale
-        Scale used per free parameter.
     search
         What the global stage found; None where the fit went down from the given start alone.
-    noise
-        Speckle and white noise in the residuals, which the uncertainties rest on.
-    profiles
-        Profile-likelihood intervals, of the parameters asked for.
     """
 
     mode: AnalysisMode
@@ -285,6 +309,7 @@ class FitResult:
     search: SearchReport | None = None
     noise: NoiseReport = NoiseReport()
     profiles: tuple[ProfileInterval, ...] = ()
+    plain_chi2: float = float("nan")
     combinations: tuple[Combination, ...] = ()
     equivalents: tuple[Mapping[str, float], ...] = ()
 

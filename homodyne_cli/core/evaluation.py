@@ -11,6 +11,7 @@ from homodyne_cli.assessments import StoredRun
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
 from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.best_objective import BestObjective, best_objective
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, hold
@@ -31,13 +32,16 @@ class EvaluatedRun:
     grams
         Of the pass at the run's parameters, pairs weighted by their noise alone.
     at
-        The best contrast and offset at these parameters, with the run's loss.
+        What was minimised, at these parameters and the best contrast and offset.
+    best
+        The objective of a run with best weights.
     """
 
     run: StoredRun
     objective: PairObjective
     grams: AngleGrams
     at: Projection
+    best: BestObjective | None = None
 
     @property
     def residuals(self) -> Residuals:
@@ -49,22 +53,27 @@ class EvaluatedRun:
 
     @property
     def chi2(self) -> float:
-        """Chi2 of the run's parameters and scaling."""
-        return self._chi2(self.grams, self.run.solution)
+        """Chi2 of the run's parameters and scaling, in the metric in which it was minimised."""
+        return self.chi2_of(self.run)
 
     @property
     def degrees_of_freedom(self) -> int:
         """Pairs less unknowns."""
-        return self.objective.tiles.n_points - self.objective.n_unknown
+        n_points = self.objective.tiles.n_points if self.best is None else self.best.n_points
+        return n_points - self.objective.n_unknown
 
     def chi2_of(self, other: StoredRun) -> float:
         """Return chi2 of another run's model and scaling on the pairs and noise of this one."""
-        spec = PassSpec(other.problem.mode, other.problem.convention)
-        grams = evaluate(self.objective.tiles, spec, other.solution.vector)
-        return self._chi2(grams, other.solution)
-
-    def _chi2(self, grams: AngleGrams, solution: Solution) -> float:
-        return hold(grams, solution.contrast, solution.offset, self.objective.sigma).chi2
+        solution, sigma = other.solution, self.objective.sigma
+        if self.best is not None:
+            grams = self.best.grams_of(solution.vector, other.problem.convention)
+            sigma = np.ones_like(sigma)
+        elif other is self.run:
+            grams = self.grams
+        else:
+            spec = PassSpec(other.problem.mode, other.problem.convention)
+            grams = evaluate(self.objective.tiles, spec, solution.vector)
+        return hold(grams, solution.contrast, solution.offset, sigma).chi2
 
 
 def evaluate_run(run: StoredRun) -> EvaluatedRun:
@@ -75,21 +84,26 @@ def evaluate_run(run: StoredRun) -> EvaluatedRun:
     FitError
         If nothing is free, there are fewer pairs than unknowns, or the model overflows.
     """
-    return EvaluatedRun(run, *_evaluate_at(run.problem, run.dataset, run.solution.values))
+    objective = _objective(run.problem, run.dataset, run.solution.values)
+    grams, at = _evaluate(objective)
+    weights = run.record.noise.weights
+    if weights is None:
+        return EvaluatedRun(run, objective, grams, at)
+    best = best_objective(run.dataset, objective, weights)
+    return EvaluatedRun(run, objective, grams, best.derivatives(objective.free_values), best)
 
 
 def evaluate_best(
     problem: FitProblem, dataset: Dataset, values: Mapping[str, float], record: FitRecord
 ) -> EvaluatedRun:
     """Evaluate parameters that come without a scaling: it is the best one there."""
-    objective, grams, at = _evaluate_at(problem, dataset, values)
+    objective = _objective(problem, dataset, values)
+    grams, at = _evaluate(objective)
     solution = Solution(values, at.contrast, at.offset)
     return EvaluatedRun(StoredRun(problem, dataset, solution, record), objective, grams, at)
 
 
-def _evaluate_at(
-    problem: FitProblem, dataset: Dataset, values: Mapping[str, float]
-) -> tuple[PairObjective, AngleGrams, Projection]:
+def _objective(problem: FitProblem, dataset: Dataset, values: Mapping[str, float]) -> PairObjective:
     vector = np.array(list(values.values()))
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
     objective = replace(objective, full=vector)
@@ -98,10 +112,13 @@ def _evaluate_at(
     n_points = objective.tiles.n_points
     if n_points <= objective.n_unknown:
         raise FitError(f"{n_points} pairs cannot determine {objective.n_unknown} unknowns")
-    x = vector[objective.places]
+    return objective
+
+
+def _evaluate(objective: PairObjective) -> tuple[AngleGrams, Projection]:
+    x = objective.free_values
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         grams = objective.plain_grams(x)
         if not np.isfinite(grams.gram).all():
             raise FitError("the model or the data are not finite numbers at these parameters")
-        at = objective.derivatives(x) if objective.robust else objective.project(grams)
-    return objective, grams, at
+        return grams, objective.derivatives(x) if objective.robust else objective.project(grams)

@@ -7,11 +7,11 @@ from homodyne_cli.core.minimise.global_search import Search, search
 from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames
 from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
 from homodyne_cli.core.minimise.minimise import minimise
+from homodyne_cli.core.noisy_minimum import minimise_with_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.refusals import refuse_doubtful, refuse_undetermined
-from homodyne_cli.core.uncertainty.angle_weights import weigh_angles, with_noise
 from homodyne_cli.core.uncertainty.summary import summarise
 from homodyne_cli.core.uncertainty.symmetries import canonical
 from homodyne_cli.dataset import Dataset, FloatArray
@@ -57,14 +57,8 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     if lead is None:
         minimise(log, near=False, to_the_end=False)
     log.relocate(canonical(log.state(), free, dataset, problem.convention))
-    weights = weigh_angles(dataset, objective, log.state())
-    if weights.objective is not objective:
-        log.change_objective(weights.objective, weights.at)
-    minimise(log, near=True)
-    log.relocate(canonical(log.state(), free, dataset, problem.convention))
+    noisy = minimise_with_noise(dataset, problem, objective, log)
     _check(dataset, problem, objective, log.x, "at the end")
-
-    noisy = with_noise(dataset, weights, log.state())
     return summarise(dataset, problem, noisy, lead)
 
 

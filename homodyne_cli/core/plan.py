@@ -27,7 +27,7 @@ from homodyne_cli.core.objective.build import free_names, refuse_harmonics
 from homodyne_cli.core.objective.projection import angle_parts, project
 from homodyne_cli.core.objective.scaling import scaling_model
 from homodyne_cli.core.simulation import Experiment, Noise
-from homodyne_cli.core.uncertainty.covariance import covariance
+from homodyne_cli.core.uncertainty.covariance import ScoreNoise, covariance
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import N_DIFFUSION, names_of
 from homodyne_cli.problem import Bounds, FitProblem
@@ -232,24 +232,18 @@ def _uncertainties(
         contrast_bounds=_UNBOUNDED,
         offset_bounds=_UNBOUNDED,
     )
-    gram, merged, score = (
+    gram, score = (
         _with_expected_data(times * np.stack(parts), contrast, offset)
-        for parts in zip(*((k.gram, k.merged_gram, k.score) for k in known), strict=True)
+        for parts in zip(*((k.gram, k.score) for k in known), strict=True)
     )
     names, table = free_names(problem), names_of(problem.mode)
     places = [table.index(name) for name in names]
     widths = np.array([problem.bounds[n].upper - problem.bounds[n].lower for n in names])
     ones = np.ones(len(contrast))
-    exact, rough = (project(grams, model, ones) for grams in (gram, merged))
-    exact, rough = exact.restricted(places), rough.restricted(places)
-    spread = rough.directions.assembled(angle_parts(score, rough.contrast, ones, places))
-    variances, merged_variances, stated = (
-        np.diag(covariance(at, names, widths, sandwich).parameters)
-        for at, sandwich in (
-            (exact, None), (rough, None), (rough, (rough.hessian, spread)),
-        )
-    )  # fmt: skip
-    return np.sqrt(variances * stated / merged_variances)
+    at = project(gram, model, ones).restricted(places)
+    variance = at.directions.assembled(angle_parts(score, at.contrast, ones, places))
+    stated = covariance(at, names, widths, ScoreNoise(at.hessian, variance)).parameters
+    return np.asarray(np.sqrt(np.diag(stated)))
 
 
 def _with_expected_data(grams: FloatArray, contrast: FloatArray, offset: FloatArray) -> AngleGrams:

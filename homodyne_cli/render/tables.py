@@ -199,7 +199,17 @@ def _rival(rival: Rival) -> str:
 
 def _noise(result: FitResult) -> str:
     """Say what noise the uncertainties rest on."""
-    if math.isinf(result.noise.n_speckles):
+    noise = result.noise
+    if noise.weights is not None:
+        count, spread = format_with_uncertainty(noise.n_speckles, noise.n_speckles_error)
+        photons, error = format_with_uncertainty(noise.photons, noise.photons_error)
+        return (
+            f"{count} ± {spread} speckles per angle, {photons} ± {error} photons per speckle and "
+            f"frame ({100.0 * noise.white_share:.3g}% of the variance); pairs weighed by their "
+            f"covariance: uncertainties up to {format_digits(noise.gain)} times smaller than with "
+            "equal weights"
+        )
+    if math.isinf(noise.n_speckles):
         return "independent from pair to pair: uncertainties from the inverse Hessian"
     factors = [
         p.uncertainty / p.uncertainty_hessian
@@ -214,6 +224,14 @@ def _noise(result: FitResult) -> str:
         f"{format_number(result.noise.n_speckles, 3)} effective speckles per angle, "
         f"{100.0 * result.noise.white_share:.3g}% of the variance white{compared}"
     )
+
+
+def _chi2(result: FitResult) -> str:
+    said = f"{format_number(result.chi2, 8)} over {format_count(result.n_points)} pairs"
+    if result.noise.weights is None:
+        return said
+    plain = format_number(result.plain_chi2, 6)
+    return f"{said}, in the metric of their covariance; as if they were independent {plain}"
 
 
 def _spent(seconds: Seconds | None) -> tuple[tuple[str, str], ...]:
@@ -236,7 +254,7 @@ def fit_summary(result: FitResult, seconds: Seconds | None) -> Table:
             "model",
             f"{result.mode}, convention {result.convention}, scaling {result.per_angle_mode}",
         ),
-        ("χ²", f"{format_number(result.chi2, 8)} over {format_count(result.n_points)} pairs"),
+        ("χ²", _chi2(result)),
         ("reduced χ²", format_number(result.reduced_chi2, 5)),
         ("EDM", f"{format_number(result.edm, 3)} ({EDM_MEANS})"),
         ("iterations", f"{result.iterations} ({result.evaluations} evaluations)"),

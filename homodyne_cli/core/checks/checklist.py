@@ -139,7 +139,8 @@ def check_chi_squared(inputs: CheckInputs) -> CheckResult:
     remarks = []
     if inputs.speckles is not None:
         smooth = check_smooth_misfit(inputs.speckles)
-        statement = f"{smooth.message}; {statement} as if pairs were independent"
+        metric = "in that metric" if inputs.run.record.noise.weights else "as if independent"
+        statement = f"{smooth.message}; {statement} {metric}"
         if smooth.status != "pass":
             remarks.append(Remark(smooth.status, statement, smooth.advice))
     elif not CHI2_PASS[0] <= reduced <= CHI2_PASS[1]:

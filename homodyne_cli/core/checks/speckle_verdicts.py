@@ -20,9 +20,8 @@ from homodyne_cli.core.checks.speckle_patterns import (
     find_speckle_patterns,
 )
 from homodyne_cli.core.model.pair_model import ModelMaps
-from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
-from homodyne_cli.core.noise.windows import Window, residual_windows
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.core.noise.find_speckles import find_speckles
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 
 #: Chance that noise alone fails to pass, all tests of a check together; as for white noise.
 FALSE_ALARM = 0.005
@@ -32,9 +31,6 @@ EFFECT_LIMIT = 0.5
 #: Photon noise over contrast beyond which speckles change verdicts on a hundred frames less than
 #: the errors of their number do; a misfit alone can look like so few photons.
 _WHITE_ENOUGH = 25.0
-#: Contrast below which no speckle is seen; numbers beyond which, or whose inverse below which, data
-#: are no correlation maps.
-_LEAST_CONTRAST, _USUAL = 1e-3, 1e6
 _SMOOTH = "blocks"
 _REMEDIES = {
     "lags": "a wrong decay or a static component: look at the lag profiles; try D_offset, another "
@@ -69,29 +65,16 @@ def judge_speckles(residuals: Residuals, model: FittedModel) -> SpeckleVerdict |
     """Look for patterns; None where the noise is white after all, or the fit is beyond judging."""
     if not isinstance(residuals.fitted, ModelMaps):
         return None
+    speckles = find_speckles(residuals.dataset, residuals.fitted, residuals.sigma)
+    if speckles is None:
+        return None
+    noise = speckles.estimate
+    if float(np.median(noise.photon_noise)) > _WHITE_ENOUGH * float(np.mean(model.contrast)):
+        return None
     with np.errstate(all="ignore"):
-        windows = residual_windows(residuals.dataset, residuals.fitted)
-        if not _are_sound(windows, model.contrast, residuals.sigma):
-            return None
-        share = np.ones(residuals.dataset.n_phi)
-        noise = estimate_speckles(windows, residuals.sigma**2, share)
-        typical = float(np.median(noise.photon_noise))
-        if noise.white or not 0.0 < typical <= _WHITE_ENOUGH * float(np.mean(model.contrast)):
-            return None
         patterns = find_speckle_patterns(residuals, model, noise)
     known = all(np.isfinite([p.p_value, p.effect, p.reduced]).all() for p in patterns)
     return SpeckleVerdict(patterns, noise) if known else None
-
-
-def _are_sound(windows: Sequence[Window], contrast: FloatArray, sigma: FloatArray) -> bool:
-    """Whether speckles can be counted: a contrast as fields have it, numbers of usual size."""
-    fields = np.all((contrast > _LEAST_CONTRAST) & (contrast <= 1.0))
-    sizes = [max(float(np.abs(w.g1).max()), float(np.abs(w.residual).max())) for w in windows]
-    known = np.all(np.isfinite(sizes)) and max(sizes, default=0.0) < _USUAL
-    # A field that has decayed after one frame, or never does, tells nothing of speckles.
-    fields_left = [float(np.mean(np.abs(w.g1 - np.eye(len(w.g1))))) for w in windows]
-    known = known and bool(fields_left) and min(fields_left) > _LEAST_CONTRAST
-    return bool(fields and known and np.all((sigma > 1.0 / _USUAL) & (sigma < _USUAL)))
 
 
 def check_smooth_misfit(verdict: SpeckleVerdict) -> CheckResult:

@@ -14,6 +14,7 @@ the ordinary one in its Gram matrices alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,49 +22,37 @@ import numpy as np
 
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
+from homodyne_cli.core.noise.angle_data import AngleData, angle_data
 from homodyne_cli.core.noise.weighed_angle import AngleNoise, WeighedAngle, weigh_angle
+from homodyne_cli.core.numerics.arrow import invert
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, project
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.parameters import Convention
+from homodyne_cli.results import SpeckleWeights
 
 #: Frames or blocks of an angle, and their squares over all angles: time and memory of a pass.
 _MOST_BLOCKS, _MOST_SQUARES = 1200, 30_000_000
 
 
-@dataclass(frozen=True)
-class SpeckleWeights:
-    """What best weights are made from: a run keeps it, and they can be made again.
+def angle_noise(weights: SpeckleWeights, data: AngleData) -> AngleNoise:
+    """Return the noise of one angle; contrast is held between nothing and 1.
 
-    Attributes
-    ----------
-    parameters
-        (7,) or (3,) in table order, at which C0 is evaluated.
-    contrast, photon_noise, n_speckles
-        (n_phi,) of each angle.
-    modes, kappa
-        See `SpeckleEstimate`.
+    Modes in which the rest of the covariance counts are as many however many frames there are, so
+    that its share falls with their number.
     """
-
-    parameters: FloatArray
-    contrast: FloatArray
-    photon_noise: FloatArray
-    n_speckles: FloatArray
-    modes: float
-    kappa: float
-
-    def of(self, angle: int) -> AngleNoise:
-        """Return that of one angle; contrast is held between nothing and 1."""
-        contrast = float(np.clip(self.contrast[angle], 1e-6, 1.0))
-        n_speckles = float(self.n_speckles[angle])
-        return AngleNoise(
-            contrast=contrast,
-            photon_noise=float(self.photon_noise[angle]),
-            modes=min(self.modes, 1.0 / contrast),
-            n_speckles=n_speckles,
-            scale=n_speckles / self.kappa,
-        )
+    contrast = float(np.clip(weights.contrast[data.angle], 1e-6, 1.0))
+    n_speckles = weights.n_speckles[data.angle]
+    n_blocks = len(data.blocks)
+    return AngleNoise(
+        contrast=contrast,
+        photon_noise=weights.photon_noise[data.angle],
+        modes=min(weights.modes, 1.0 / contrast),
+        n_speckles=n_speckles,
+        scale=n_speckles / (1.0 + weights.excess * data.blocks.size / n_blocks),
+    )
 
 
 @dataclass(frozen=True)
@@ -101,6 +90,16 @@ class BestObjective:
         """Return all parameters, the free ones set to `x`."""
         return self.pairs.expand(x)
 
+    def renewed(self, x: FloatArray, contrast: FloatArray) -> BestObjective:
+        """Return the objective with the covariance taken at another point."""
+        weights = replace(
+            self.weights,
+            parameters=tuple(self.expand(x).tolist()),
+            contrast=tuple(contrast.tolist()),
+        )
+        read = [angle.data for angle in self.angles]
+        return best_objective(self.dataset, self.pairs, weights, read)
+
     def cost(self, x: FloatArray) -> float:
         """Return chi2 at the best contrast and offset."""
         return project(self.grams(x, derivatives=False), self.pairs.scaling, self._ones).chi2
@@ -111,13 +110,25 @@ class BestObjective:
 
     def grams(self, x: FloatArray, *, derivatives: bool = True) -> AngleGrams:
         """Return scale <X, C0^-1 Y> in place of sums over pairs."""
-        curves = self._curves(self.expand(x))
+        return self._grams(self._curves(self.expand(x)), self.angles, derivatives=derivatives)
+
+    def grams_of(self, parameters: FloatArray, convention: Convention) -> AngleGrams:
+        """Return those of another model, [f, 1, y] alone, in the metric of this one."""
+        data = self.dataset
+        curves = model_curves(data.t, data.phi, data.q, data.gap, parameters, convention)
+        angles = [replace(angle, convention=convention) for angle in self.angles]
+        return self._grams(curves, angles, derivatives=False)
+
+    def _grams(
+        self, curves: ModelCurves, angles: Sequence[WeighedAngle], *, derivatives: bool
+    ) -> AngleGrams:
         with core_threads() as threads, np.errstate(all="ignore"):
-            grams = list(threads.map(partial(_gram, curves, derivatives=derivatives), self.angles))
+            grams = list(threads.map(partial(_gram, curves, derivatives=derivatives), angles))
         n_phi = self.dataset.n_phi
         out, shift = np.zeros((n_phi, *grams[0].shape)), np.zeros(n_phi)
-        for angle, gram in zip(self.angles, grams, strict=True):
-            out[angle.angle], shift[angle.angle] = gram, angle.shift
+        for angle, gram in zip(angles, grams, strict=True):
+            a = angle.data.angle
+            out[a], shift[a] = gram, angle.data.shift
         return AngleGrams(out, np.zeros(n_phi), shift)
 
     def score_covariances(self, x: FloatArray, at: Projection) -> FloatArray:
@@ -131,9 +142,34 @@ class BestObjective:
         with core_threads() as threads:
             of_angle = partial(_score_covariance, curves, grams)
             for angle, raw in zip(self.angles, threads.map(of_angle, self.angles), strict=True):
-                projector = self.directions(at, angle.angle)
-                out[angle.angle] = projector.T @ raw @ projector
+                projector = self.directions(at, angle.data.angle)
+                out[angle.data.angle] = projector.T @ raw @ projector
         return out
+
+    def gain(self, x: FloatArray, at: Projection) -> float:
+        """Return the uncertainty with equal weights over that with best ones, the largest ratio.
+
+        Parameters
+        ----------
+        at
+            This objective there.
+        """
+        curves, n_phi = self._curves(self.expand(x)), self.dataset.n_phi
+        hessians, scores = np.zeros((2, n_phi, len(x) + 2, len(x) + 2))
+        with core_threads() as threads:
+            parts = threads.map(lambda angle: angle.equal_weights(curves), self.angles)
+            for angle, (plain, noise) in zip(self.angles, parts, strict=True):
+                a = angle.data.angle
+                projector, weight = self.directions(at, a), self.pairs.sigma[a] ** -2.0
+                hessians[a] = weight * projector.T @ plain @ projector
+                scores[a] = weight**2 * projector.T @ noise @ projector
+        inverse = invert(at.directions.assembled(hessians))
+        equal = inverse.sandwich(at.directions.assembled(scores)).head
+        best = invert(at.hessian).spread.head
+        variances = [np.diag(v)[: len(x)] for v in (equal, best)]
+        known = (variances[0] > 0.0) & (variances[1] > 0.0)
+        ratio = variances[0][known] / variances[1][known]
+        return float(np.sqrt(np.max(ratio, initial=1.0)))
 
     def directions(self, at: Projection, angle: int) -> FloatArray:
         """Return (7 + 2, p + 2) how [df/dp, f, 1] make columns by p, contrast and offset."""
@@ -157,7 +193,17 @@ def _gram(curves: ModelCurves, angle: WeighedAngle, *, derivatives: bool) -> Flo
 
 
 def _score_covariance(curves: ModelCurves, grams: AngleGrams, angle: WeighedAngle) -> FloatArray:
-    return angle.score_covariance(curves, grams.gram[angle.angle, :-1, :-1])
+    return angle.score_covariance(curves, grams.gram[angle.data.angle, :-1, :-1])
+
+
+def read_angles(dataset: Dataset) -> tuple[AngleData, ...]:
+    """Read the angles that have data, over as many frames or blocks as can be afforded."""
+    most = affordable_blocks(dataset.n_phi)
+    with core_threads() as threads:
+        read = list(
+            threads.map(lambda angle: angle_data(dataset, angle, most), range(dataset.n_phi))
+        )
+    return tuple(one for one in read if one is not None)
 
 
 def affordable_blocks(n_phi: int) -> int:
@@ -166,18 +212,26 @@ def affordable_blocks(n_phi: int) -> int:
 
 
 def best_objective(
-    dataset: Dataset, pairs: PairObjective, weights: SpeckleWeights
+    dataset: Dataset,
+    pairs: PairObjective,
+    weights: SpeckleWeights,
+    angles: Sequence[AngleData] | None = None,
 ) -> BestObjective:
-    """Prepare generalised least squares with given weights."""
-    n_phi, convention = dataset.n_phi, pairs.kind.convention
-    most = affordable_blocks(n_phi)
+    """Prepare generalised least squares with given weights.
+
+    Parameters
+    ----------
+    angles
+        The data of the angles, if they have been read.
+    """
+    convention = pairs.kind.convention
     curves = model_curves(
-        dataset.t, dataset.phi, dataset.q, dataset.gap, weights.parameters, convention
+        dataset.t, dataset.phi, dataset.q, dataset.gap, np.array(weights.parameters), convention
     )
 
-    def one(angle: int) -> WeighedAngle | None:
-        return weigh_angle(dataset, curves, angle, convention, weights.of(angle), most)
+    def one(data: AngleData) -> WeighedAngle:
+        return weigh_angle(data, curves, dataset.q, convention, angle_noise(weights, data))
 
     with core_threads() as threads:
-        prepared = list(threads.map(one, range(n_phi)))
-    return BestObjective(pairs, dataset, weights, tuple(a for a in prepared if a is not None))
+        read = read_angles(dataset) if angles is None else angles
+        return BestObjective(pairs, dataset, weights, tuple(threads.map(one, read)))

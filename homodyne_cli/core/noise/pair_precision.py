@@ -108,6 +108,35 @@ class PairPrecision:
         out[:, self.i, self.j] = out[:, self.j, self.i] = 0.0
         return np.asarray(out / self.base**2)
 
+    def block_weights(self, sums: FloatArray, thin: FloatArray, size: int) -> FloatArray:
+        """Return block sums of C0^-1 X, (k, m, m), without ever forming it.
+
+        Parameters
+        ----------
+        sums
+            (k, m, m) block sums of X.
+        thin
+            (k, n, r) X U.
+        size
+            Frames in a block; the last frames that fill none are left out.
+        """
+        e, whole = self.shrink, sums.shape[-1] * size
+        d = self._solve_absent(self.sketch(thin).absent)
+        filled = thin - self._spread_thin(d)
+        along = e * filled[:, :whole].reshape(len(thin), -1, size, len(e)).sum(axis=2)
+        u = self.vectors[:whole].reshape(-1, size, len(e)).sum(axis=1)
+        inside = (self.i < whole) & (self.j < whole)
+        i, j = self.i[inside] // size, self.j[inside] // size
+        out = sums.copy()
+        for one, values in zip(out, d[:, inside], strict=True):
+            np.subtract.at(one, (i, j), values)
+            apart = self.i[inside] != self.j[inside]
+            np.subtract.at(one, (j[apart], i[apart]), values[apart])
+        crossed = along @ u.T
+        core = (self.vectors.T @ filled) * np.outer(e, e)
+        out += u @ core @ u.T - crossed - crossed.swapaxes(1, 2)
+        return np.asarray(out / self.base**2)
+
     @property
     def _measure(self) -> FloatArray:
         """Return (m,) how often a pair stands among the pairs i <= j of a full matrix, halved."""

@@ -77,8 +77,9 @@ class SpeckleEstimate:
         per speckle and frame if they are counted one by one.
     modes
         Equal modes that the contrast is made of, from 1 (and a background) to 1 / contrast.
-    kappa
-        Mean of M <R, C0^-1 R> per pair if the model is right.
+    excess
+        Frames over which what is not the main part of C adds as much to M <R, C0^-1 R> as that
+        part: among n frames a pair has 1 + excess / n on average if the model is right.
     """
 
     n_speckles: float
@@ -86,7 +87,7 @@ class SpeckleEstimate:
     photon_noise: FloatArray
     photon_noise_error: FloatArray
     modes: float
-    kappa: float
+    excess: float
 
     @property
     def white(self) -> bool:
@@ -97,7 +98,7 @@ class SpeckleEstimate:
 def white_noise(n_phi: int) -> SpeckleEstimate:
     """Return the estimate that stands for independent noise of all pairs."""
     nothing = np.full(n_phi, np.inf)
-    return SpeckleEstimate(float("inf"), float("inf"), nothing, nothing, 1.0, 1.0)
+    return SpeckleEstimate(float("inf"), float("inf"), nothing, nothing, 1.0, 0.0)
 
 
 def estimate_speckles(
@@ -148,7 +149,7 @@ def estimate_speckles(
         photon_noise=noise,
         photon_noise_error=noise * errors[:-1],
         modes=modes,
-        kappa=float(pairs @ [k.mean for k in kappas] / pairs.sum()),
+        excess=float(pairs @ [k.excess for k in kappas] / pairs.sum()),
     )
 
 
@@ -158,11 +159,11 @@ def _photon_noise(log_v: FloatArray, mu: float, share: FloatArray, least: FloatA
 
 @dataclass(frozen=True)
 class _Kappa:
-    """kappa (pairs of modes i <= j) of a window, its mean over pairs of frames, their number."""
+    """kappa (pairs of modes i <= j) of a window, its pairs, and frames times (mean kappa - 1)."""
 
     values: FloatArray
-    mean: float
     pairs: float
+    excess: float
 
 
 def _mode_pairs(window: Window) -> tuple[IndexArray, IndexArray]:
@@ -204,7 +205,7 @@ def _kappa(window: Window, photon_noise: float, modes: float, n_windows: int) ->
         total += float(spread)
         values[chosen] = spread / np.count_nonzero(chosen)
     pairs = 0.5 * float(window.present.sum())
-    return _Kappa(values, total / pairs, pairs)
+    return _Kappa(values, pairs, n * (total / pairs - 1.0))
 
 
 def _score(

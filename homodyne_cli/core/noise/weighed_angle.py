@@ -1,12 +1,9 @@
 r"""One angle of a fit with best weights: its data, its noise, and one pass over its pairs.
 
-A pass evaluates the columns X of the model over slabs of rows above the diagonal, adds up their
-products with each other, with one and with the data, and their thin products X U; from these follow
-all <X, C0^-1 Y> (`pair_precision`). One and the data do not change: their thin products are kept.
-
-Frames without any pair leave. If there are more than can be afforded, so many consecutive ones are
-merged into blocks: data and columns become means over pairs of blocks, photon noise falls by their
-size, pairs within a block and blocks with absent pairs are absent.
+A pass gives the sums over pairs of the columns X of the model with each other, with one and with
+the data, and their thin products X U; from these follow all <X, C0^-1 Y> (`pair_precision`). One
+and the data do not change: their thin products are kept. Where every frame stands for itself the
+columns are never formed (`curve_products`); over blocks of frames (`angle_data`) they are.
 """
 
 from __future__ import annotations
@@ -18,18 +15,24 @@ import numpy as np
 from homodyne_cli.core.model.curves import ModelCurves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
 from homodyne_cli.core.noise.angle_columns import angle_columns
+from homodyne_cli.core.noise.angle_data import AngleData, FrameBlocks
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, block_sums
+from homodyne_cli.core.noise.curve_products import (
+    SLAB_PAIRS,
+    ColumnProducts,
+    curve_products,
+    f_products,
+    mask,
+    slabs,
+)
 from homodyne_cli.core.noise.pair_precision import PairPrecision, Sketch, pair_precision
 from homodyne_cli.core.noise.speckle_estimate import PHOTON_FLOOR
-from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.dataset import FloatArray
+from homodyne_cli.errors import FitError
 from homodyne_cli.parameters import Convention
 
-#: Pairs worked on at once: columns stay in the cache.
-_SLAB_PAIRS = 40_000
 #: Blocks of frames over which what is not the main part of the noise is summed.
 _SCORE_BLOCKS = 200
-#: Columns whose weights are held at once.
-_HELD = 3
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class AngleNoise:
     n_speckles: float
     scale: float
 
+    def over(self, size: int) -> AngleNoise:
+        """Return that of blocks of frames; photon noise has a floor."""
+        w = max(self.photon_noise, PHOTON_FLOOR * self.contrast)
+        return replace(self, photon_noise=w / size)
+
 
 @dataclass(frozen=True)
 class WeighedAngle:
@@ -59,197 +67,198 @@ class WeighedAngle:
 
     Attributes
     ----------
-    frames, size
-        (n,) frames kept, and how many of them make a block.
-    values
-        (m, m) data less shift above the diagonal, zero where there are none.
-    present
-        (m, m) 1 where a pair of blocks has data, the diagonal zero; None for all.
+    data
+        The angle's pairs, and which frames they are of.
+    q, convention
+        Of the model; 1/Å.
     precision, noise
         The inverse of its main part, and what it is made from.
-    fixed, plain
-        Sketch of one and the values, and (2, 2) their products.
+    fixed
+        Sketch of one and the values.
     """
 
-    angle: int
+    data: AngleData
     q: float
     convention: Convention
-    frames: IndexArray
-    size: int
-    values: FloatArray
-    present: FloatArray | None
-    shift: float
     precision: PairPrecision
     noise: AngleNoise
     fixed: Sketch
-    plain: FloatArray
 
     @property
     def n_pairs(self) -> int:
         """Pairs of blocks with data."""
-        return int(self.plain[0, 0])
+        return int(self.data.plain[0, 0])
 
     def gram(self, curves: ModelCurves, *, derivatives: bool = True) -> FloatArray:
         """Return scale <X, C0^-1 Y> of the columns [df/dp, f, 1, y] of unit contrast."""
-        columns, plain = self.sketch(curves, derivatives=derivatives)
+        products = self.products(curves, derivatives=derivatives)
+        columns, plain = self.precision.sketch(products.thin), products.plain
         inner, count = self.precision.inner, len(columns.thin)
         out = np.empty((count + 2, count + 2))
         out[:count, :count] = inner(plain[:, :count], columns, columns)
         out[:count, count:] = inner(plain[:, count:], columns, self.fixed)
-        out[count:, count:] = inner(self.plain, self.fixed, self.fixed)
+        out[count:, count:] = inner(self.data.plain, self.fixed, self.fixed)
         out[count:, :count] = out[:count, count:].T
         return self.noise.scale * 0.5 * (out + out.T)
 
-    def sketch(self, curves: ModelCurves, *, derivatives: bool) -> tuple[Sketch, FloatArray]:
-        """Return the sketch of [df/dp, f], and their products with themselves, 1 and y."""
-        model, curves = self._model(curves)
-        m, vectors = len(self.values), self.precision.vectors
-        count = 1 + derivatives * sum(
-            len(s)
-            for s in (curves.transport_slopes, curves.strain_slopes, curves.strain_slopes[:1])
-        )
+    def equal_weights(self, curves: ModelCurves) -> tuple[FloatArray, FloatArray]:
+        """Return <X, Y> and <X, C0 Y> / scale of the columns [df/dp, f, 1], (k, k) each."""
+        products = self.products(curves, derivatives=True)
+        k = len(products.thin) + 1
+        every = self.precision.sketch(np.concatenate([products.thin, self.fixed.thin[:1]]))
+        plain = np.empty((k, k))
+        plain[:-1], plain[-1, :-1] = products.plain[:, :k], products.plain[:, -2]
+        plain[-1, -1] = self.data.plain[0, 0]
+        return plain, self.precision.main(plain, every, every) / self.noise.scale
+
+    def products(self, curves: ModelCurves, *, derivatives: bool) -> ColumnProducts:
+        """Return the sums and thin products of [df/dp, f], or of f alone."""
+        data, vectors = self.data, self.precision.vectors
+        model = pair_model(curves, data.angle, self.q, self.convention)
+        if data.blocks.size > 1:
+            return self._block_products(model, curves, derivatives=derivatives)
+        kept, model = _at_frames(curves, model, data.blocks)
+        if not derivatives:
+            return f_products(model, vectors, data.values, data.present)
+        kappa = float(curves.kappa[data.angle]), float(curves.kappa_slope[data.angle])
+        return curve_products(model, kept, kappa, self.q, vectors, data.values, data.present)
+
+    def _block_products(
+        self, model: PairModel, curves: ModelCurves, *, derivatives: bool
+    ) -> ColumnProducts:
+        data, vectors = self.data, self.precision.vectors
+        count = 1 + derivatives * _n_derivatives(curves)
         thin, plain = np.zeros((count, *vectors.shape)), np.zeros((count, count + 2))
-        step = max(_SLAB_PAIRS // (m * self.size**2), 1)
-        for top in range(0, m, step):
-            rows, right = slice(top, min(top + step, m)), slice(top, m)
-            part = self._columns(model, curves, rows, right, derivatives=derivatives)
+        for rows, right in slabs(len(data.blocks)):
+            if derivatives:
+                part = _columns(model, curves, data.angle, self.q, data.blocks, rows, right)[:-1]
+            else:
+                part = data.blocks.means(lambda i, j: model.f(i[:, None], j), rows, right)[None]
+            part = part * mask(data.present, rows, right)
             thin[:, rows] += part @ vectors[right]
             thin[:, right] += part.swapaxes(1, 2) @ vectors[rows]
             flat = part.reshape(count, -1)
             plain[:, :count] += flat @ flat.T
             plain[:, count] += flat.sum(axis=1)
-            plain[:, count + 1] += flat @ self.values[rows, right].ravel()
-        return self.precision.sketch(thin), plain
+            plain[:, count + 1] += flat @ data.values[rows, right].ravel()
+        return ColumnProducts(thin, plain)
 
     def score_covariance(self, curves: ModelCurves, gram: FloatArray) -> FloatArray:
         """Return the variance of scale <C0^-1 X, noise> for [df/dp, f, 1], (k, k).
+
+        What is not the main part is smooth: it is summed over blocks of frames.
 
         Parameters
         ----------
         gram
             Of the same columns.
         """
-        model, curves = self._model(curves)
-        m = len(self.values)
-        merged = -(-m // _SCORE_BLOCKS)
-        all_rows = slice(0, m)
-        maps = self._columns(model, curves, all_rows, all_rows, derivatives=True)
-        maps += maps.swapaxes(1, 2)
-        maps = np.concatenate([maps, self._mask(all_rows, all_rows)[None]])
-        maps[-1] += maps[-1].T
-        held = [maps[first : first + _HELD] for first in range(0, len(maps), _HELD)]
-        weights = [block_sums(self.precision.weights(part), merged) for part in held]
-        summed = np.concatenate(weights)
-        i = np.arange(len(self.frames))
-        g1 = _block_means(model.g1(i[:, None], i), self.size * merged)
+        data = self.data
+        model = pair_model(curves, data.angle, self.q, self.convention)
+        merged = FrameBlocks.of(len(data.blocks), _SCORE_BLOCKS)
+        noise = self.noise.over(data.blocks.size * merged.size)
+        sums = self._column_sums(model, curves, merged)
+        thin = np.concatenate([self.products(curves, derivatives=True).thin, self.fixed.thin[:1]])
+        weights = self.precision.block_weights(sums, thin, merged.size)
+        centres = data.blocks.frames[:, data.blocks.frames.shape[1] // 2]
+        merged_frames = replace(merged, frames=centres[merged.frames])
+        every = slice(0, len(merged))
         operator = SpeckleCovariance(
-            g1,
-            self.noise.contrast,
-            self.noise.photon_noise / (self.size * merged),
-            self.noise.modes,
-            np.ones_like(g1) if merged > 1 else 1.0 - np.eye(len(g1)),
+            merged_frames.means(lambda i, j: model.g1(i[:, None], j), every, every),
+            noise.contrast,
+            noise.photon_noise,
+            noise.modes,
+            np.ones_like(sums[0]) if merged.size > 1 else 1.0 - np.eye(len(merged)),
         )
-        rest = operator.apply_rest(summed)
-        flat = summed.reshape(len(summed), -1)
-        added = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(summed)
-        scale, n_speckles = self.noise.scale, self.noise.n_speckles
+        rest = operator.apply_rest(weights)
+        flat = weights.reshape(len(weights), -1)
+        added = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(weights)
+        scale, n_speckles = noise.scale, noise.n_speckles
         return scale * gram / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
 
-    def _model(self, curves: ModelCurves) -> tuple[PairModel, ModelCurves]:
-        if len(self.frames) < curves.transport.shape[-1]:
-            curves = replace(
-                curves,
-                transport=curves.transport[self.frames],
-                transport_slopes=curves.transport_slopes[:, self.frames],
-                strain=curves.strain[self.frames],
-                strain_slopes=curves.strain_slopes[:, self.frames],
-            )
-        return pair_model(curves, self.angle, self.q, self.convention), curves
-
-    def _columns(
-        self,
-        model: PairModel,
-        curves: ModelCurves,
-        rows: slice,
-        right: slice,
-        *,
-        derivatives: bool,
+    def _column_sums(
+        self, model: PairModel, curves: ModelCurves, merged: FrameBlocks
     ) -> FloatArray:
-        """Return [df/dp, f] over rows and columns of blocks, zero on and below the diagonal."""
-        i, j = (np.arange(part.start * self.size, part.stop * self.size) for part in (rows, right))
-        if derivatives:
-            maps = angle_columns(model, curves, self.angle, 1.0, self.q, i, j)[:-1]
-        else:
-            maps = model.f(i[:, None], j)[None]
-        return _block_means(maps, self.size) * self._mask(rows, right)
+        """Return [df/dp, f, 1] summed over pairs of merged blocks, (k, m, m).
 
-    def _mask(self, rows: slice, right: slice) -> FloatArray:
-        if self.present is not None:
-            return self.present[rows, right]
-        above = np.arange(right.start, right.stop) > np.arange(rows.start, rows.stop)[:, None]
-        return above.astype(float)
+        As exact as the thin products: weights are the small difference of the two.
+        """
+        data, m, size = self.data, len(merged), merged.size
+        sums = np.zeros((_n_derivatives(curves) + 2, m, m))
+        step = max(SLAB_PAIRS // (m * size**2), 1)
+        for top in range(0, m, step):
+            rows = slice(top * size, min(top + step, m) * size)
+            right = slice(rows.start, m * size)
+            part = _columns(model, curves, data.angle, self.q, data.blocks, rows, right)
+            part *= mask(data.present, rows, right)
+            sums[:, top : top + step, top:] = block_sums(part, size)
+        return np.asarray(sums + sums.swapaxes(1, 2))
 
 
-def _block_means(values: FloatArray, size: int) -> FloatArray:
-    """Return means over blocks of rows and columns; the last ones may be smaller."""
-    if size == 1:
-        return values
-    sums = block_sums(values, size)
-    return np.asarray(sums / block_sums(np.ones(values.shape[-2:]), size))
+def _at_frames(
+    curves: ModelCurves, model: PairModel, blocks: FrameBlocks
+) -> tuple[ModelCurves, PairModel]:
+    """Return curves and model at the frames that are left."""
+    frames = blocks.frames[:, 0]
+    if len(frames) == len(model.decay):
+        return curves, model
+    kept = replace(
+        curves,
+        transport=curves.transport[frames],
+        transport_slopes=curves.transport_slopes[:, frames],
+        strain=curves.strain[frames],
+        strain_slopes=curves.strain_slopes[:, frames],
+    )
+    return kept, replace(model, decay=model.decay[frames], phase=model.phase[frames])
+
+
+def _n_derivatives(curves: ModelCurves) -> int:
+    shear = len(curves.strain_slopes)
+    return len(curves.transport_slopes) + shear + (shear > 0)
+
+
+def _columns(
+    model: PairModel,
+    curves: ModelCurves,
+    angle: int,
+    q: float,
+    blocks: FrameBlocks,
+    rows: slice,
+    right: slice,
+) -> FloatArray:
+    """Return [df/dp, f, 1] over pairs of blocks."""
+
+    def evaluate(i: np.ndarray, j: np.ndarray) -> FloatArray:
+        return angle_columns(model, curves, angle, 1.0, q, i, j)
+
+    return blocks.means(evaluate, rows, right)
 
 
 def weigh_angle(
-    dataset: Dataset,
-    curves: ModelCurves,
-    angle: int,
-    convention: Convention,
-    noise: AngleNoise,
-    most_blocks: int,
-) -> WeighedAngle | None:
-    """Prepare an angle; None if it has no pairs.
+    data: AngleData, curves: ModelCurves, q: float, convention: Convention, noise: AngleNoise
+) -> WeighedAngle:
+    """Give an angle the weights of some noise.
 
     Parameters
     ----------
     curves
         At the point that the noise is that of.
-    most_blocks
-        Frames, or blocks of them, that can be afforded.
+
+    Raises
+    ------
+    FitError
+        If the model is not finite there.
     """
-    data = np.asarray(dataset.c2[angle])
-    known = np.triu(np.isfinite(data), 1)
-    frames = np.flatnonzero(known.any(axis=0) | known.any(axis=1))
-    size = max(-(-len(frames) // most_blocks), 1)
-    frames = frames[: len(frames) // size * size]
-    if len(frames) < 2 * size:
-        return None
-    if len(frames) < len(data):
-        data, known = data[np.ix_(frames, frames)], known[np.ix_(frames, frames)]
-    shift = float(np.mean(data, where=known, dtype=float))
-    values = _block_means(np.where(known, data - shift, 0.0), size)
-    if size > 1:
-        known = np.triu(block_sums(known.astype(float), size) == size**2, 1)
-        values = np.where(known, values, 0.0)
-    m = len(values)
-    whole = np.count_nonzero(known) == m * (m - 1) // 2
-    model = pair_model(curves, angle, dataset.q, convention)
-    f = _block_means(model.f(frames[:, None], frames), size)
-    w = max(noise.photon_noise, PHOTON_FLOOR * noise.contrast) / size
-    precision = pair_precision(f, noise.contrast, w, None if whole else known + known.T)
-    ones = known.astype(float)
-    fixed = np.stack([ones, values])
-    plain = np.einsum("kij,lij->kl", fixed, fixed)
+    model = pair_model(curves, data.angle, q, convention)
+    every = slice(0, len(data.blocks))
+    f = data.blocks.means(lambda i, j: model.f(i[:, None], j), every, every)
+    if not np.isfinite(f).all():
+        raise FitError("the covariance of the noise is not finite where the weights were made")
+    w = noise.over(data.blocks.size).photon_noise
+    precision = pair_precision(f, noise.contrast, w, data.mirrored)
+    ones = np.zeros_like(f) if data.present is None else data.present
+    if data.present is None:
+        ones[np.triu_indices(len(f), 1)] = 1.0
+    fixed = np.stack([ones, data.values])
     thin = fixed @ precision.vectors + fixed.swapaxes(1, 2) @ precision.vectors
-    return WeighedAngle(
-        angle=angle,
-        q=dataset.q,
-        convention=convention,
-        frames=frames,
-        size=size,
-        values=values.astype(dataset.c2.dtype),
-        present=None if whole else ones,
-        shift=shift,
-        precision=precision,
-        noise=noise,
-        fixed=precision.sketch(thin),
-        plain=plain,
-    )
+    return WeighedAngle(data, q, convention, precision, noise, precision.sketch(thin))

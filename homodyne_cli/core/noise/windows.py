@@ -16,7 +16,9 @@ from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 
 #: Maps up to so many frames are looked at whole; of larger ones a few windows, spread over them,
 #: of so many frames each: eigenvectors and products cost the third power.
-_WHOLE, _FRAMES, _WINDOWS = 200, 128, 3
+_WHOLE, _FRAMES = 200, 128
+#: Windows of an angle, and of all angles together if there are that many: M is then known to 3%.
+_WINDOWS, _ENOUGH = 3, 16
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,13 @@ class Window:
 def residual_windows(dataset: Dataset, fitted: ModelMaps) -> list[Window]:
     """Cut the residuals of a fit into windows; frames without any pair leave."""
     n = dataset.n_frames
-    size, count = (n, 1) if n <= _WHOLE else (_FRAMES, _WINDOWS)
-    starts = np.linspace(0, n - size, count).astype(int) if count > 1 else [0]
+    count = min(_WINDOWS, -(-_ENOUGH // dataset.n_phi))
+    size, count = (n, 1) if n <= _WHOLE else (_FRAMES, count)
+    starts = np.linspace(0, n - size, count + 2)[1:-1] if n > _WHOLE else [0]
     windows: list[Window] = []
     with core_threads() as threads:
         for start in starts:
-            frames = np.arange(start, start + size)
+            frames = int(start) + np.arange(size)
             data = dataset.selected(frames)
             angles = range(dataset.n_phi)
             cut = threads.map(_window, angles, repeat(frames), data, repeat(fitted))

@@ -49,6 +49,14 @@ class Arrow:
         kept = np.asarray(keep, dtype=np.intp)
         return Arrow(self.head[np.ix_(kept, kept)], self.coupling[:, kept], self.blocks)
 
+    def plus(self, other: Arrow, factor: float) -> Arrow:
+        """Return factor * self + other."""
+        return Arrow(
+            factor * self.head + other.head,
+            factor * self.coupling + other.coupling,
+            factor * self.blocks + other.blocks,
+        )
+
     def scaled(self, factor: FloatArray) -> Arrow:
         """Return the matrix with rows and columns of the head multiplied by `factor` (h,)."""
         return Arrow(
@@ -62,10 +70,6 @@ class Spread:
 
     head: FloatArray
     blocks: FloatArray
-
-    def plus(self, other: Spread, factor: float) -> Spread:
-        """Return factor * self + other."""
-        return Spread(factor * self.head + other.head, factor * self.blocks + other.blocks)
 
 
 @dataclass(frozen=True)

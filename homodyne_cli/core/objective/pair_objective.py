@@ -69,6 +69,11 @@ class PairObjective:
         table = names_of(self.kind.mode)
         return [table.index(name) for name in self.free.names]
 
+    @property
+    def free_values(self) -> FloatArray:
+        """The free ones among `full`."""
+        return self.full[self.places]
+
     def expand(self, x: FloatArray) -> FloatArray:
         """Return all parameters, the free ones set to `x`."""
         out = self.full.copy()

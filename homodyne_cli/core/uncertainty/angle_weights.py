@@ -18,12 +18,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.minimise.state import MinimiserState
-from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.numerics.gram import pseudo_inverse
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.uncertainty.covariance import ScoreNoise
+from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit
 from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise, score_variances, speckle_noise
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.results import NoiseReport
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,6 @@ class AngleWeights:
     noise: SpeckleNoise
     at: Projection | None = None
     share: FloatArray | None = None
-
-
-@dataclass(frozen=True)
-class NoisyFit:
-    """The end of a fit, and its noise there.
-
-    `white` is the variance that white noise of the estimated sigma gives to the score, None
-    where sigma is that noise and it is the Hessian.
-    """
-
-    objective: PairObjective
-    state: MinimiserState
-    noise: SpeckleNoise
-    white: Arrow | None = None
 
 
 def weigh_angles(
@@ -87,17 +75,29 @@ def weigh_angles(
     return AngleWeights(weighted, noise, reprojected, (objective.sigma / weighted.sigma) ** 2)
 
 
-def with_noise(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
-    """Evaluate what the noise does to the score at the end of the fit."""
-    objective, noise = weights.objective, weights.noise
+def with_equal_weights(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
+    """Evaluate what the noise does to the score at the end of a fit with equal weights."""
+    objective, noise, at = weights.objective, weights.noise, state.at
+    independent = ScoreNoise(at.hessian, at.hessian)
+    if objective.robust:
+        independent = ScoreNoise(*objective.sandwich_parts(state.x, at))
+    white = independent.variance
+    if weights.share is not None:
+        hessians = objective.angle_hessians(state.x, at)
+        white = at.directions.assembled(weights.share[:, None, None] * hessians)
     scores = np.zeros_like(noise.scores)
     if np.isfinite(noise.n_speckles):
-        scores = score_variances(dataset, objective, state.x, state.at) / noise.n_speckles
-    white = None
-    if weights.share is not None:
-        hessians = objective.angle_hessians(state.x, state.at)
-        white = state.at.directions.assembled(weights.share[:, None, None] * hessians)
-    return NoisyFit(objective, state, replace(noise, scores=scores), white)
+        scores = score_variances(dataset, objective, state.x, at) / noise.n_speckles
+    variance = white.plus(at.directions.assembled(scores), noise.white_scale)
+    return NoisyFit(
+        pairs=objective,
+        state=state,
+        report=NoiseReport(noise.n_speckles, noise.white_share, weights.share is not None),
+        actual=ScoreNoise(independent.curvature, variance),
+        independent=independent,
+        n_points=objective.tiles.n_points,
+        plain_chi2=at.chi2,
+    )
 
 
 def _due_sigma(

@@ -2,8 +2,8 @@
 
 The covariance is the inverse of the full Gauss-Newton Hessian over parameters, contrast and
 offset: its parameter block is the inverse of the Schur complement, not of the parameter block.
-For a robust loss it is H^-1 V H^-1 with H the curvature of the cost and V the variance of its
-gradient; correlated noise adds its own part to V (see `speckle_noise`).
+Where the noise is not what the objective takes it for (a robust loss, correlated noise) it is
+H^-1 V H^-1 with H the curvature of the cost and V the variance of its gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from homodyne_cli.core.numerics.arrow import Arrow, ArrowInverse, invert
 from homodyne_cli.core.numerics.gram import column_norms
 from homodyne_cli.core.objective.projection import Projection
-from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise
 from homodyne_cli.dataset import FloatArray
 
 #: Share of an undetermined direction above which a parameter counts as part of it: a component of
@@ -24,6 +23,18 @@ from homodyne_cli.dataset import FloatArray
 _PART_OF = 0.1
 #: Share below which a parameter has no part in a null direction.
 _NO_PART = 1e-6
+
+
+@dataclass(frozen=True)
+class ScoreNoise:
+    """How the gradient of the cost varies: curvature and variance, scaling included."""
+
+    curvature: Arrow
+    variance: Arrow
+
+    def restricted(self, keep: Sequence[int]) -> ScoreNoise:
+        """Return that of some of the unknowns of the head."""
+        return ScoreNoise(self.curvature.restricted(keep), self.variance.restricted(keep))
 
 
 @dataclass(frozen=True)
@@ -84,8 +95,7 @@ def covariance(
     at: Projection,
     names: Sequence[str],
     widths: FloatArray,
-    sandwich: tuple[Arrow, Arrow] | None = None,
-    correlated: SpeckleNoise | None = None,
+    noise: ScoreNoise | None = None,
 ) -> Covariance:
     """Invert the Hessian at the fit.
 
@@ -96,20 +106,15 @@ def covariance(
     widths
         (p,) widths of the bounds: a parameter that the data could not tell from any other value
         inside them, even with all others known, is not determined.
-    sandwich
-        Curvature and score variance of a robust fit.
-    correlated
-        Speckle noise, whose score variance is added to that of the white part.
+    noise
+        If it is not what the objective takes it for.
     """
     p = len(names)
-    curvature = at.hessian if sandwich is None else sandwich[0]
+    curvature = at.hessian if noise is None else noise.curvature
     alive = np.ones(len(curvature.head))
     alive[:p] = column_norms(curvature.head)[:p] * widths >= 1.0
     inverse = invert(curvature.scaled(alive))
-    spread = inverse.spread if sandwich is None else inverse.sandwich(sandwich[1])
-    if correlated is not None:
-        score = at.directions.assembled(correlated.scores)
-        spread = spread.plus(inverse.sandwich(score), correlated.white_scale)
+    spread = inverse.spread if noise is None else inverse.sandwich(noise.variance)
     variance = np.einsum("aii->ai", at.directions.covariances(spread, p))
     of_contrast, of_offset = np.sqrt(np.maximum(variance, 0.0)).T
     block = spread.head[:p, :p].copy()

@@ -19,7 +19,7 @@ from homodyne_cli.core.model.reference_time import reference_time
 from homodyne_cli.core.numerics.arrow import invert
 from homodyne_cli.core.numerics.gram import project_out
 from homodyne_cli.core.objective.projection import Projection
-from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise
+from homodyne_cli.core.uncertainty.covariance import ScoreNoise
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import BY_NAME, RATES
 from homodyne_cli.results import Combination
@@ -51,7 +51,7 @@ def find_combinations(
     names: Sequence[str],
     parameters: Mapping[str, float],
     at: Projection,
-    noise: SpeckleNoise,
+    noise: ScoreNoise,
 ) -> tuple[Combination, ...]:
     """Return what is determined of parameters that are not known apart, best known first.
 
@@ -78,10 +78,9 @@ def find_combinations(
     return tuple(combinations)
 
 
-def _known(at: Projection, noise: SpeckleNoise, p: int) -> _Known:
+def _known(at: Projection, noise: ScoreNoise, p: int) -> _Known:
     inverse = invert(at.hessian)
-    of_speckles = inverse.sandwich(at.directions.assembled(noise.scores))
-    spread = inverse.spread.plus(of_speckles, noise.white_scale)
+    spread = inverse.sandwich(noise.variance)
     lost = np.any(np.abs(inverse.null[:p]) > _DETERMINED, axis=1)
     return _Known(spread.head[:p, :p], lost)
 

@@ -18,6 +18,7 @@ from scipy import optimize
 from homodyne_cli.core.minimise.coordinates import coordinates_of
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
+from homodyne_cli.core.noise.best_objective import best_objective
 from homodyne_cli.core.numerics.gram import solve_gram
 from homodyne_cli.core.objective.build import build_objective, free_names
 from homodyne_cli.core.objective.objective import HeldObjective, Objective
@@ -60,7 +61,9 @@ def profile(
         If a name is not a fitted parameter.
     """
     check_profiled(problem, names)
-    objective = build_objective(dataset, problem, result.sigma)
+    pairs = build_objective(dataset, problem, result.sigma)
+    weights = result.noise.weights
+    objective = pairs if weights is None else best_objective(dataset, pairs, weights)
     table = {p.name: p for p in result.parameters}
     options = replace(problem.solver, x_scale="auto", trust_region_scale=1.0)
     return tuple(profile_interval(objective, options, result, table[name]) for name in names)

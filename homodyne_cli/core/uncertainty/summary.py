@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,15 +10,15 @@ from homodyne_cli.core.minimise.global_search import Search
 from homodyne_cli.core.minimise.state import is_converged, predicted_edm
 from homodyne_cli.core.objective.free_parameters import has_moved, is_inside
 from homodyne_cli.core.objective.pair_objective import PairObjective
-from homodyne_cli.core.uncertainty.angle_weights import NoisyFit
 from homodyne_cli.core.uncertainty.covariance import Covariance, covariance, describe_direction
 from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.core.uncertainty.degeneracies import find_combinations, shear_unseen
+from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit
 from homodyne_cli.core.uncertainty.symmetries import equivalents
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.parameters import BY_NAME, names_of
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import FitResult, FittedParameter, NoiseReport
+from homodyne_cli.results import FitResult, FittedParameter
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ def summarise(
     search
         What led to its start, if a search did.
     """
-    objective, state, noise = fit.objective, fit.state, fit.noise
+    objective, state = fit.pairs, fit.state
     free, at = objective.free, state.at
     edm = predicted_edm(at, state.x, free)
     known = _uncertainty(fit)
     values = dict(zip(names_of(problem.mode), objective.expand(state.x).tolist(), strict=True))
     unknowns = [n for n in known.names if np.isnan(known.of(n, np.nan)[0])]
-    freedom = objective.tiles.n_points - objective.n_unknown
+    freedom = fit.n_points - objective.n_unknown
     return FitResult(
         mode=problem.mode,
         convention=problem.convention,
@@ -67,7 +67,7 @@ def summarise(
         sigma=objective.sigma,
         chi2=at.chi2,
         reduced_chi2=at.chi2 / freedom,
-        n_points=objective.tiles.n_points,
+        n_points=fit.n_points,
         degrees_of_freedom=freedom,
         edm=edm,
         status=int(state.stop),
@@ -88,14 +88,15 @@ def summarise(
             *(describe_direction(d) for d in known.actual.directions),
             *shear_unseen(dataset, values, unknowns),
         ),
-        combinations=find_combinations(dataset, free.names, values, at, noise),
+        combinations=find_combinations(dataset, free.names, values, at, fit.actual),
         equivalents=equivalents(state.x, free, dataset, problem.convention),
         x_scale=dict(zip(free.names, state.scaled.x_scale.tolist(), strict=True)),
         x_scale_mode=problem.solver.x_scale,
         history=state.history,
         loss=problem.solver.loss,
         search=None if search is None else search.report,
-        noise=NoiseReport(noise.n_speckles, noise.white_share, fit.white is not None),
+        noise=fit.report,
+        plain_chi2=fit.plain_chi2,
     )
 
 
@@ -108,25 +109,17 @@ def _message(fit: NoisyFit, edm: float) -> str:
 
 def _uncertainty(fit: NoisyFit) -> _Uncertainty:
     """Return the covariance with parameters at a bound held there."""
-    state, noise, free = fit.state, fit.noise, fit.objective.free
+    state, free = fit.state, fit.pairs.free
     at, p = state.at, len(free.names)
     inside = is_inside(state.x, free.lower, free.upper)
     names = tuple(np.array(free.names)[inside].tolist())
-    held = at.restricted(np.flatnonzero(inside))
-    with_scaling = [*np.flatnonzero(inside), p, p + 1]
-    kept = replace(noise, scores=noise.scores[:, with_scaling][:, :, with_scaling])
-    keep = [*np.flatnonzero(inside), *range(p, len(at.hessian.head))]
-    parts = None
-    if fit.objective.robust:
-        curvature, score = fit.objective.sandwich_parts(state.x, at)
-        parts = (curvature.restricted(keep), score.restricted(keep))
-    white = parts if fit.white is None else (held.hessian, fit.white.restricted(keep))
-    width = free.width[inside]
-    return _Uncertainty(
-        names,
-        covariance(held, names, width, white, kept),
-        covariance(held, names, width, parts),
+    keep = [*np.flatnonzero(inside).tolist(), *range(p, len(at.hessian.head))]
+    held, width = at.restricted(np.flatnonzero(inside)), free.width[inside]
+    actual, hessian = (
+        covariance(held, names, width, noise.restricted(keep))
+        for noise in (fit.actual, fit.independent)
     )
+    return _Uncertainty(names, actual, hessian)
 
 
 def _fitted(

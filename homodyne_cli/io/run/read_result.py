@@ -152,6 +152,7 @@ def _result(
         loss=parameters.loss,
         search=None if search is None else _search(search),
         noise=NoiseReport() if noise is None else NoiseReport(**dict(noise)),
+        plain_chi2=quality.plain_chi_squared,
         profiles=tuple(ProfileInterval(**dict(entry)) for entry in parameters.profiles),
         combinations=tuple(Combination(**dict(entry)) for entry in parameters.combinations),
         equivalents=parameters.equivalents,

@@ -90,7 +90,9 @@ def with_noise_source(dataset: Dataset, result: FitResult) -> Dataset:
     low, high = float(result.sigma.min()), float(result.sigma.max())
     text = f"{low:.3g}" if high - low < 0.005 * high else f"{low:.3g} to {high:.3g}"
     how = "estimated from neighbouring pairs at equal lag"
-    if result.noise.shared_out:
+    if result.noise.weights is not None:
+        how += "; pairs are weighed by their covariance"
+    elif result.noise.shared_out:
         how += ", then shared out by how much each angle's noise repeats itself"
     source = Provenance(text, how)
     return replace(dataset, provenance={**dataset.provenance, "sigma": source})

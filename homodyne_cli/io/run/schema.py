@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from homodyne_cli.io.run.fields import (
@@ -39,6 +39,7 @@ from homodyne_cli.parameters import (
     XScaleMode,
     names_of,
 )
+from homodyne_cli.results import SpeckleWeights
 
 SCHEMA_VERSION: Final = 1
 #: No series is longer; a count beyond it would be a list that no memory holds.
@@ -103,11 +104,16 @@ class CovarianceEntry(Entry):
 
 
 class NoiseEntry(Entry):
-    """Noise seen in the residuals; `n_speckles` is null where no correlated noise is."""
+    """Noise in the residuals; `n_speckles` is null where none is correlated; see `weights`."""
 
     n_speckles: Limit = math.inf
     white_share: Figure = 1.0
     shared_out: Flag = False
+    n_speckles_error: Figure = math.nan
+    photons: Figure = math.nan
+    photons_error: Figure = math.nan
+    gain: Figure = math.nan
+    weights: SpeckleWeights | None = None
 
 
 class ProfileEntry(Entry):
@@ -151,6 +157,15 @@ class ParametersFile(RunFile):
     combinations: Rows[CombinationEntry] = ()
     equivalents: Rows[Table[Name, float]] = ()
 
+    @model_validator(mode="after")
+    def _weights_are_of_this_run(self) -> ParametersFile:
+        w = None if self.noise is None else self.noise.weights
+        if w is not None:
+            sizes = [*map(len, (w.parameters, w.contrast, w.photon_noise, w.n_speckles))]
+            if sizes != [len(self.parameters), *3 * [len(self.scaling)]]:
+                raise PydanticCustomError("shape", "noise.weights are of another run")
+        return self
+
     @field_validator("parameters")
     @classmethod
     def _are_those_of_the_mode(
@@ -172,6 +187,7 @@ class FitQuality(Entry):
 
     chi_squared: Figure
     reduced_chi_squared: Figure
+    plain_chi_squared: Figure = math.nan
     degrees_of_freedom: Whole
     edm: Figure
     loss: Loss
@@ -179,7 +195,7 @@ class FitQuality(Entry):
 
 
 class ProvenanceEntry(Entry):
-    """A resolved quantity, as text, and where it came from."""
+    """A resolved quantity and where it came from."""
 
     value: Text
     source: Text
@@ -301,12 +317,6 @@ class SecondsEntry(Entry):
     total: Figure
 
 
-class DeviceEntry(Entry):
-    """What computed."""
-
-    device: Text
-
-
 class ConvergenceFile(RunFile):
     """``convergence_metrics.json``: how the optimiser got there."""
 
@@ -315,7 +325,7 @@ class ConvergenceFile(RunFile):
     search: SearchEntry | None = None
     history: Rows[StepEntry] = ()
     seconds: SecondsEntry | None = None
-    device_info: DeviceEntry | None = None
+    device_info: dict[Literal["device"], Text] | None = None
 
 
 class InputEntry(Entry):

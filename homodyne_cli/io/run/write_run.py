@@ -123,6 +123,7 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str
         "method": "nlsq",
         "fit_quality": {
             "chi_squared": result.chi2,
+            "plain_chi_squared": result.plain_chi2,
             "reduced_chi_squared": result.reduced_chi2,
             "degrees_of_freedom": result.degrees_of_freedom,
             "edm": result.edm,

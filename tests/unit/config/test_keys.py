@@ -67,6 +67,7 @@ CHANGES: Mapping[str, Sequence[str]] = {
     ],
     "phi_filtering.target_ranges": ["phi_filtering.target_ranges=[[-1, 50]]"],
     "noise.sigma": ["noise.sigma=0.1"],
+    "noise.weights": ["noise.weights=equal"],
     "per_angle_mode": ["per_angle_mode=shared"],
     "fourier_order": ["per_angle_mode=fourier", "fourier_order=1"],
     f"{INITIAL}.parameter_names": [
@@ -136,12 +137,14 @@ DATA = make_dataset(24, 6, parameters=RESOLVED, noise=0.02)
 KEYS = pytest.mark.parametrize("key", config_keys(), ids=lambda key: key.key)
 
 
-#: Keys whose effect other tests look at: what is compiled for a loss and a convention, gradient
-#: checks, which change no fit, where the run goes, and arrays that no layout has.
+#: Keys whose effect other tests look at: what is compiled for a loss and a convention, weights of
+#: speckle data, gradient checks, which change no fit, where the run goes, and arrays that no layout
+#: has.
 ELSEWHERE = {
     "experimental_data.dataset",
     "experimental_data.angle_axis",
     "model.convention",
+    "noise.weights",
     f"{NLSQ}.loss",
     f"{NLSQ}.diagnostics.sample_size",
     f"{NLSQ}.diagnostics.check_gradients",

@@ -7,14 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.model.curves import model_curves
+from homodyne_cli.core.model.pair_model import model_maps, pair_model
 from homodyne_cli.core.noise import best_objective as module
-from homodyne_cli.core.noise.best_objective import BestObjective, SpeckleWeights, best_objective
+from homodyne_cli.core.noise.angle_columns import angle_columns
+from homodyne_cli.core.noise.angle_data import angle_data
+from homodyne_cli.core.noise.best_objective import BestObjective, best_objective
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
+from homodyne_cli.core.noise.curve_products import mask
+from homodyne_cli.core.noise.pair_precision import PairPrecision, Sketch
+from homodyne_cli.core.noise.weighed_angle import AngleNoise, WeighedAngle
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import PerAngleMode
+from homodyne_cli.results import SpeckleWeights
 from tests.support.arrows import dense as written_out
 from tests.support.oracle import autodiff_columns
 from tests.support.problems import make_problem
@@ -43,12 +50,12 @@ def make(
     )
     pairs = build_objective(data, problem, np.full(size, 0.05))
     weights = SpeckleWeights(
-        parameters=EXPERIMENT.parameters,
-        contrast=np.array([0.3, 0.25, 0.3])[:size],
-        photon_noise=np.full(size, w),
-        n_speckles=np.array([800.0, 900.0, 700.0])[:size],
+        parameters=tuple(EXPERIMENT.parameters.tolist()),
+        contrast=(0.3, 0.25, 0.3)[:size],
+        photon_noise=(w,) * size,
+        n_speckles=(800.0, 900.0, 700.0)[:size],
         modes=2.0,
-        kappa=1.05,
+        excess=0.7,
     )
     return best_objective(data, pairs, weights)
 
@@ -69,7 +76,9 @@ def without(data: Dataset, frames: list[int], pairs: list[tuple[int, int]]) -> D
 def dense(objective: BestObjective, angle: int) -> tuple[IndexArray, FloatArray, FloatArray]:
     """Indices of the pairs of an angle, and its covariance without and with all of C's parts."""
     data, weights = objective.dataset, objective.weights
-    maps = model_maps(data, weights.parameters, weights.contrast, np.ones(3), "he2024")
+    maps = model_maps(
+        data, np.array(weights.parameters), np.array(weights.contrast), np.ones(3), "he2024"
+    )
     frames = np.arange(data.n_frames)
     g1 = maps.angles[angle].g1(frames[:, None], frames)
     known = np.triu(np.isfinite(data.array[angle]), 1)
@@ -77,7 +86,7 @@ def dense(objective: BestObjective, angle: int) -> tuple[IndexArray, FloatArray,
     unit = np.zeros((len(pairs), *known.shape))
     unit[np.arange(len(pairs)), pairs[:, 0], pairs[:, 1]] = 1.0
     unit += unit.swapaxes(1, 2)
-    noise = weights.of(angle)
+    noise = objective.angles[angle].noise
     operator = SpeckleCovariance(
         g1, noise.contrast, noise.photon_noise, noise.modes, (known + known.T).astype(float)
     )
@@ -101,7 +110,7 @@ def test_chi2_and_scores_are_those_of_dense_matrices(bad: bool) -> None:
     for a in range(3):
         pairs, main, whole = dense(objective, a)
         i, j = pairs.T
-        noise, onto = objective.weights.of(a), objective.directions(at, a)
+        noise, onto = objective.angles[a].noise, objective.directions(at, a)
         every = np.triu_indices(data.n_frames, 1)
         place = {pair: k for k, pair in enumerate(zip(*map(np.ndarray.tolist, every), strict=True))}
         here = [place[pair] for pair in zip(i.tolist(), j.tolist(), strict=True)]
@@ -148,7 +157,7 @@ def test_without_speckles_it_is_the_ordinary_fit() -> None:
     ratio = at.chi2 / plain.chi2
     # Angles differ in M; individual contrast and offset do not mind.
     assert ratio > 0.0
-    same = replace(objective.weights, contrast=np.full(3, 0.3), n_speckles=np.full(3, 800.0))
+    same = replace(objective.weights, contrast=(0.3,) * 3, n_speckles=(800.0,) * 3)
     at = best_objective(data, objective.pairs, same).derivatives(x)
     factor = at.chi2 / plain.chi2
     ordinary = factor * written_out(plain.hessian)
@@ -157,14 +166,14 @@ def test_without_speckles_it_is_the_ordinary_fit() -> None:
 
 
 def test_blocks_lose_little_where_dynamics_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two frames in one at w/c = 3: uncertainties grow by up to 15%, pairs are a quarter."""
-    experiment = replace(EXPERIMENT, n_frames=60, dt=0.1)
+    """Three frames in one at w/c = 3: uncertainties grow by up to 15%, pairs are a ninth."""
+    experiment = replace(EXPERIMENT, n_frames=180, dt=0.035)
     data = simulate(experiment, Noise(speckles=800, counts=1.0), 1).dataset
     every = make(data, w=1.0)
-    monkeypatch.setattr(module, "_MOST_BLOCKS", 30)
+    monkeypatch.setattr(module, "_MOST_BLOCKS", 60)
     blocked = make(data, w=1.0)
     x = EXPERIMENT.parameters[every.pairs.places]
-    assert blocked.n_points == 3 * 30 * 29 // 2
+    assert blocked.n_points == 3 * (60 * 59 // 2)
     one, other = every.derivatives(x), blocked.derivatives(x)
     # Offsets of the rates trade off with their exponents, and are left out.
     kept = np.ix_([0, 3, 6, *range(7, 13)], [0, 3, 6, *range(7, 13)])
@@ -184,5 +193,48 @@ def test_an_angle_without_data_does_not_count() -> None:
     c2 = data.array.copy()
     c2[1] = np.nan
     objective = make(replace(data, c2=c2), "shared")
-    assert [angle.angle for angle in objective.angles] == [0, 2]
+    assert [angle.data.angle for angle in objective.angles] == [0, 2]
     assert np.isfinite(objective.derivatives(NEARBY[objective.pairs.places]).chi2)
+
+
+@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize("static", [False, True])
+def test_a_pass_without_columns_is_that_with_columns(bad: bool, static: bool) -> None:
+    """Sums and thin products against maps of every column, to rounding."""
+    data = speckle_data(40)
+    if bad:
+        data = without(data, [3, 17], [(0, 9), (5, 7), (16, 33)])
+    values = EXPERIMENT.parameters[: 3 if static else 7]
+    curves = model_curves(data.t, data.phi, data.q, None if static else 2e6, values, "he2024")
+    angle = angle_data(data, 0, 1000)
+    assert angle is not None
+    frames = angle.blocks.frames[:, 0]
+    model = pair_model(curves, 0, data.q, "he2024")
+    maps = angle_columns(model, curves, 0, 1.0, data.q, frames, frames)[:-1]
+    maps *= mask(angle.present, slice(0, len(frames)), slice(0, len(frames)))
+    vectors = np.linalg.qr(np.random.default_rng(0).standard_normal((len(frames), 5)))[0]
+    weighed = WeighedAngle(
+        angle, data.q, "he2024", PairPrecision(vectors, *4 * [np.ones(1)]),  # type: ignore[arg-type]
+        AngleNoise(0.3, 1.0, 1.0, 1.0, 1.0), Sketch(*3 * [vectors]),
+    )  # fmt: skip
+    passed = weighed.products(curves, derivatives=True)
+    thin = maps @ vectors + maps.swapaxes(1, 2) @ vectors
+    np.testing.assert_allclose(passed.thin, thin, atol=1e-12 * np.abs(thin).max(axis=(1, 2)).max())
+    every = np.concatenate([maps, np.triu(np.ones_like(maps[:1]), 1), angle.values[None]])
+    sums = np.einsum("kij,lij->kl", maps, every)
+    unit = np.sqrt(np.outer(np.diag(sums), np.einsum("kij,kij->k", every, every)))
+    np.testing.assert_allclose(passed.plain / unit, sums / unit, atol=1e-13)
+    f_alone = weighed.products(curves, derivatives=False)
+    np.testing.assert_allclose(f_alone.thin[0], thin[-1], atol=1e-13)
+    np.testing.assert_allclose(f_alone.plain[0], passed.plain[-1, -3:], rtol=1e-12)
+
+
+def test_equal_weights_gain_nothing_where_photons_make_the_noise() -> None:
+    data = speckle_data(30)
+    gains = []
+    for w in (0.006, 1.0, 1e4):
+        objective = make(data, w=w)
+        x = EXPERIMENT.parameters[objective.pairs.places]
+        gains.append(objective.gain(x, objective.derivatives(x)))
+    assert gains[0] > gains[1] > 1.1
+    assert gains[2] == pytest.approx(1.0, abs=0.01)

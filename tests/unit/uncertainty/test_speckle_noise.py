@@ -16,7 +16,7 @@ from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
 from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
 from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.parameters import AnalysisMode, Convention
+from homodyne_cli.parameters import AnalysisMode, Convention, NoiseWeights
 from homodyne_cli.problem import FitProblem, SolverOptions
 from homodyne_cli.results import IterationRecord
 from tests.support.arrows import dense
@@ -174,20 +174,23 @@ def test_particle_data_give_their_number_of_speckles_and_wide_uncertainties() ->
     """Of one realisation M is known to 13% (docs/uncertainties.md)."""
     data = particle_dataset(THREE_ANGLES, seed=1)
     solver = SolverOptions(global_search=False)
-    result = fit(data, particle_problem(THREE_ANGLES, solver=solver))
+    problem = replace(particle_problem(THREE_ANGLES, solver=solver), weights="equal")
+    result = fit(data, problem)
     assert 350.0 < result.noise.n_speckles < 1000.0
     assert result.noise.white_share < 0.2
     factors = [p.uncertainty / p.uncertainty_hessian for p in result.parameters if p.name in FREE]
     assert min(factors) > 5.0
 
 
+@pytest.mark.parametrize("weights", ["equal", "best"])
 @pytest.mark.parametrize("search", [True, False])
-def test_steps_are_told_once_and_numbered_through(search: bool) -> None:
-    """Both descents of a fit with shared-out sigma, and last steps."""
+def test_steps_are_told_once_and_numbered_through(search: bool, weights: NoiseWeights) -> None:
+    """All descents of a fit with shared-out sigma or renewed covariances, and last steps."""
     told: list[IterationRecord] = []
     problem = particle_problem(THREE_ANGLES, solver=SolverOptions(global_search=search))
+    problem = replace(problem, weights=weights)
     result = fit(particle_dataset(THREE_ANGLES, seed=1), problem, told.append)
-    assert result.noise.shared_out
+    assert result.noise.shared_out == (weights == "equal")
     assert tuple(told) == result.history
     assert [step.iteration for step in told] == list(range(len(told)))
     assert [step.seconds for step in told] == sorted(step.seconds for step in told)

@@ -1,0 +1,147 @@
+r"""The data of one angle over frames, or over blocks of them where there are too many frames.
+
+A block is `size` consecutive frames, an odd number: data become means over pairs of blocks, photon
+noise falls by `size`, pairs within a block and pairs of blocks with any absent pair are absent. The
+model's mean over a block is that of three of its frames, at the centre and h to either side, with
+weights that give the second moment of all frames and an h that nearly gives the fourth: what is
+left is of sixth order in the size of a block over the time in which the model changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.noise.covariance_operator import block_sums
+from homodyne_cli.core.noise.curve_products import slabs
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+
+
+@dataclass(frozen=True)
+class FrameBlocks:
+    """Which frames stand for the blocks, and with what weights.
+
+    Attributes
+    ----------
+    frames
+        (m, nodes) indices.
+    weights
+        (nodes,) that add up to 1.
+    size
+        Frames in a block; 1 where every frame stands for itself.
+    """
+
+    frames: IndexArray
+    weights: FloatArray
+    size: int
+
+    def __len__(self) -> int:
+        """Return the number of blocks."""
+        return len(self.frames)
+
+    @classmethod
+    def of(cls, n: int, most: int) -> FrameBlocks:
+        """Merge n frames into blocks, as few to a block as give no more than `most` blocks."""
+        size = -(-n // most)
+        if size == 1:
+            return cls(np.arange(n)[:, None], np.ones(1), 1)
+        size += 1 - size % 2
+        centres = np.arange(size // 2, n - size // 2, size)
+        second = (size**2 - 1) / 12.0
+        h = round(((3 * size**2 - 7) / 20.0) ** 0.5)
+        side = second / (2.0 * h**2)
+        frames = centres[:, None] + np.array([-h, 0, h])
+        return cls(frames, np.array([side, 1.0 - 2.0 * side, side]), size)
+
+    def means(
+        self, evaluate: Callable[[IndexArray, IndexArray], FloatArray], rows: slice, right: slice
+    ) -> FloatArray:
+        """Return means over pairs of blocks of what is evaluated at frames (R,) and (C,)."""
+        i, j = self.frames[rows], self.frames[right]
+        values = evaluate(i.ravel(), j.ravel())
+        if self.size == 1:
+            return values
+        shape = (*values.shape[:-2], *i.shape, *j.shape)
+        w = self.weights
+        return np.asarray(np.einsum("...injm,n,m->...ij", values.reshape(shape), w, w))
+
+
+@dataclass(frozen=True)
+class AngleData:
+    """Data of one angle.
+
+    Attributes
+    ----------
+    angle
+        Its number.
+    blocks
+        Where the values are.
+    values
+        (m, m) data less `shift` above the diagonal, zero where there are none.
+    present
+        (m, m) 1 above the diagonal where a pair has data; None for all pairs.
+    plain
+        (2, 2) sums over pairs of products of one and the values.
+    """
+
+    angle: int
+    blocks: FrameBlocks
+    values: FloatArray
+    present: FloatArray | None
+    shift: float
+    plain: FloatArray
+
+    @property
+    def mirrored(self) -> FloatArray | None:
+        """(m, m) 1 where a pair has data, on both sides of the diagonal; None for all pairs."""
+        return None if self.present is None else self.present + self.present.T
+
+
+def angle_data(dataset: Dataset, angle: int, most: int) -> AngleData | None:
+    """Read an angle, frames without any pair left out; None if it has no pairs.
+
+    Parameters
+    ----------
+    most
+        Frames, or blocks of them, that can be afforded.
+    """
+    data = np.asarray(dataset.c2[angle])
+    n = len(data)
+    blocks = FrameBlocks.of(n, most)
+    if blocks.size == 1:
+        known = np.triu(np.isfinite(data), 1)
+        kept = np.flatnonzero(known.any(axis=0) | known.any(axis=1))
+        if len(kept) < n:
+            data, known = data[np.ix_(kept, kept)], known[np.ix_(kept, kept)]
+        blocks = FrameBlocks(kept[:, None], np.ones(1), 1)
+    else:
+        data, known = _block_means(data, blocks.size)
+    count = np.count_nonzero(known)
+    if not count:
+        return None
+    m = len(data)
+    shift = float(np.mean(data, where=known, dtype=float))
+    values = np.where(known, data - shift, 0.0).astype(dataset.c2.dtype)
+    total = float(values.sum(dtype=float))
+    square = float(np.einsum("ij,ij->", values, values, dtype=float))
+    return AngleData(
+        angle=angle,
+        blocks=blocks,
+        values=values,
+        present=None if count == m * (m - 1) // 2 else known.astype(float),
+        shift=shift,
+        plain=np.array([[count, total], [total, square]], dtype=float),
+    )
+
+
+def _block_means(data: FloatArray, size: int) -> tuple[FloatArray, np.ndarray]:
+    """Return means over pairs of blocks above the diagonal, and where all their pairs have data."""
+    m = len(data) // size
+    means = np.zeros((m, m))
+    for rows, right in slabs(m):
+        part = data[rows.start * size : rows.stop * size, right.start * size : m * size]
+        means[rows, right] = block_sums(part.astype(float), size) / size**2
+    known = np.triu(np.isfinite(means), 1)
+    return np.where(known, means, 0.0), known

@@ -1,0 +1,73 @@
+"""Whether the residuals of a fit show the noise of speckles: the one place where that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from homodyne_cli.core.model.pair_model import ModelMaps
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
+from homodyne_cli.core.noise.windows import Window, residual_windows
+from homodyne_cli.dataset import Dataset, FloatArray
+
+#: Contrast below which no speckle is seen; numbers beyond which, or whose inverse below which, data
+#: are no correlation maps.
+_LEAST_CONTRAST, _USUAL = 1e-3, 1e6
+
+
+@dataclass(frozen=True)
+class SpecklesSeen:
+    """Speckle noise in residuals.
+
+    Attributes
+    ----------
+    estimate
+        Speckles and photons.
+    white_share
+        Of the residuals' variance that photons make, and is independent from pair to pair.
+    """
+
+    estimate: SpeckleEstimate
+    white_share: float
+
+
+def find_speckles(dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> SpecklesSeen | None:
+    """Look for speckle noise; None where noise is white, or the fit is beyond judging.
+
+    Parameters
+    ----------
+    sigma
+        (n_phi,) noise between neighbouring pairs.
+    """
+    with np.errstate(all="ignore"):
+        windows = residual_windows(dataset, fitted)
+        if not _are_sound(windows, fitted.contrast, sigma):
+            return None
+        estimate = estimate_speckles(windows, sigma**2, np.ones(dataset.n_phi))
+        share = _white_share(windows, estimate)
+    known = np.isfinite([estimate.n_speckles_error, estimate.excess, share]).all()
+    return SpecklesSeen(estimate, share) if known and not estimate.white else None
+
+
+def _are_sound(windows: Sequence[Window], contrast: FloatArray, sigma: FloatArray) -> bool:
+    """Whether speckles can be counted: a contrast as fields have it, numbers of usual size."""
+    fields = np.all((contrast > _LEAST_CONTRAST) & (contrast <= 1.0))
+    sizes = [max(float(np.abs(w.g1).max()), float(np.abs(w.residual).max())) for w in windows]
+    known = np.all(np.isfinite(sizes)) and max(sizes, default=0.0) < _USUAL
+    # A field that has decayed after one frame, or never does, tells nothing of speckles.
+    fields_left = [float(np.mean(np.abs(w.g1 - np.eye(len(w.g1))))) for w in windows]
+    known = known and bool(fields_left) and min(fields_left) > _LEAST_CONTRAST
+    return bool(fields and known and np.all((sigma > 1.0 / _USUAL) & (sigma < _USUAL)))
+
+
+def _white_share(windows: Sequence[Window], estimate: SpeckleEstimate) -> float:
+    """Return w^2 over the main part of the variance, means over pairs."""
+    white, whole = 0.0, 0.0
+    for window in windows:
+        w, c = float(estimate.photon_noise[window.angle]), window.contrast
+        pairs = window.present
+        white += w**2 * float(pairs.sum())
+        whole += float((pairs * ((c + w) ** 2 + (c * window.g1**2) ** 2)).sum())
+    return white / max(whole, 1e-300)

@@ -1,0 +1,145 @@
+r"""From the minimum of the search to that of chi2 with the weights that its noise asks for.
+
+Where residuals show the noise of speckles, how many there are and how many photons follow from them
+(`noise.speckle_estimate`), and from these, the contrast and the model at the point reached the
+covariance of the noise. Chi2 in its metric is minimised, the covariance is taken anew at the new
+point, and so on until one more step would not be worth noticing. The weights do not depend on the
+data but through a handful of numbers, so that the estimates stay as good as unbiased.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.minimise import minimise
+from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.best_objective import BestObjective, best_objective, read_angles
+from homodyne_cli.core.noise.find_speckles import SpecklesSeen, find_speckles
+from homodyne_cli.core.objective.pair_objective import PairObjective
+from homodyne_cli.core.uncertainty.angle_weights import weigh_angles, with_equal_weights
+from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit, with_best_weights
+from homodyne_cli.core.uncertainty.symmetries import canonical
+from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.errors import ConfigError
+from homodyne_cli.problem import FitProblem
+from homodyne_cli.results import NoiseReport, SpeckleWeights
+
+#: Uncertainties of equal weights over those of best ones from which on `auto` takes the best.
+WORTHWHILE_GAIN = 1.02
+#: Times that the covariance is taken anew: two or three are enough, and a fit that has no minimum
+#: must end.
+_MOST_REFRESHES = 8
+
+
+@dataclass(frozen=True)
+class BestWeights:
+    """Best weights to begin with, and the noise that they come from."""
+
+    objective: BestObjective
+    noise: NoiseReport
+
+
+def minimise_with_noise(
+    dataset: Dataset, problem: FitProblem, pairs: PairObjective, log: Minimisation
+) -> NoisyFit:
+    """Look at the noise, choose weights by it, and go on to the minimum of the chi2 they make.
+
+    Raises
+    ------
+    ConfigError
+        If ``noise.weights: best`` is asked of what has no such weights.
+    """
+    best = _best_weights(dataset, problem, pairs, log)
+    if best is not None:
+        objective = _minimise_best(log, best.objective)
+        log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
+        report = replace(best.noise, weights=objective.weights)
+        return with_best_weights(objective, report, log.state())
+    equal = weigh_angles(dataset, pairs, log.state())
+    if equal.objective is not pairs:
+        log.change_objective(equal.objective, equal.at)
+    minimise(log, near=True)
+    log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
+    return with_equal_weights(dataset, equal, log.state())
+
+
+def _best_weights(
+    dataset: Dataset, problem: FitProblem, pairs: PairObjective, log: Minimisation
+) -> BestWeights | None:
+    """Return best weights where the noise is that of speckles and they are worth it."""
+    choice, reason = problem.weights, _without_weights(dataset, pairs)
+    if choice == "best" and reason:
+        raise ConfigError(f"noise.weights 'best' and {reason}", hint="use noise.weights: auto")
+    given = dataset.sigma is not None and choice == "auto"
+    if choice == "equal" or reason or given:
+        return None
+    speckles = _speckles(dataset, pairs, log)
+    if speckles is None:
+        return None
+    weights = _weights(pairs, log, speckles)
+    objective = best_objective(dataset, pairs, weights, read_angles(dataset))
+    gain = objective.gain(log.x, objective.derivatives(log.x))
+    if choice == "auto" and gain < WORTHWHILE_GAIN:
+        return None
+    return BestWeights(objective, _report(speckles, gain))
+
+
+def _minimise_best(log: Minimisation, objective: BestObjective) -> BestObjective:
+    """Go on to the minimum with best weights, taken anew until the answer stands still."""
+    for _ in range(_MOST_REFRESHES):
+        log.change_objective(objective)
+        still = log.here.edm < policy.EDM_STILL
+        minimise(log, near=True)
+        if still or log.iterations_left <= 0:
+            break
+        objective = objective.renewed(log.x, log.at.contrast)
+    return objective
+
+
+def _without_weights(dataset: Dataset, pairs: PairObjective) -> str:
+    """Return why there can be no best weights; empty if there can."""
+    if pairs.robust:
+        return "a loss other than linear exclude each other: outliers have no covariance"
+    if dataset.sigma is not None and dataset.sigma.ndim == 3:
+        return "noise given per pair exclude each other"
+    return ""
+
+
+def _speckles(dataset: Dataset, pairs: PairObjective, log: Minimisation) -> SpecklesSeen | None:
+    at, convention = log.at, pairs.kind.convention
+    fitted = model_maps(dataset, pairs.expand(log.x), at.contrast, at.offset, convention)
+    return find_speckles(dataset, fitted, pairs.sigma)
+
+
+def _weights(pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen) -> SpeckleWeights:
+    estimate = speckles.estimate
+    return SpeckleWeights(
+        parameters=_floats(pairs.expand(log.x)),
+        contrast=_floats(log.at.contrast),
+        photon_noise=_floats(estimate.photon_noise),
+        n_speckles=(estimate.n_speckles,) * len(pairs.sigma),
+        modes=estimate.modes,
+        excess=estimate.excess,
+    )
+
+
+def _floats(values: FloatArray) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+def _report(speckles: SpecklesSeen, gain: float) -> NoiseReport:
+    estimate = speckles.estimate
+    typical = int(np.argsort(estimate.photon_noise)[len(estimate.photon_noise) // 2])
+    w, error = estimate.photon_noise[typical], estimate.photon_noise_error[typical]
+    return NoiseReport(
+        n_speckles=estimate.n_speckles,
+        white_share=speckles.white_share,
+        n_speckles_error=estimate.n_speckles_error,
+        photons=float(1.0 / w),
+        photons_error=float(error / w**2),
+        gain=gain,
+    )
