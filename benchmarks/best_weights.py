@@ -28,9 +28,9 @@ from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.noise_report import SpeckleWeights
 from homodyne_cli.parameters import NAMES, NoiseWeights
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import SpeckleWeights
 from tests.support.particles import FREE, ParticleExperiment, particle_dataset
 from tests.support.problems import make_problem
 

@@ -20,8 +20,8 @@ from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.plan import Measurement, Planner
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.noise_report import SpeckleWeights
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import SpeckleWeights
 from tests.support.problems import make_problem
 
 TRUTH = np.array([8000.0, -0.3, 0.0, 1e-3, -0.25, 0.0, 4.0])

@@ -41,7 +41,7 @@ PARTS: Final = {
     "screening": ("costs",),
     "coarse descents": ("_refine",),
     "minimisation on all pairs": ("minimise",),
-    "noise along lags, uncertainties": ("weigh_angles", "with_noise"),
+    "noise along lags, uncertainties": ("weigh_angles", "with_equal_weights", "with_best_weights"),
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
 PLAIN, FULL, WARM = "plain NumPy", "value + Gram, he2024", "fit in a warm process"

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
 
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.findings.codes import Code
+from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
-
-Figure: TypeAlias = Annotated[float, Ge(-1e30), Le(1e30)]
 
 
 @dataclass(frozen=True)
@@ -63,58 +60,6 @@ class FittedParameter:
     def moved(self) -> bool:
         """Whether it left its start, or is fixed."""
         return not self.unmoved
-
-
-@dataclass(frozen=True)
-class SpeckleWeights:
-    """What best weights are made from: a run keeps it, and they can be made again.
-
-    Attributes
-    ----------
-    parameters
-        In table order, at which the covariance of the noise is evaluated.
-    contrast, photon_noise, n_speckles
-        Of each angle: c, w and M.
-    modes, excess
-        See `SpeckleEstimate`.
-    """
-
-    parameters: tuple[Figure, ...]
-    contrast: tuple[Figure, ...]
-    photon_noise: tuple[Annotated[Figure, Gt(0)], ...]
-    n_speckles: tuple[Annotated[Figure, Gt(0)], ...]
-    modes: Annotated[Figure, Ge(1)]
-    excess: Annotated[Figure, Ge(-1)]
-
-
-@dataclass(frozen=True)
-class NoiseReport:
-    """What the residuals say about their noise, with standard errors where they are known.
-
-    Attributes
-    ----------
-    n_speckles
-        Effective speckles per angle whose fluctuations the fit sees; infinite if noise is white.
-    white_share
-        Share of the residuals' variance that is independent from pair to pair.
-    shared_out
-        Whether the angles' sigma are in proportion to how much their noise repeats itself.
-    photons
-        Photons per speckle and frame, the median over angles.
-    gain
-        Uncertainty with equal weights over that with best ones, the largest of a parameter.
-    weights
-        Of a fit with best weights.
-    """
-
-    n_speckles: float = float("inf")
-    white_share: float = 1.0
-    shared_out: bool = False
-    n_speckles_error: float = float("nan")
-    photons: float = float("nan")
-    photons_error: float = float("nan")
-    gain: float = float("nan")
-    weights: SpeckleWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -196,12 +141,7 @@ class Conditioning:
 class Combination:
     """A linear combination of parameters that the data determine where they do not its parts.
 
-    Attributes
-    ----------
-    names, coefficients
-        The combination is the sum of coefficient times parameter (phi0 in degrees).
-    value, uncertainty, unit
-        At the solution; uncertainty as that of parameters, correlated noise included.
+    It is the sum of coefficient times parameter (phi0 in degrees), with its uncertainty.
     """
 
     names: tuple[str, ...]
@@ -244,7 +184,7 @@ class FitRecord:
     covariance: FloatArray | None = None
     covariance_names: tuple[str, ...] = ()
     history: tuple[IterationRecord, ...] = ()
-    noise: NoiseReport = NoiseReport()
+    noise: NoiseReport = UNKNOWN_NOISE
     written_by: str = ""
     directory: Path | None = None
     notes: tuple[str, ...] = ()
@@ -307,7 +247,7 @@ class FitResult:
     history: tuple[IterationRecord, ...]
     loss: Loss = "linear"
     search: SearchReport | None = None
-    noise: NoiseReport = NoiseReport()
+    noise: NoiseReport = UNKNOWN_NOISE
     profiles: tuple[ProfileInterval, ...] = ()
     plain_chi2: float = float("nan")
     combinations: tuple[Combination, ...] = ()

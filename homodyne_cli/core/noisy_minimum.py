@@ -9,15 +9,19 @@ data but through a handful of numbers, so that the estimates stay as good as unb
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.model.pair_model import model_maps
-from homodyne_cli.core.noise.best_objective import BestObjective, best_objective, read_angles
+from homodyne_cli.core.noise.best_objective import (
+    MANY_FRAMES,
+    BestObjective,
+    best_objective,
+    read_angles,
+    read_sparsely,
+)
 from homodyne_cli.core.noise.find_speckles import SpecklesSeen, find_speckles
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.uncertainty.angle_weights import weigh_angles, with_equal_weights
@@ -25,22 +29,14 @@ from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit, with_best_weights
 from homodyne_cli.core.uncertainty.symmetries import canonical
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError
+from homodyne_cli.noise_report import NoiseReport, SpeckleWeights
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import NoiseReport, SpeckleWeights
 
 #: Uncertainties of equal weights over those of best ones from which on `auto` takes the best.
 WORTHWHILE_GAIN = 1.02
 #: Times that the covariance is taken anew: two or three are enough, and a fit that has no minimum
 #: must end.
 _MOST_REFRESHES = 8
-
-
-@dataclass(frozen=True)
-class BestWeights:
-    """Best weights to begin with, and the noise that they come from."""
-
-    objective: BestObjective
-    noise: NoiseReport
 
 
 def minimise_with_noise(
@@ -53,12 +49,11 @@ def minimise_with_noise(
     ConfigError
         If ``noise.weights: best`` is asked of what has no such weights.
     """
-    best = _best_weights(dataset, problem, pairs, log)
-    if best is not None:
-        objective = _minimise_best(log, best.objective)
+    speckles = _worth_best_weights(dataset, problem, pairs, log)
+    if speckles is not None:
+        objective = _minimise_best(dataset, pairs, log, speckles)
         log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
-        report = replace(best.noise, weights=objective.weights)
-        return with_best_weights(objective, report, log.state())
+        return with_best_weights(objective, _report(speckles), log.state())
     equal = weigh_angles(dataset, pairs, log.state())
     if equal.objective is not pairs:
         log.change_objective(equal.objective, equal.at)
@@ -67,10 +62,10 @@ def minimise_with_noise(
     return with_equal_weights(dataset, equal, log.state())
 
 
-def _best_weights(
+def _worth_best_weights(
     dataset: Dataset, problem: FitProblem, pairs: PairObjective, log: Minimisation
-) -> BestWeights | None:
-    """Return best weights where the noise is that of speckles and they are worth it."""
+) -> SpecklesSeen | None:
+    """Return the speckle noise of the residuals where best weights are possible and worth it."""
     choice, reason = problem.weights, _without_weights(dataset, pairs)
     if choice == "best" and reason:
         raise ConfigError(f"noise.weights 'best' and {reason}", hint="use noise.weights: auto")
@@ -78,18 +73,27 @@ def _best_weights(
     if choice == "equal" or reason or given:
         return None
     speckles = _speckles(dataset, pairs, log)
-    if speckles is None:
-        return None
+    if speckles is None or choice == "best":
+        return speckles
     weights = _weights(pairs, log, speckles)
-    objective = best_objective(dataset, pairs, weights, read_angles(dataset))
-    gain = objective.gain(log.x, objective.derivatives(log.x))
-    if choice == "auto" and gain < WORTHWHILE_GAIN:
-        return None
-    return BestWeights(objective, _report(speckles, gain))
+    # Fewer frames gain less, so that what they gain is enough to know.
+    for read in (read_sparsely, read_angles):
+        objective = best_objective(dataset, pairs, weights, read(dataset))
+        if objective.scores(log.x, objective.derivatives(log.x)).gain >= WORTHWHILE_GAIN:
+            return speckles
+    return None
 
 
-def _minimise_best(log: Minimisation, objective: BestObjective) -> BestObjective:
+def _minimise_best(
+    dataset: Dataset, pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen
+) -> BestObjective:
     """Go on to the minimum with best weights, taken anew until the answer stands still."""
+    weights = _weights(pairs, log, speckles)
+    if dataset.n_frames > MANY_FRAMES:
+        log.change_objective(best_objective(dataset, pairs, weights, read_sparsely(dataset)))
+        minimise(log, near=True, to_the_end=False)
+        weights = _weights(pairs, log, speckles)
+    objective = best_objective(dataset, pairs, weights, read_angles(dataset))
     for _ in range(_MOST_REFRESHES):
         log.change_objective(objective)
         still = log.here.edm < policy.EDM_STILL
@@ -131,7 +135,7 @@ def _floats(values: FloatArray) -> tuple[float, ...]:
     return tuple(values.tolist())
 
 
-def _report(speckles: SpecklesSeen, gain: float) -> NoiseReport:
+def _report(speckles: SpecklesSeen) -> NoiseReport:
     estimate = speckles.estimate
     typical = int(np.argsort(estimate.photon_noise)[len(estimate.photon_noise) // 2])
     w, error = estimate.photon_noise[typical], estimate.photon_noise_error[typical]
@@ -141,5 +145,4 @@ def _report(speckles: SpecklesSeen, gain: float) -> NoiseReport:
         n_speckles_error=estimate.n_speckles_error,
         photons=float(1.0 / w),
         photons_error=float(error / w**2),
-        gain=gain,
     )

@@ -100,7 +100,7 @@ class AngleData:
 
 
 def angle_data(dataset: Dataset, angle: int, most: int) -> AngleData | None:
-    """Read an angle, frames without any pair left out; None if it has no pairs.
+    """Read an angle; None if it has no pairs.
 
     Parameters
     ----------
@@ -108,22 +108,37 @@ def angle_data(dataset: Dataset, angle: int, most: int) -> AngleData | None:
         Frames, or blocks of them, that can be afforded.
     """
     data = np.asarray(dataset.c2[angle])
-    n = len(data)
-    blocks = FrameBlocks.of(n, most)
+    blocks = FrameBlocks.of(len(data), most)
     if blocks.size == 1:
-        known = np.triu(np.isfinite(data), 1)
-        kept = np.flatnonzero(known.any(axis=0) | known.any(axis=1))
-        if len(kept) < n:
-            data, known = data[np.ix_(kept, kept)], known[np.ix_(kept, kept)]
-        blocks = FrameBlocks(kept[:, None], np.ones(1), 1)
-    else:
-        data, known = _block_means(data, blocks.size)
+        return _at_frames(angle, np.arange(len(data)), data)
+    return _assembled(angle, blocks, *_block_means(data, blocks.size))
+
+
+def sparse_data(dataset: Dataset, most: int) -> list[AngleData | None]:
+    """Read all angles at no more than `most` frames, evenly spread."""
+    frames = np.arange(0, dataset.n_frames, -(-dataset.n_frames // most))
+    maps = dataset.selected(frames)
+    return [_at_frames(angle, frames, data) for angle, data in enumerate(maps)]
+
+
+def _at_frames(angle: int, frames: IndexArray, data: FloatArray) -> AngleData | None:
+    """Take every frame for itself, those without any pair left out."""
+    known = np.triu(np.isfinite(data), 1)
+    kept = np.flatnonzero(known.any(axis=0) | known.any(axis=1))
+    if len(kept) < len(data):
+        frames, data, known = frames[kept], data[np.ix_(kept, kept)], known[np.ix_(kept, kept)]
+    return _assembled(angle, FrameBlocks(frames[:, None], np.ones(1), 1), data, known)
+
+
+def _assembled(
+    angle: int, blocks: FrameBlocks, data: FloatArray, known: np.ndarray
+) -> AngleData | None:
     count = np.count_nonzero(known)
     if not count:
         return None
     m = len(data)
     shift = float(np.mean(data, where=known, dtype=float))
-    values = np.where(known, data - shift, 0.0).astype(dataset.c2.dtype)
+    values = np.where(known, data - shift, 0.0).astype(data.dtype)
     total = float(values.sum(dtype=float))
     square = float(np.einsum("ij,ij->", values, values, dtype=float))
     return AngleData(

@@ -22,19 +22,21 @@ import numpy as np
 
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
-from homodyne_cli.core.noise.angle_data import AngleData, angle_data
+from homodyne_cli.core.noise.angle_data import AngleData, angle_data, sparse_data
 from homodyne_cli.core.noise.weighed_angle import AngleNoise, WeighedAngle, weigh_angle
-from homodyne_cli.core.numerics.arrow import invert
+from homodyne_cli.core.numerics.arrow import Arrow, invert
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, project
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.noise_report import SpeckleWeights
 from homodyne_cli.parameters import Convention
-from homodyne_cli.results import SpeckleWeights
 
 #: Frames or blocks of an angle, and their squares over all angles: time and memory of a pass.
 _MOST_BLOCKS, _MOST_SQUARES = 1200, 30_000_000
+#: Frames with which a minimisation begins: a fiftieth of the work for a thousand.
+MANY_FRAMES = 150
 
 
 def angle_noise(weights: SpeckleWeights, data: AngleData) -> AngleNoise:
@@ -53,6 +55,14 @@ def angle_noise(weights: SpeckleWeights, data: AngleData) -> AngleNoise:
         n_speckles=n_speckles,
         scale=n_speckles / (1.0 + weights.excess * data.blocks.size / n_blocks),
     )
+
+
+@dataclass(frozen=True)
+class BestScores:
+    """Variance of J^T C0^-1 R, and uncertainties with equal weights over best ones, the largest."""
+
+    variance: Arrow
+    gain: float
 
 
 @dataclass(frozen=True)
@@ -131,45 +141,30 @@ class BestObjective:
             out[a], shift[a] = gram, angle.data.shift
         return AngleGrams(out, np.zeros(n_phi), shift)
 
-    def score_covariances(self, x: FloatArray, at: Projection) -> FloatArray:
-        """Return the variance of J^T C0^-1 R of each angle, (n_phi, p + 2, p + 2).
-
-        By free parameters, contrast and offset of the angle.
-        """
-        grams = self.grams(x) if at.grams is None else at.grams
-        curves, k = self._curves(self.expand(x)), len(x) + 2
-        out = np.zeros((self.dataset.n_phi, k, k))
-        with core_threads() as threads:
-            of_angle = partial(_score_covariance, curves, grams)
-            for angle, raw in zip(self.angles, threads.map(of_angle, self.angles), strict=True):
-                projector = self.directions(at, angle.data.angle)
-                out[angle.data.angle] = projector.T @ raw @ projector
-        return out
-
-    def gain(self, x: FloatArray, at: Projection) -> float:
-        """Return the uncertainty with equal weights over that with best ones, the largest ratio.
+    def scores(self, x: FloatArray, at: Projection) -> BestScores:
+        """Return how the scores vary with best weights and with equal ones.
 
         Parameters
         ----------
         at
             This objective there.
         """
+        grams = self.grams(x) if at.grams is None else at.grams
         curves, n_phi = self._curves(self.expand(x)), self.dataset.n_phi
-        hessians, scores = np.zeros((2, n_phi, len(x) + 2, len(x) + 2))
+        best, hessians, equal = np.zeros((3, n_phi, len(x) + 2, len(x) + 2))
+
+        def of_angle(angle: WeighedAngle) -> tuple[FloatArray, ...]:
+            return angle.score_covariance(curves, grams.gram[angle.data.angle, :-1, :-1])
+
         with core_threads() as threads:
-            parts = threads.map(lambda angle: angle.equal_weights(curves), self.angles)
-            for angle, (plain, noise) in zip(self.angles, parts, strict=True):
+            parts = threads.map(of_angle, self.angles)
+            for angle, (own, plain, noise) in zip(self.angles, parts, strict=True):
                 a = angle.data.angle
                 projector, weight = self.directions(at, a), self.pairs.sigma[a] ** -2.0
+                best[a] = projector.T @ own @ projector
                 hessians[a] = weight * projector.T @ plain @ projector
-                scores[a] = weight**2 * projector.T @ noise @ projector
-        inverse = invert(at.directions.assembled(hessians))
-        equal = inverse.sandwich(at.directions.assembled(scores)).head
-        best = invert(at.hessian).spread.head
-        variances = [np.diag(v)[: len(x)] for v in (equal, best)]
-        known = (variances[0] > 0.0) & (variances[1] > 0.0)
-        ratio = variances[0][known] / variances[1][known]
-        return float(np.sqrt(np.max(ratio, initial=1.0)))
+                equal[a] = weight**2 * projector.T @ noise @ projector
+        return BestScores(at.directions.assembled(best), _gain(at, hessians, equal))
 
     def directions(self, at: Projection, angle: int) -> FloatArray:
         """Return (7 + 2, p + 2) how [df/dp, f, 1] make columns by p, contrast and offset."""
@@ -192,8 +187,20 @@ def _gram(curves: ModelCurves, angle: WeighedAngle, *, derivatives: bool) -> Flo
     return angle.gram(curves, derivatives=derivatives)
 
 
-def _score_covariance(curves: ModelCurves, grams: AngleGrams, angle: WeighedAngle) -> FloatArray:
-    return angle.score_covariance(curves, grams.gram[angle.data.angle, :-1, :-1])
+def _gain(at: Projection, hessians: FloatArray, scores: FloatArray) -> float:
+    """Return the largest ratio of a parameter's uncertainties; arguments are of equal weights."""
+    inverse = invert(at.directions.assembled(hessians))
+    equal = inverse.sandwich(at.directions.assembled(scores)).head
+    best, p = invert(at.hessian).spread.head, len(at.gradient)
+    variances = [np.diag(v)[:p] for v in (equal, best)]
+    known = (variances[0] > 0.0) & (variances[1] > 0.0)
+    ratio = variances[0][known] / variances[1][known]
+    return float(np.sqrt(np.max(ratio, initial=1.0)))
+
+
+def affordable_blocks(n_phi: int) -> int:
+    """Return how many frames, or blocks of them, an angle may have."""
+    return min(_MOST_BLOCKS, int((_MOST_SQUARES / n_phi) ** 0.5))
 
 
 def read_angles(dataset: Dataset) -> tuple[AngleData, ...]:
@@ -206,9 +213,9 @@ def read_angles(dataset: Dataset) -> tuple[AngleData, ...]:
     return tuple(one for one in read if one is not None)
 
 
-def affordable_blocks(n_phi: int) -> int:
-    """Return how many frames, or blocks of them, an angle may have."""
-    return min(_MOST_BLOCKS, int((_MOST_SQUARES / n_phi) ** 0.5))
+def read_sparsely(dataset: Dataset) -> tuple[AngleData, ...]:
+    """Read the angles that have data at a few frames: enough to come near the minimum."""
+    return tuple(one for one in sparse_data(dataset, MANY_FRAMES) if one is not None)
 
 
 def best_objective(

@@ -123,8 +123,8 @@ class PairPrecision:
         e, whole = self.shrink, sums.shape[-1] * size
         d = self._solve_absent(self.sketch(thin).absent)
         filled = thin - self._spread_thin(d)
-        along = e * filled[:, :whole].reshape(len(thin), -1, size, len(e)).sum(axis=2)
-        u = self.vectors[:whole].reshape(-1, size, len(e)).sum(axis=1)
+        along = e * filled[:, :whole].reshape(len(thin), whole // size, size, len(e)).sum(axis=2)
+        u = self.vectors[:whole].reshape(whole // size, size, len(e)).sum(axis=1)
         inside = (self.i < whole) & (self.j < whole)
         i, j = self.i[inside] // size, self.j[inside] // size
         out = sums.copy()

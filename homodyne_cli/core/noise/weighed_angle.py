@@ -101,16 +101,6 @@ class WeighedAngle:
         out[count:, :count] = out[:count, count:].T
         return self.noise.scale * 0.5 * (out + out.T)
 
-    def equal_weights(self, curves: ModelCurves) -> tuple[FloatArray, FloatArray]:
-        """Return <X, Y> and <X, C0 Y> / scale of the columns [df/dp, f, 1], (k, k) each."""
-        products = self.products(curves, derivatives=True)
-        k = len(products.thin) + 1
-        every = self.precision.sketch(np.concatenate([products.thin, self.fixed.thin[:1]]))
-        plain = np.empty((k, k))
-        plain[:-1], plain[-1, :-1] = products.plain[:, :k], products.plain[:, -2]
-        plain[-1, -1] = self.data.plain[0, 0]
-        return plain, self.precision.main(plain, every, every) / self.noise.scale
-
     def products(self, curves: ModelCurves, *, derivatives: bool) -> ColumnProducts:
         """Return the sums and thin products of [df/dp, f], or of f alone."""
         data, vectors = self.data, self.precision.vectors
@@ -143,10 +133,13 @@ class WeighedAngle:
             plain[:, count + 1] += flat @ data.values[rows, right].ravel()
         return ColumnProducts(thin, plain)
 
-    def score_covariance(self, curves: ModelCurves, gram: FloatArray) -> FloatArray:
+    def score_covariance(
+        self, curves: ModelCurves, gram: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the variance of scale <C0^-1 X, noise> for [df/dp, f, 1], (k, k).
 
-        What is not the main part is smooth: it is summed over blocks of frames.
+        What is not the main part is smooth: it is summed over blocks of frames. Beside it stand
+        <X, Y> and <X, C0 Y> / scale, what equal weights make of the same columns.
 
         Parameters
         ----------
@@ -158,7 +151,8 @@ class WeighedAngle:
         merged = FrameBlocks.of(len(data.blocks), _SCORE_BLOCKS)
         noise = self.noise.over(data.blocks.size * merged.size)
         sums = self._column_sums(model, curves, merged)
-        thin = np.concatenate([self.products(curves, derivatives=True).thin, self.fixed.thin[:1]])
+        products = self.products(curves, derivatives=True)
+        thin = np.concatenate([products.thin, self.fixed.thin[:1]])
         weights = self.precision.block_weights(sums, thin, merged.size)
         centres = data.blocks.frames[:, data.blocks.frames.shape[1] // 2]
         merged_frames = replace(merged, frames=centres[merged.frames])
@@ -174,7 +168,11 @@ class WeighedAngle:
         flat = weights.reshape(len(weights), -1)
         added = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(weights)
         scale, n_speckles = noise.scale, noise.n_speckles
-        return scale * gram / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
+        own = scale * gram / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
+        plain = np.vstack([products.plain[:, :-1], np.append(products.plain[:, -2], 0.0)])
+        plain[-1, -1] = data.plain[0, 0]
+        sketch = self.precision.sketch(thin)
+        return own, plain, self.precision.main(plain, sketch, sketch) / scale
 
     def _column_sums(
         self, model: PairModel, curves: ModelCurves, merged: FrameBlocks
@@ -250,8 +248,8 @@ def weigh_angle(
         If the model is not finite there.
     """
     model = pair_model(curves, data.angle, q, convention)
-    every = slice(0, len(data.blocks))
-    f = data.blocks.means(lambda i, j: model.f(i[:, None], j), every, every)
+    sketch = slice(0, len(data.blocks))
+    f = data.blocks.means(lambda i, j: model.f(i[:, None], j), sketch, sketch)
     if not np.isfinite(f).all():
         raise FitError("the covariance of the noise is not finite where the weights were made")
     w = noise.over(data.blocks.size).photon_noise

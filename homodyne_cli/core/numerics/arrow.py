@@ -158,5 +158,5 @@ def _schur(arrow: Arrow, leads: FloatArray) -> FloatArray:
 
 def _summed(coupling: FloatArray, leads: FloatArray) -> FloatArray:
     """Return the sum over angles of C_a E_a, (h, h)."""
-    h = coupling.shape[1]
-    return np.asarray(coupling.swapaxes(0, 1).reshape(h, -1) @ leads.reshape(-1, h))
+    n, h, _ = coupling.shape
+    return np.asarray(coupling.swapaxes(0, 1).reshape(h, 2 * n) @ leads.reshape(2 * n, h))

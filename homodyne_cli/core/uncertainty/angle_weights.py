@@ -25,7 +25,7 @@ from homodyne_cli.core.uncertainty.covariance import ScoreNoise
 from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit
 from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise, score_variances, speckle_noise
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.results import NoiseReport
+from homodyne_cli.noise_report import NoiseReport
 
 
 @dataclass(frozen=True)

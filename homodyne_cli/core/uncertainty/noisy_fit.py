@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homodyne_cli.core.minimise.state import MinimiserState
 from homodyne_cli.core.noise.best_objective import BestObjective
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import hold
 from homodyne_cli.core.uncertainty.covariance import ScoreNoise
-from homodyne_cli.results import NoiseReport
+from homodyne_cli.noise_report import NoiseReport
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def with_best_weights(
     """Evaluate what the whole covariance does to the score of a fit with best weights."""
     pairs, at = objective.pairs, state.at
     plain = hold(pairs.plain_grams(state.x), at.contrast, at.offset, pairs.sigma)
-    variance = at.directions.assembled(objective.score_covariances(state.x, at))
+    scores = objective.scores(state.x, at)
     return NoisyFit(
         pairs=pairs,
         state=state,
-        report=report,
-        actual=ScoreNoise(at.hessian, variance),
+        report=replace(report, gain=scores.gain, weights=objective.weights),
+        actual=ScoreNoise(at.hessian, scores.variance),
         independent=ScoreNoise(at.hessian, at.hessian),
         n_points=objective.n_points,
         plain_chi2=plain.chi2,

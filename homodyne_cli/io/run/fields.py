@@ -26,6 +26,7 @@ from homodyne_cli.io.files.printable import printable
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.problem import Bounds
 
+SCHEMA_VERSION: Final = 1
 #: No quantity that is measured or fitted is larger, in its unit; products of a few stay finite.
 LARGEST: Final = 1e30
 
@@ -124,3 +125,9 @@ class FindingEntry(Entry):
     message: Text
     remedy: Text = ""
     option: Text = ""
+
+
+class RunFile(Entry):
+    """A file of a run directory."""
+
+    schema_version: Annotated[int, Field(ge=0, le=SCHEMA_VERSION)] = 0

@@ -21,7 +21,7 @@ from homodyne_cli.core.numerics.threads import core_threads, made_ahead
 from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource
 from homodyne_cli.io.files.hdf5_output import hdf5_output
 from homodyne_cli.io.run.arrays import FITTED_DATA
-from homodyne_cli.io.run.schema import SCHEMA_VERSION
+from homodyne_cli.io.run.fields import SCHEMA_VERSION
 from homodyne_cli.results import FitResult
 
 #: Chunks of 0.5 MB of float64, and the compression that costs least: noise hardly compresses.

@@ -15,7 +15,7 @@ from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type, open_hdf5
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.io.run.arrays import FITTED_DATA, ArrayChecker, ArrayEntry
-from homodyne_cli.io.run.schema import SCHEMA_VERSION
+from homodyne_cli.io.run.fields import SCHEMA_VERSION
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray, Provenance
 from homodyne_cli.findings.finding import Finding
-from homodyne_cli.io.run.curves_file import CURVES, read_curves
+from homodyne_cli.io.files.curves_file import CURVES, read_curves
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.io.run.read_run import check_angles, find_run, holds_own_maps
 from homodyne_cli.io.run.run_folder import RunFolder
@@ -33,7 +33,6 @@ from homodyne_cli.results import (
     FitResult,
     FittedParameter,
     IterationRecord,
-    NoiseReport,
     ProfileInterval,
     Rival,
     SearchReport,
@@ -117,7 +116,6 @@ def _result(
     covariance = np.array(parameters.covariance.matrix, dtype=float).reshape(2 * [len(names)])
     search = convergence.search
     values = np.array([row.value for row in rows.values()])
-    noise = parameters.noise
     return FitResult(
         mode=parameters.analysis_mode,
         convention=parameters.convention,
@@ -151,7 +149,7 @@ def _result(
         history=tuple(IterationRecord(**dict(step)) for step in convergence.history),
         loss=parameters.loss,
         search=None if search is None else _search(search),
-        noise=NoiseReport() if noise is None else NoiseReport(**dict(noise)),
+        noise=parameters.noise_report,
         plain_chi2=quality.plain_chi_squared,
         profiles=tuple(ProfileInterval(**dict(entry)) for entry in parameters.profiles),
         combinations=tuple(Combination(**dict(entry)) for entry in parameters.combinations),

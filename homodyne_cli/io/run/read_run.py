@@ -22,7 +22,7 @@ from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.io.run.run_folder import RunFolder
 from homodyne_cli.io.run.schema import AnalysisFile, ConvergenceFile, ManifestFile, ParametersFile
 from homodyne_cli.problem import Bounds, FitProblem, InitialParameters, SolverOptions
-from homodyne_cli.results import FitRecord, IterationRecord, NoiseReport, Solution
+from homodyne_cli.results import FitRecord, IterationRecord, Solution
 
 _MAPS = "fitted_data.h5"
 _LEGACY_MAPS = "fitted_data.npz"
@@ -163,7 +163,7 @@ def _record(
     folder: RunFolder, parameters: ParametersFile, convergence: ConvergenceFile
 ) -> FitRecord:
     rows, ended = parameters.parameters, convergence.convergence
-    noise, covariance = parameters.noise, parameters.covariance
+    covariance = parameters.covariance
     version = ""
     if folder.holds("manifest.json"):
         version = folder.read("manifest.json", ManifestFile).versions.get("homodyne", "")
@@ -177,7 +177,7 @@ def _record(
         covariance=np.array(covariance.matrix, dtype=float).reshape(2 * [len(covariance.names)]),
         covariance_names=covariance.names,
         history=tuple(IterationRecord(**dict(step)) for step in convergence.history),
-        noise=NoiseReport() if noise is None else NoiseReport(**dict(noise)),
+        noise=parameters.noise_report,
         written_by=f"homodyne {version}".rstrip(),
         directory=folder.home,
     )

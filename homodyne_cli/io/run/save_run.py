@@ -11,9 +11,9 @@ from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
 from homodyne_cli.core.numerics.backend import describe_device
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
+from homodyne_cli.io.files.curves_file import CURVES, write_curves
 from homodyne_cli.io.files.directories import NewDirectory
 from homodyne_cli.io.files.outputs import output_errors
-from homodyne_cli.io.run.curves_file import CURVES, write_curves
 from homodyne_cli.io.run.fitted_data import write_fitted_data
 from homodyne_cli.io.run.write_run import RunRecord, write_run
 from homodyne_cli.problem import Config

@@ -14,6 +14,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from homodyne_cli.io.run.convergence_schema import ConvergenceFile as ConvergenceFile
+from homodyne_cli.io.run.convergence_schema import SearchEntry as SearchEntry
 from homodyne_cli.io.run.fields import (
     Count,
     Entry,
@@ -25,31 +27,23 @@ from homodyne_cli.io.run.fields import (
     Number,
     Pair,
     Rows,
-    Scale,
+    RunFile,
     Size,
     Table,
     Text,
     Whole,
 )
+from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport, SpeckleWeights
 from homodyne_cli.parameters import (
     AnalysisMode,
     Convention,
     Loss,
     PerAngleMode,
-    XScaleMode,
     names_of,
 )
-from homodyne_cli.results import SpeckleWeights
 
-SCHEMA_VERSION: Final = 1
 #: No series is longer; a count beyond it would be a list that no memory holds.
 MOST_FRAMES: Final = 10_000_000
-
-
-class RunFile(Entry):
-    """A file of a run directory."""
-
-    schema_version: Annotated[int, Field(ge=0, le=SCHEMA_VERSION)] = 0
 
 
 class ParameterEntry(Entry):
@@ -157,6 +151,11 @@ class ParametersFile(RunFile):
     combinations: Rows[CombinationEntry] = ()
     equivalents: Rows[Table[Name, float]] = ()
 
+    @property
+    def noise_report(self) -> NoiseReport:
+        """The noise as results have it."""
+        return UNKNOWN_NOISE if self.noise is None else NoiseReport(**dict(self.noise))
+
     @model_validator(mode="after")
     def _weights_are_of_this_run(self) -> ParametersFile:
         w = None if self.noise is None else self.noise.weights
@@ -245,87 +244,6 @@ class AnalysisFile(RunFile):
     fit_quality: FitQuality
     dataset_info: DatasetInfo
     optimization_summary: OptimizationSummary
-
-
-class ConvergenceEntry(Entry):
-    """The verdict on convergence and the figures behind it; time in seconds."""
-
-    status: Literal["converged", "not_converged"]
-    message: Text = ""
-    iterations: Count
-    evaluations: Count = 0
-    execution_time: Figure = math.nan
-    final_chi_squared: Figure = math.nan
-    edm: Figure = math.nan
-
-
-class ConditionEntry(Entry):
-    """Condition number of the Jacobian in physical units, and as x_scale made it."""
-
-    raw: Figure
-    scaled: Figure
-
-
-class XScaleEntry(Entry):
-    """The scale of every free parameter, how it was chosen and what it did."""
-
-    mode: XScaleMode = "auto"
-    values: Table[Name, Scale]
-    condition_number: Table[Literal["start", "end"], ConditionEntry] = Field(default_factory=dict)
-
-
-class RivalEntry(Entry):
-    """Another minimum within noise of the one chosen."""
-
-    chi2_above: Figure
-    values: Table[Name, Figure]
-
-
-class SearchEntry(Entry):
-    """How the global stage chose the start, on decimated pairs."""
-
-    screened: Count
-    refined: Count
-    reached: Count
-    chi2: Figure
-    runner_up: Figure | None
-    n_points: Count
-    rivals: Rows[RivalEntry] = ()
-
-
-class StepEntry(Entry):
-    """One accepted step of the optimiser; `seconds` since the fit began."""
-
-    iteration: Count
-    chi2: Figure = math.nan
-    edm: Figure = math.nan
-    step_norm: Figure = math.nan
-    seconds: Figure = math.nan
-    condition: Figure = math.nan
-    condition_raw: Figure = math.nan
-    effective_ratio: Figure = math.nan
-    column_norms: Table[Name, Figure] = Field(default_factory=dict)
-
-
-class SecondsEntry(Entry):
-    """Where the wall-clock time went."""
-
-    load: Figure
-    compile: Figure
-    fit: Figure
-    save: Figure
-    total: Figure
-
-
-class ConvergenceFile(RunFile):
-    """``convergence_metrics.json``: how the optimiser got there."""
-
-    convergence: ConvergenceEntry
-    x_scale: XScaleEntry
-    search: SearchEntry | None = None
-    history: Rows[StepEntry] = ()
-    seconds: SecondsEntry | None = None
-    device_info: dict[Literal["device"], Text] | None = None
 
 
 class InputEntry(Entry):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.files.json_text import to_json
-from homodyne_cli.io.run.schema import RUN_FILES, SCHEMA_VERSION
+from homodyne_cli.io.run.fields import SCHEMA_VERSION
+from homodyne_cli.io.run.schema import RUN_FILES
 from homodyne_cli.problem import Config, FitProblem
 from homodyne_cli.results import FitResult, Seconds
 

@@ -25,8 +25,8 @@ from homodyne_cli.core.checks.parameters import (
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.model.pair_model import fitted_maps
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.noise_report import NoiseReport
 from homodyne_cli.problem import Bounds, InitialParameters, SolverOptions
-from homodyne_cli.results import NoiseReport
 from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 from tests.support.verified import fitted_inputs, moved, with_uncertainties

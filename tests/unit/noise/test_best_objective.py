@@ -20,8 +20,8 @@ from homodyne_cli.core.noise.weighed_angle import AngleNoise, WeighedAngle
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.noise_report import SpeckleWeights
 from homodyne_cli.parameters import PerAngleMode
-from homodyne_cli.results import SpeckleWeights
 from tests.support.arrows import dense as written_out
 from tests.support.oracle import autodiff_columns
 from tests.support.problems import make_problem
@@ -105,7 +105,8 @@ def test_chi2_and_scores_are_those_of_dense_matrices(bad: bool) -> None:
     x = EXPERIMENT.parameters[objective.pairs.places]
     at = objective.derivatives(x)
     columns = autodiff_columns(data, objective.expand(x), "he2024")
-    scores = objective.score_covariances(x, at)
+    scores = written_out(objective.scores(x, at).variance)
+    variances = np.zeros((3, len(x) + 2, len(x) + 2))
     parts, chi2 = np.zeros((3, len(x) + 2, len(x) + 2)), 0.0
     for a in range(3):
         pairs, main, whole = dense(objective, a)
@@ -120,10 +121,11 @@ def test_chi2_and_scores_are_those_of_dense_matrices(bad: bool) -> None:
         weights = np.linalg.solve(main, jacobian.T).T
         chi2 += noise.scale * float(residual @ np.linalg.solve(main, residual))
         parts[a] = noise.scale * weights @ jacobian.T
-        variance = noise.scale**2 / noise.n_speckles * weights @ whole @ weights.T
-        scale = np.sqrt(np.outer(np.diag(variance), np.diag(variance)))
-        scale[scale == 0.0] = 1.0
-        np.testing.assert_allclose(scores[a] / scale, variance / scale, atol=1e-6)
+        variances[a] = noise.scale**2 / noise.n_speckles * weights @ whole @ weights.T
+    variance = written_out(at.directions.assembled(variances))
+    scale = np.sqrt(np.outer(np.diag(variance), np.diag(variance)))
+    scale[scale == 0.0] = 1.0
+    np.testing.assert_allclose(scores / scale, variance / scale, atol=1e-6)
     assert at.chi2 == pytest.approx(chi2, rel=1e-7)
     hessian = written_out(at.directions.assembled(parts))
     norm = np.sqrt(np.outer(np.diag(hessian), np.diag(hessian)))
@@ -183,7 +185,7 @@ def test_blocks_lose_little_where_dynamics_are_slow(monkeypatch: pytest.MonkeyPa
     assert other.chi2 / blocked.n_points == pytest.approx(1.0, abs=0.15)
     ratios = []
     for objective, at, hessian in ((every, one, hessians[0]), (blocked, other, hessians[1])):
-        scores = at.directions.assembled(objective.score_covariances(x, at))
+        scores = objective.scores(x, at).variance
         ratios.append(np.diag(written_out(scores)) / np.diag(hessian))
     np.testing.assert_allclose(ratios[1], ratios[0], rtol=0.1)
 
@@ -235,6 +237,6 @@ def test_equal_weights_gain_nothing_where_photons_make_the_noise() -> None:
     for w in (0.006, 1.0, 1e4):
         objective = make(data, w=w)
         x = EXPERIMENT.parameters[objective.pairs.places]
-        gains.append(objective.gain(x, objective.derivatives(x)))
+        gains.append(objective.scores(x, objective.derivatives(x)).gain)
     assert gains[0] > gains[1] > 1.1
     assert gains[2] == pytest.approx(1.0, abs=0.01)

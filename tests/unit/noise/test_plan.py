@@ -125,7 +125,6 @@ def test_merged_frames_are_those_of_a_fit(monkeypatch: pytest.MonkeyPatch) -> No
         assert 1.0 < merged.uncertainties[name] / sigma < 1.5
 
 
-
 def test_what_suffices() -> None:
     using, noise = planner(), Noise(speckles=1500, counts=1.0)
     base = using.expect(Measurement(replace(EXPERIMENT, n_frames=40), noise))

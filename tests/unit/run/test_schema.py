@@ -15,10 +15,12 @@ from homodyne_cli.errors import DataError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.run.arrays import FITTED_DATA
+from homodyne_cli.io.run.fields import SCHEMA_VERSION
 from homodyne_cli.io.run.read_run import read_run
-from homodyne_cli.io.run.schema import RUN_FILES, SCHEMA_VERSION
+from homodyne_cli.io.run.schema import RUN_FILES
 from homodyne_cli.io.run.write_run import RunRecord, write_run
-from homodyne_cli.results import FitResult, FittedParameter, NoiseReport
+from homodyne_cli.noise_report import NoiseReport
+from homodyne_cli.results import FitResult, FittedParameter
 from tests.support.datasets import make_dataset
 from tests.support.render_samples import NAN, PROVENANCE, SECONDS, fit_result
 

@@ -12,7 +12,7 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.curves import Curve, Curves
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.io.run.curves_file import write_curves
+from homodyne_cli.io.files.curves_file import write_curves
 from homodyne_cli.parameters import NAMES, Convention
 from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.oracle import running_integral
