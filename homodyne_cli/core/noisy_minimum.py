@@ -97,7 +97,7 @@ def _minimise_best(
     for _ in range(_MOST_REFRESHES):
         log.change_objective(objective)
         still = log.here.edm < policy.EDM_STILL
-        minimise(log, near=True)
+        minimise(log, near=True, to_the_end=still)
         if still or log.iterations_left <= 0:
             break
         objective = objective.renewed(log.x, log.at.contrast)

@@ -35,9 +35,9 @@ class Pace(NamedTuple):
 #: A fit whose next Gauss-Newton step would still gain this much chi2 has stopped early. One
 #: parameter moved by 0.3 of its uncertainty costs 0.1.
 EDM_CONVERGED = 0.1
-#: A refreshed covariance of the noise that would move no parameter by more than a hundredth of its
-#: uncertainty is the same.
-EDM_STILL = 1e-4
+#: A covariance of the noise that would move no parameter by more than 3% of its uncertainty when it
+#: is taken anew stays.
+EDM_STILL = 1e-3
 #: In a flat valley it may be as large as one standard deviation: a curved one promises 0.3 for
 #: hundreds of steps that together gain 0.02 (decision M10).
 EDM_FLAT = 1.0
