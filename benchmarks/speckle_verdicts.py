@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.residual_maps import Residuals
-from homodyne_cli.core.checks.speckle_patterns import FittedModel
 from homodyne_cli.core.checks.speckle_verdicts import (
     FALSE_ALARM,
     check_peculiar_patterns,

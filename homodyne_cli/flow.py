@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -101,10 +101,10 @@ def make_run(
         from homodyne_cli.io.maps.trial import trial_reading
 
         wait_for_trial = held.enter_context(trial_reading(config.selection.path))
-        from homodyne_cli.core.fit import fit
         from homodyne_cli.core.inputs.examine import examined
+        from homodyne_cli.core.judged_fit import judged_fit
         from homodyne_cli.core.numerics.backend import fit_clock
-        from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled, profile
+        from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled
         from homodyne_cli.io.files.directories import new_directory
         from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
         from homodyne_cli.io.maps.read_data import open_dataset
@@ -123,9 +123,8 @@ def make_run(
         if watch is not None:
             watch.on_input(dataset)
         clock.has_loaded()
-        result = fit(dataset, problem, watch.on_iteration if watch else None)
-        if profiled:
-            result = replace(result, profiles=profile(dataset, problem, result, profiled))
+        on_iteration = watch.on_iteration if watch else None
+        result, dataset = judged_fit(dataset, problem, profiled, on_iteration)
         clock.has_fitted()
         if watch is not None:
             watch.on_save()

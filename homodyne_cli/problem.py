@@ -95,6 +95,21 @@ class DataSelection:
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What is known of the instrument; a fit only says where its assumptions do not hold."""
+
+    exposure: Annotated[Positive | None, Key(
+        "Exposure of a frame, to judge blur; null takes it as long as dt.", unit="s")] = None
+    q_width: Annotated[Positive | None, Key(
+        "Full width of the ring in q, to judge how it washes lobes out.",
+        unit="1/Å")] = None
+    beam_size: Annotated[Positive | None, Key(
+        "Full width at half maximum of the beam along the flow, to judge transit; 10 µm are "
+        "1.0e5 Å.", unit="Å",
+        needs=("analysis_mode", "laminar_flow"))] = None
+
+
+@dataclass(frozen=True)
 class InitialParameters:
     """Where a fit starts and what it may move."""
 
@@ -225,6 +240,7 @@ class FitProblem:
         "not, auto is best where speckles are seen and it makes a parameter 2% more certain.",
         at="noise.weights")] = "auto"
     solver: Annotated[SolverOptions, Section("optimization.nlsq")] = SolverOptions()
+    setup: Annotated[Setup, Section("analyzer_parameters")] = Setup()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("core/objective",),
     ("core/minimise", "core/noise"),
     ("core/checks", "core/uncertainty"),
+    ("core/assumptions",),
     ("core",),
     ("io/files", "io/yaml_text"),
     ("io/config", "io/formats"),

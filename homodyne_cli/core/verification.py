@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, StoredRun
+from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.checks.residuals import check_residuals
-from homodyne_cli.core.checks.speckle_patterns import FittedModel
 from homodyne_cli.core.checks.speckle_verdicts import SpeckleVerdict, judge_speckles
 from homodyne_cli.core.diagnosis import diagnose
 from homodyne_cli.core.evaluation import EvaluatedRun
-from homodyne_cli.core.model.curves import model_curves
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset
 
@@ -51,15 +50,7 @@ def _speckles(evaluated: EvaluatedRun, white: CheckResult) -> SpeckleVerdict | N
     saw_speckles = np.isfinite(run.record.noise.n_speckles)
     if not saw_speckles and white.status in ("pass", "n/a"):
         return None
-    data, problem, solution = run.dataset, run.problem, run.solution
-    curves = model_curves(data.t, data.phi, data.q, data.gap, solution.vector, problem.convention)
-    model = FittedModel(
-        curves,
-        solution.contrast,
-        problem.convention,
-        tuple(evaluated.objective.places),
-        problem.per_angle_mode != "shared",
-    )
+    model = FittedModel.of(run.dataset, run.problem, run.solution)
     with serial_algebra():
         return judge_speckles(evaluated.residuals, model)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding, Severity
@@ -26,9 +28,11 @@ def print_codes(console: Console, codes: Iterable[Code]) -> None:
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """Print findings, each with what to do below it."""
+    """Print findings, each with what to do below it; what is to be typed is not broken."""
     for finding in findings:
-        console.print(f"{finding.severity}: ", style=_STYLES[finding.severity], end="")
-        print_plain(console, finding_text(finding))
-        if finding.advice:
+        head = Text(f"{finding.severity}: ", style=_STYLES[finding.severity])
+        console.print(head.append(finding_text(finding), style="default"))
+        if finding.option:
             print_plain(console, f"  {finding.advice}")
+        elif finding.advice:
+            console.print(Padding(Text(finding.advice), (0, 0, 0, 2)))

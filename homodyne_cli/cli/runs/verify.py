@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +57,7 @@ def run_verify(request: VerifyRequest) -> int:
     """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
     places = [request.run] if request.baseline is None else [request.run, request.baseline]
     check_runs(*places)
+    from homodyne_cli.core.assumptions.assumptions import with_assumptions
     from homodyne_cli.core.checks.lag_profiles import lag_profiles
     from homodyne_cli.core.evaluation import evaluate_run
     from homodyne_cli.core.verification import verify
@@ -73,6 +74,9 @@ def run_verify(request: VerifyRequest) -> int:
         run, *older = (held.enter_context(open_run(place, gap, memory)) for place in places)
         evaluated = evaluate_run(run)
         checks = verify(evaluated, *older)
+        sigma = evaluated.residuals.sigma
+        dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma)
+        run = replace(run, dataset=dataset)
         bad = ("fail", "warn") if request.strict else ("fail",)
         passed = not any(check.status in bad for check in checks)
         if request.as_json:

@@ -22,31 +22,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, stats
 
+from homodyne_cli.core.checks.angle_maps import LEFT_OUT, FittedModel, MergedFrames, angle_maps
 from homodyne_cli.core.checks.residual_maps import Residuals
-from homodyne_cli.core.model.curves import ModelCurves
-from homodyne_cli.core.model.pair_model import PairModel, pair_model
-from homodyne_cli.core.noise.angle_columns import angle_columns
-from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.core.noise.score_tests import (
     AngleScores,
     Scores,
     ScoreTest,
-    angle_scores,
     joined_scores,
     score_test,
 )
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.dataset import FloatArray, IndexArray
-from homodyne_cli.parameters import Convention
 
-#: Frames, or blocks of them, that patterns are taken over.
-_MOST = 320
 _LAG_BINS, _AGE_BINS, _BLOCKS = 12, 8, 6
 #: Patterns whose amplitude is so many uncertainties off belong to what is named.
 _NAMED = 3.0
-#: What the operator leaves out of the covariance (the 4-cycle over pairs), as a factor: measured
-#: 1.0 to 1.13 with 600 to 1500 speckles at w/c of 0.1 to 6.
-_LEFT_OUT = 1.13
 #: Frames on either side that a frame is compared with.
 _NEIGHBOURS = 10
 _MAD_TO_SIGMA = 1.4826
@@ -77,36 +67,11 @@ class SpecklePattern:
     place: str
 
 
-@dataclass(frozen=True)
-class FittedModel:
-    """What was fitted, as far as the tests need it.
-
-    Attributes
-    ----------
-    curves
-        At the solution.
-    contrast
-        (n_phi,).
-    convention
-        Of the model.
-    free
-        Places of the free parameters in table order.
-    scaled_apart
-        Whether each angle has a contrast and an offset of its own.
-    """
-
-    curves: ModelCurves
-    contrast: FloatArray
-    convention: Convention
-    free: tuple[int, ...]
-    scaled_apart: bool
-
-
 def find_speckle_patterns(
     residuals: Residuals, model: FittedModel, noise: SpeckleEstimate
 ) -> tuple[SpecklePattern, ...]:
     """Run the five tests, in the order above."""
-    merged = _Frames.of(residuals.dataset.t, _MOST)
+    merged = MergedFrames.of(residuals.dataset.t)
     bins = _Bins.of(len(merged.t))
     angles = residuals.each_angle(lambda a: _one_angle(residuals, model, noise, merged, bins, a))
     scores = joined_scores([angle.scores for angle in angles], noise.n_speckles)
@@ -114,7 +79,7 @@ def find_speckle_patterns(
 
     def outcome(kind: str, chosen: Scores, place: str) -> SpecklePattern:
         result = score_test(chosen)
-        statistic = result.statistic / _LEFT_OUT
+        statistic = result.statistic / LEFT_OUT
         p_value = float(stats.chi2.sf(statistic, max(result.freedom, 1)))
         effect = 100.0 * result.amplitude / contrast
         reduced = statistic / max(result.freedom, 1)
@@ -135,36 +100,6 @@ def find_speckle_patterns(
             merged, dt, contrast, noise.n_speckles,
         ),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Frames merged into blocks of `size`; the last frames that fill no block are left out."""
-
-    size: int
-    t: FloatArray
-
-    @classmethod
-    def of(cls, t: FloatArray, most: int) -> _Frames:
-        size = -(-len(t) // most)
-        return cls(size, t[: len(t) // size * size].reshape(-1, size).mean(axis=1))
-
-    def curve(self, values: FloatArray) -> FloatArray:
-        """Average vectors over the frames (..., n) over the blocks."""
-        m = len(self.t)
-        part = values[..., : m * self.size]
-        return np.asarray(part.reshape(*values.shape[:-1], m, self.size).mean(axis=-1))
-
-    def curves(self, curves: ModelCurves) -> ModelCurves:
-        """Average a model's curves."""
-        return ModelCurves(
-            self.curve(curves.transport),
-            self.curve(curves.transport_slopes),
-            self.curve(curves.strain),
-            self.curve(curves.strain_slopes),
-            curves.kappa,
-            curves.kappa_slope,
-        )
 
 
 @dataclass(frozen=True)
@@ -208,61 +143,14 @@ def _one_angle(
     residuals: Residuals,
     model: FittedModel,
     noise: SpeckleEstimate,
-    merged: _Frames,
+    merged: MergedFrames,
     bins: _Bins,
     angle: int,
 ) -> _AngleOutcome:
-    residual, present = _merged_residual(residuals, merged, angle)
-    curves, q = merged.curves(model.curves), residuals.dataset.q
-    pairs = pair_model(curves, angle, q, model.convention)
-    contrast = float(model.contrast[angle])
-    covariance = _covariance(pairs, contrast, noise, merged, angle, present)
-    columns = angle_columns(pairs, curves, angle, contrast, q)
-    p, n_free = len(columns) - 2, len(model.free)
-    scaling = n_free + (2 * angle if model.scaled_apart else 0)
-    places = np.array([*range(n_free), scaling, scaling + 1])
-    chosen = columns[[*model.free, p, p + 1]]
-    scores = angle_scores(covariance, residual, chosen, bins.patterns, places)
-    rows = covariance.precision.weights((residual * present)[None])[0].sum(axis=1)
-    return _AngleOutcome(scores, rows)
-
-
-def _covariance(
-    pairs: PairModel,
-    contrast: float,
-    noise: SpeckleEstimate,
-    merged: _Frames,
-    angle: int,
-    present: FloatArray,
-) -> SpeckleCovariance:
-    frames = np.arange(len(merged.t))
-    g1 = pairs.g1(frames[:, None], frames)
-    contrast = min(max(contrast, 1e-6), 1.0)
-    photon_noise = float(noise.photon_noise[angle]) / merged.size
-    return SpeckleCovariance(g1, contrast, photon_noise, min(noise.modes, 1.0 / contrast), present)
-
-
-def _merged_residual(
-    residuals: Residuals, merged: _Frames, angle: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return means over blocks of frames (m, m), symmetric, and where there are any pairs."""
-    m, size = len(merged.t), merged.size
-    total, count = np.zeros((2, m, m))
-    n = residuals.dataset.n_frames
-    for band in residuals.bands(angle, np.arange(0, n, size)):
-        row = band.first // size
-        if row >= m:
-            break
-        width = (m - row) * size
-        parts = [band.residual[:, :width], band.keep[:, :width].astype(float)]
-        total[row, row:], count[row, row:] = (
-            part.sum(axis=0).reshape(-1, size).sum(axis=1) for part in parts
-        )
-    mean = np.triu(total / np.maximum(count, 1.0), 1)
-    # A block of which much is missing is noisier than its place says.
-    present = np.triu(count > 0.5 * size**2, 1).astype(float)
-    mean *= present
-    return mean + mean.T, present + present.T
+    maps = angle_maps(residuals, model, noise, merged, angle)
+    present = maps.covariance.present
+    rows = maps.covariance.precision.weights((maps.residual * present)[None])[0].sum(axis=1)
+    return _AngleOutcome(maps.scores(bins.patterns), rows)
 
 
 def _runs(chosen: np.ndarray) -> list[tuple[int, int]]:
@@ -308,7 +196,7 @@ def _worst_block(test: ScoreTest, phi: FloatArray, t: FloatArray) -> str:
 
 
 def _frames(
-    rows: FloatArray, merged: _Frames, dt: float, contrast: float, n_speckles: float
+    rows: FloatArray, merged: MergedFrames, dt: float, contrast: float, n_speckles: float
 ) -> SpecklePattern:
     """Compare each frame with its neighbours."""
     smooth = ndimage.median_filter(rows, 2 * _NEIGHBOURS + 1, mode="nearest")

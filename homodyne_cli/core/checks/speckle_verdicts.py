@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, CheckStatus
+from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.speckle_patterns import (
-    FittedModel,
     SpecklePattern,
     chances,
     find_speckle_patterns,

@@ -21,6 +21,7 @@ from homodyne_cli.problem import (
     DiagnosticsOptions,
     FitProblem,
     InitialParameters,
+    Setup,
     ShearTransforms,
     SolverOptions,
 )
@@ -35,7 +36,7 @@ NO_KEYS = {
 }
 SECTIONS = (
     *(Config, DataSelection, FitProblem, InitialParameters, SolverOptions),
-    *(ShearTransforms, DiagnosticsOptions),
+    *(ShearTransforms, DiagnosticsOptions, Setup),
 )
 INITIAL, ANALYZER = "initial_parameters", "analyzer_parameters"
 #: Key -> settings that change it; those before the last are there in both configs.
@@ -62,6 +63,9 @@ CHANGES: Mapping[str, Sequence[str]] = {
     f"{ANALYZER}.end_frame": [f"{ANALYZER}.end_frame=9"],
     f"{ANALYZER}.scattering.wavevector_q": [f"{ANALYZER}.scattering.wavevector_q=0.0062"],
     f"{ANALYZER}.geometry.stator_rotor_gap": [f"{ANALYZER}.geometry.stator_rotor_gap=1e6"],
+    f"{ANALYZER}.exposure": [f"{ANALYZER}.exposure=0.01"],
+    f"{ANALYZER}.q_width": [f"{ANALYZER}.q_width=1e-4"],
+    f"{ANALYZER}.beam_size": [f"{ANALYZER}.beam_size=1e5"],
     "phi_filtering.enabled": [
         *("phi_filtering.target_ranges=[[-1, 50]]", "phi_filtering.enabled=false"),
     ],
@@ -143,6 +147,10 @@ KEYS = pytest.mark.parametrize("key", config_keys(), ids=lambda key: key.key)
 ELSEWHERE = {
     "experimental_data.dataset",
     "experimental_data.angle_axis",
+    # Judged after the fit: unit/assumptions.
+    f"{ANALYZER}.exposure",
+    f"{ANALYZER}.q_width",
+    f"{ANALYZER}.beam_size",
     "model.convention",
     "noise.weights",
     f"{NLSQ}.loss",

@@ -1,0 +1,79 @@
+"""All assumptions of the model, held against one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from homodyne_cli.core.assumptions.flow import flow_findings
+from homodyne_cli.core.assumptions.instrument import FittedCurves, instrument_findings
+from homodyne_cli.core.checks.angle_maps import FittedModel
+from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles, white_noise
+from homodyne_cli.core.noise.windows import residual_windows
+from homodyne_cli.core.numerics.threads import serial_algebra
+from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.findings.finding import Finding
+from homodyne_cli.problem import FitProblem
+from homodyne_cli.results import Solution
+
+#: Windows, spread over all, that speckles are counted in.
+_WINDOWS = 9
+#: Photon noise over contrast at which noise counts as white.
+_WHITE = 1e4
+
+
+def with_assumptions(
+    dataset: Dataset, problem: FitProblem, solution: Solution, sigma: FloatArray
+) -> Dataset:
+    """Return a dataset with the assumptions that do not hold among its findings.
+
+    Those that it has from an earlier look at the same fit stay, as that may have known more of the
+    instrument.
+    """
+    findings = tuple(broken_assumptions(dataset, problem, solution, sigma))
+    codes = {finding.code for finding in findings}
+    earlier = (f for f in dataset.findings or () if f.code not in codes)
+    return replace(dataset, findings=(*earlier, *findings))
+
+
+@serial_algebra()
+def broken_assumptions(
+    dataset: Dataset, problem: FitProblem, solution: Solution, sigma: FloatArray
+) -> Iterator[Finding]:
+    """Yield a warning for each assumption of the model that does not hold.
+
+    Parameters
+    ----------
+    sigma
+        (n_phi,) noise of a pair.
+    """
+    if not np.all(np.isfinite(solution.vector)):
+        return
+    with np.errstate(all="ignore"):
+        yield from instrument_findings(FittedCurves.of(dataset, problem, solution))
+        model = FittedModel.of(dataset, problem, solution)
+        if not np.all((model.contrast > 0.0) & (model.contrast <= 1.0)) or not np.all(sigma > 0.0):
+            return
+        fitted = model_maps(
+            dataset, solution.vector, solution.contrast, solution.offset, problem.convention
+        )
+        residuals = Residuals(dataset, fitted, sigma)
+        noise = _noise(residuals, model)
+        yield from flow_findings(residuals, model, noise)
+
+
+def _noise(residuals: Residuals, model: FittedModel) -> SpeckleEstimate:
+    """Return speckles and photons; white noise as so many speckles that they do not show."""
+    assert not isinstance(residuals.fitted, np.ndarray)
+    every = residual_windows(residuals.dataset, residuals.fitted)
+    windows = every[:: -(-len(every) // _WINDOWS)]
+    n_phi = residuals.dataset.n_phi
+    noise = estimate_speckles(windows, residuals.sigma**2, np.ones(n_phi))
+    if not noise.white:
+        return noise
+    root = _WHITE * float(model.contrast.max()) / float(residuals.sigma.min())
+    return replace(white_noise(n_phi), n_speckles=root**2, photon_noise=root * residuals.sigma)

@@ -1,0 +1,39 @@
+"""A fit with all that is asked of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from homodyne_cli.core.assumptions.assumptions import with_assumptions
+from homodyne_cli.core.fit import fit
+from homodyne_cli.core.minimise.minimisation import OnIteration
+from homodyne_cli.core.uncertainty.profile_likelihood import profile
+from homodyne_cli.dataset import Dataset
+from homodyne_cli.problem import FitProblem
+from homodyne_cli.results import FitResult
+
+
+def judged_fit(
+    dataset: Dataset,
+    problem: FitProblem,
+    profiled: tuple[str, ...] = (),
+    notify: OnIteration | None = None,
+) -> tuple[FitResult, Dataset]:
+    """Fit, profile, and ask whether the assumptions of the model hold.
+
+    Parameters
+    ----------
+    profiled
+        Parameters that get profile-likelihood intervals.
+    notify
+        As in `fit`.
+
+    Returns
+    -------
+    result, dataset
+        The dataset with what does not hold among its findings.
+    """
+    result = fit(dataset, problem, notify)
+    if profiled:
+        result = replace(result, profiles=profile(dataset, problem, result, profiled))
+    return result, with_assumptions(dataset, problem, result.solution, result.sigma)
