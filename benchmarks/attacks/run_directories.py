@@ -1,12 +1,13 @@
-"""Attack ``diagnose`` and ``verify`` with run directories in which one thing is wrong.
+"""Attack the commands that read run directories with such in which one thing is wrong.
 
 Run from the top of the repository:
 
-    python -m benchmarks.attacks.run_directories [--runs 800] [--seed 0] [--show]
+    python -m benchmarks.attacks.run_directories [--runs 800] [--seed 0] [--read] [--show]
 
 A run of this program and one of homodyne 2.x are copied and changed (`support.run_mutations`).
-Clean is one error with exit code 3, or an answer; the rest is listed. The commands run in a process
-of their own, so that a death of it is counted as well.
+``diagnose`` and ``verify`` are called, or with ``--read`` ``show``, ``compare``, ``export`` and
+``report``. Clean is one error with exit code 3, or an answer; the rest is listed. The commands run
+in a process of their own, so that a death of it is counted as well.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.attacked import Outcome, attacked_runs, outcome_of
+from tests.support.attacked import (
+    Outcome,
+    attacked_runs,
+    judging_commands,
+    outcome_of,
+    reading_commands,
+)
 from tests.support.run_mutations import mutate
 
 #: Seconds of the processor.
 SLOW = 10.0
 HANG = 300.0
 CLEAN = ("error", "answer")
-#: Pictures take seconds of a command, so that one in so many draws them.
-REPORTS = 20
 
 
 def _attack(pool: ProcessPoolExecutor, arguments: tuple[str, ...]) -> Outcome:
@@ -46,19 +51,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--read", action="store_true", help="Call the commands that only read.")
     parser.add_argument("--show", action="store_true", help="Print every error message.")
     options = parser.parse_args()
     count: Counter[str] = Counter()
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         sound = attacked_runs(Path(folder))
-        report = ("--report", str(Path(folder) / "page.html"), "--force")
         pool = _pool()
         for k in range(options.runs):
             target = Path(folder) / "attacked"
             what = mutate(sound[int(k % 4 == 3)], target, np.random.default_rng([options.seed, k]))
-            drawn = report if k % REPORTS == 0 else ()
-            for arguments in (("diagnose", str(target)), ("verify", str(target), *drawn)):
+            called = reading_commands if options.read else judging_commands
+            for arguments in called(target, Path(folder), sound[0], k):
                 outcome = _attack(pool, arguments)
                 count[outcome.kind] += 1
                 seconds.append(outcome.seconds)
@@ -72,7 +77,7 @@ def main() -> None:
         pool.shutdown()
     clean = ", ".join(f"{count.pop(kind, 0)} {kind}s" for kind in CLEAN)
     slow = sum(s > SLOW for s in seconds)
-    print(f"{options.runs} run directories, diagnosed and verified: {clean}")
+    print(f"{options.runs} run directories: {clean}")
     print(f"not clean: {dict(count) or 'none'}; {slow} slow, the slowest {max(seconds):.1f} s")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from homodyne_cli.core.minimise.coordinates import Coordinates, fit_coordinates
 from homodyne_cli.core.minimise.global_search import Search, search
-from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames
+from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames, smooth_point
 from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.noisy_minimum import minimise_with_noise
@@ -77,4 +77,6 @@ def _check(
     if options.enabled and options.check_gradients:
         frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
         sample = build_objective(dataset, problem, objective.sigma, frames)
-        check_gradient(sample, x, stage, reweighted=sample.robust)
+        point = smooth_point(x, sample, dataset.t, problem.convention)
+        if point is not None:
+            check_gradient(sample, point, stage, reweighted=sample.robust)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
 
@@ -24,6 +25,8 @@ _HEIGHT = 9
 #: Columns from which two charts stand side by side.
 _PAIRED = 100
 _GAP = 2
+#: Ratio of the largest to the smallest value up to which all are one on an axis.
+_ONE_VALUE = 1.0 + 1e-6
 
 
 def curve_charts(curves: Curves, *, width: int, ascii_only: bool) -> str:
@@ -53,14 +56,21 @@ def _beside(left: list[str], right: list[str], width: int) -> list[str]:
     return [f"{a}{' ' * (width + _GAP - cell_len(a))}{b}".rstrip() for a, b in rows]
 
 
+def _varies(lines: Iterable[FloatArray]) -> bool:
+    """Whether what a logarithmic axis can show is more than one value, which it cannot."""
+    shown = np.concatenate([y[np.isfinite(y) & (y > 0.0)] for y in lines])
+    return len(shown) > 0 and float(shown.max()) > _ONE_VALUE * float(shown.min())
+
+
 def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[str]:
     _, label = CURVE_LABELS[curve.name]
-    scale = "log" if is_power_law(curve) else "linear"
+    with np.errstate(over="ignore", invalid="ignore"):
+        lines = {sign: curve.value + sign * curve.uncertainty for sign in (-1.0, 1.0, 0.0)}
+    scale = "log" if is_power_law(curve) and _varies(lines.values()) else "linear"
     edge, middle = (".", "*") if ascii_only else ("·", "braille")
 
     def draw(figure: Any) -> None:
-        for sign in (-1.0, 1.0, 0.0):
-            y = curve.value + sign * curve.uncertainty
+        for sign, y in lines.items():
             keep = np.isfinite(y) & ((y > 0.0) | (scale == "linear"))
             if keep.any():
                 marker = edge if sign else middle

@@ -17,6 +17,10 @@ from tests.support.commands import Commands
 from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.legacy_run import write_legacy_run
 
+#: Pictures take seconds of a command, so that one in so many draws them.
+REPORTS = 20
+FORMATS = ("csv", "json", "npz", "nexus", "latex")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -65,5 +69,29 @@ def outcome_of(arguments: tuple[str, ...]) -> Outcome:
 
 
 def _wrote(arguments: tuple[str, ...]) -> str:
-    page = arguments[arguments.index("--report") + 1] if "--report" in arguments else ""
-    return f"note: Wrote {page}"
+    """Return what a command that was told to write a file says of it."""
+    if "--report" in arguments:
+        return f"note: Wrote {arguments[arguments.index('--report') + 1]}"
+    place = arguments[arguments.index("-o") + 1] if "-o" in arguments else ""
+    opened = ": open it in a browser." if arguments[0] == "report" else ""
+    return f"Wrote {place}{opened}"
+
+
+def judging_commands(run: Path, folder: Path, _: Path, k: int) -> list[tuple[str, ...]]:
+    """Return ``diagnose`` and ``verify`` of an altered run."""
+    drawn = ("--report", str(folder / "page.html"), "--force") if k % REPORTS == 0 else ()
+    return [("diagnose", str(run)), ("verify", str(run), *drawn)]
+
+
+def reading_commands(run: Path, folder: Path, sound: Path, k: int) -> list[tuple[str, ...]]:
+    """Return ``show``, ``compare`` with a sound run, ``export`` and now and then ``report``."""
+    form = FORMATS[k % len(FORMATS)]
+    written = ("--format", form, "-o", str(folder / f"export.{form}"), "--force")
+    commands = [
+        ("show", str(run)),
+        ("compare", str(sound), str(run)),
+        ("export", str(run), *written),
+    ]
+    if k % REPORTS == 0:
+        commands.append(("report", str(run), "-o", str(folder / "page.html"), "--force"))
+    return commands

@@ -7,6 +7,11 @@ differences are extrapolated to h = 0 (Ridders, Adv. Eng. Softw. 4, 75, 1982), a
 the table the entry is taken that changed least against its neighbours. The row that agrees best
 with the one before is the derivative; by how much it does not, and the rounding of its step, are
 its error. Beside a bound differences are one-sided, with an error in every power of h.
+
+Where a rate is negative in part of the window chi2 has an edge for each pair of frames between
+which as much is gained as lost (|dA| in the model, the floor of rates in `homodyne-2`), and
+differences say nothing. The gradient is then checked at a point beside, whose offset makes the
+rates positive.
 """
 
 from __future__ import annotations
@@ -20,12 +25,40 @@ from homodyne_cli.core.numerics.gram import column_norms, without_effect
 from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.dataset import FloatArray, IndexArray
 from homodyne_cli.errors import DerivativeError
+from homodyne_cli.parameters import NAMES, RATES, Convention
 
 
 def sample_frames(n: int, n_phi: int, pairs: int) -> IndexArray:
     """Return frame indices whose pairs over all angles number about `pairs`."""
     count = int(np.ceil(np.sqrt(2.0 * pairs / n_phi))) + 1
     return np.unique(np.linspace(0, n - 1, min(max(count, 3), n)).astype(int))
+
+
+def smooth_point(
+    x: FloatArray, objective: Objective, t: FloatArray, convention: Convention
+) -> FloatArray | None:
+    """Return `x`, or a point beside it without edges of chi2; None where bounds leave none.
+
+    Parameters
+    ----------
+    t
+        (n,) times of the frames in seconds.
+    """
+    out, free = x.copy(), objective.free
+    values = dict(zip(NAMES, objective.expand(x).tolist(), strict=False))
+    for amplitude, exponent, offset in RATES if convention == "homodyne-2" else RATES[:1]:
+        if amplitude not in values:
+            continue
+        rate = values[amplitude] * t ** values[exponent] + values[offset]
+        if rate.min() > 0.0:
+            continue
+        if offset not in free.names:
+            return None
+        k = free.names.index(offset)
+        out[k] += policy.LIFTED * float(np.abs(rate).max()) - float(rate.min())
+        if out[k] > free.upper[k]:
+            return None
+    return out
 
 
 def check_gradient(

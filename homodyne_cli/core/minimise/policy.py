@@ -157,6 +157,8 @@ APART = 0.1
 FIRST_DIFFERENCE, SHRINKAGE, DIFFERENCES = 0.1, 4.0, 12
 #: Nearer to a bound than this share of such a length, central differences would be all rounding.
 BESIDE_A_BOUND = 0.01
+#: Least rate, as a share of the largest, where the gradient is checked: no edge is near.
+LIFTED = 0.1
 #: Relative rounding of a sum over some thousand pairs.
 ROUNDING_OF_COST = 1e-14
 #: Disagreement that is none: so many estimated errors, and this share of the largest value that a

@@ -43,6 +43,8 @@ class PairModel:
     phase: FloatArray
     form: ShearFactor | None
 
+    # A run directory may hold parameters at which exponentials overflow; threads ask here alone.
+    @np.errstate(over="ignore", invalid="ignore")
     def g1(self, i: IndexArray, j: IndexArray) -> FloatArray:
         """Return the signed field correlation at pairs (i, j), which broadcast."""
         g1 = self._amplitude(i, j)

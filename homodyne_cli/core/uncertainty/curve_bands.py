@@ -22,6 +22,7 @@ _NAMES = (
 )
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def curves_with_bands(
     t: FloatArray,
     parameters: FloatArray,
@@ -30,6 +31,8 @@ def curves_with_bands(
     names: Sequence[str],
 ) -> Curves:
     """Evaluate the curves of a fit and propagate the covariance of its parameters to first order.
+
+    Where parameters of somebody else's run overflow, so do the curves.
 
     Parameters
     ----------

@@ -35,7 +35,9 @@ def homodyne_2_arrays(run: StoredRun, sigma: FloatArray) -> dict[str, FloatArray
 
     def fitted(contrast: FloatArray, offset: FloatArray) -> FloatArray:
         vector, convention = solution.vector, run.problem.convention
-        return _whole(model_maps(data, vector, contrast, offset, convention).selected(frames))
+        with np.errstate(over="ignore", invalid="ignore"):
+            maps = model_maps(data, vector, contrast, offset, convention)
+            return _whole(maps.selected(frames))
 
     measured = _whole(data.array)
     scaled = fitted(solution.contrast, solution.offset)

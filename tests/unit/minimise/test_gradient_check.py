@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.minimise.gradient_check import check_gradient, differentiate, sample_frames
+from homodyne_cli.core.minimise.gradient_check import (
+    check_gradient,
+    differentiate,
+    sample_frames,
+    smooth_point,
+)
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.objective import Objective
@@ -16,6 +21,7 @@ from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import DerivativeError
 from homodyne_cli.parameters import Convention, Loss
 from homodyne_cli.problem import SolverOptions
+from tests.support.datasets import RESOLVED, make_dataset
 from tests.support.problems import make_problem
 from tests.support.random_experiments import DrawnExperiment, draw
 
@@ -80,6 +86,37 @@ def test_right_gradients_of_other_losses_and_conventions_pass(
     experiment = draw(3)
     sample = sample_of(experiment, loss, convention)
     check_gradient(sample, experiment.start, "here", reweighted=loss != "linear")
+
+
+@pytest.mark.parametrize("convention", ["he2024", "homodyne-2"])
+def test_edges_of_chi2_are_no_defects(convention: Convention) -> None:
+    """D negative early on: |dA| has edges, at which differences are anything."""
+    data = make_dataset(46, 5, parameters=RESOLVED, phi=np.array([-30.0, -15.0, 0.0, 30.0, 60.0]))
+    first, last = float(data.t[0]), float(data.t[30])
+    # As much gained as lost between frames 1 and 31, all but a millionth.
+    offset = -691.0 / 3.0 * (last**3 - first**3) / (last - first) * (1.0 + 1e-6)
+    parameters = np.array([691.0, 2.0, offset, 4.6e-4, -0.54, 6e-4, 1.97])
+    problem = make_problem(convention=convention, start=tuple(parameters))
+    sample = build_objective(data, problem, dataset_sigma(data))
+    if convention == "he2024":
+        with pytest.raises(DerivativeError):
+            check_gradient(sample, parameters, "at an edge")
+    point = smooth_point(parameters, sample, data.t, convention)
+    assert point is not None
+    assert point[0] * data.t.min() ** point[1] + point[2] > 0.0
+    np.testing.assert_array_equal(np.delete(point, 2), np.delete(parameters, 2))
+    check_gradient(sample, point, "beside it")
+    held = make_problem(start=tuple(parameters), fixed={"D_offset": offset})
+    sample = build_objective(data, held, dataset_sigma(data))
+    assert smooth_point(np.delete(parameters, 2), sample, data.t, convention) is None
+
+
+def test_a_smooth_point_stays_where_it_is() -> None:
+    sample = sample_of(draw(1))
+    x = draw(1).truth
+    found = smooth_point(x, sample, draw(1).data.t, "he2024")
+    assert found is not None
+    np.testing.assert_array_equal(found, x)
 
 
 @pytest.mark.parametrize("x", [0.0, 1e-9, 0.3, 1.0])

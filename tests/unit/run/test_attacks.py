@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.attacked import attacked_runs, outcome_of
+from tests.support.attacked import attacked_runs, outcome_of, reading_commands
 from tests.support.run_mutations import mutate
 
 SEED = 20
@@ -31,3 +31,19 @@ def test_every_run_directory_gets_an_answer_or_one_error(
             outcome = outcome_of((command, str(target), "--quiet"))
             assert outcome.kind in ("answer", "error"), f"{k}: {what}: {outcome.said}"
             assert "\x1b" not in outcome.said
+
+
+#: Of the mutations of seed 11: exponents that overflow, and a rate that is one value on an axis.
+FOUND_BY_READING = (43, 48, 117, 121, 128, 159, 163)
+
+
+@pytest.mark.parametrize("k", [*FOUND_BY_READING, *range(4)])
+def test_commands_that_only_read_get_along_as_well(
+    sound: tuple[Path, Path], tmp_path: Path, k: int
+) -> None:
+    """The longer attack is ``benchmarks/attacks/run_directories.py --read``."""
+    target = tmp_path / "attacked"
+    what = mutate(sound[int(k % 4 == 3)], target, np.random.default_rng([11, k]))
+    for command in reading_commands(target, tmp_path, sound[0], k):
+        outcome = outcome_of(command)
+        assert outcome.kind in ("answer", "error"), f"{command[0]}: {what}: {outcome.said}"
