@@ -55,7 +55,8 @@ Results go to stdout, progress and notes to stderr. A reader that goes away
 (`homodyne diagnose run | head`) and a closed stream change nothing: the command does all it was
 asked for and ends with what it found. Where stdout cannot be written, as on a full disk, it does
 the same, then says so and ends with 2. SIGINT, SIGTERM and SIGHUP end it with 130 and leave nothing
-half written.
+half written; a fit that has begun to step saves the best point so far, marked as interrupted, from
+which `--resume` goes on, and ends at once at the second signal.
 """
 
 

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     DATA = 3
     INTERNAL = 4
+    INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,13 @@ class FitError(HomodyneError):
 
     exit_code = ExitCode.DATA
     code = Code.UNFIT
+
+
+class FitInterruptedError(HomodyneError):
+    """Raised by who is told of a fit's steps, to end it at the best point so far (exit 130)."""
+
+    exit_code = ExitCode.INTERRUPTED
+    code = Code.INTERRUPTED
 
 
 class StreamedError(UsageError):

@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.errors import OutputError
+from homodyne_cli.io.files.interrupts import Interruption, interruption
 from homodyne_cli.problem import Config
 from homodyne_cli.results import FitResult, IterationRecord, Seconds
 
@@ -31,6 +33,9 @@ class Watch(Protocol):
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Take the start and every accepted step."""
+
+    def on_profile(self, names: tuple[str, ...]) -> None:
+        """Take that the fit has ended and profiles of some parameters are followed."""
 
     def on_save(self) -> None:
         """Take that the fit has ended and is being written."""
@@ -59,6 +64,12 @@ class MadeRun:
     unsaved: OutputError | None
 
 
+def _on_step(signals: Interruption, watch: Watch | None, record: IterationRecord) -> None:
+    if watch is not None:
+        watch.on_iteration(record)
+    signals.step()
+
+
 def make_run(
     config: Config,
     target: Path,
@@ -69,6 +80,7 @@ def make_run(
     plots: bool = True,
     command_line: tuple[str, ...] = (),
     watch: Watch | None = None,
+    interruptible: bool = False,
     started: float | None = None,
 ) -> MadeRun:
     """Fit what a config asks for and write the run directory.
@@ -87,6 +99,9 @@ def make_run(
         Draw pictures of the maps and curves.
     command_line
         What the manifest names as the command.
+    interruptible
+        A signal during the fit ends it at the best point so far, which is saved; another one ends
+        the process.
     started
         When the time that loading takes began, by `time.perf_counter`; None: now.
 
@@ -105,16 +120,14 @@ def make_run(
         from homodyne_cli.core.judged_fit import judged_fit
         from homodyne_cli.core.numerics.backend import fit_clock
         from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled
-        from homodyne_cli.io.files.directories import new_directory
         from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
         from homodyne_cli.io.maps.read_data import open_dataset
-        from homodyne_cli.io.run.save_run import save_run, with_noise_source
-        from homodyne_cli.io.run.write_run import MANIFEST
+        from homodyne_cli.io.run.save_run import new_run, save_run, with_noise_source
         from homodyne_cli.render.screens.fit import draw_pictures
 
         problem, selection = config.problem, config.selection
         check_profiled(problem, profiled)
-        run = held.enter_context(new_directory(target, force=force, marker=MANIFEST))
+        run = held.enter_context(new_run(target, force=force))
         clock = held.enter_context(fit_clock(started))
         wait_for_trial()
         budget = MemoryBudget(memory or budget_of(None), run.scratch)
@@ -123,8 +136,12 @@ def make_run(
         if watch is not None:
             watch.on_input(dataset)
         clock.has_loaded()
-        on_iteration = watch.on_iteration if watch else None
-        result, dataset = judged_fit(dataset, problem, profiled, on_iteration)
+        # Inside of what the run directory puts in front of a signal, which takes it away.
+        signals = held.enter_context(interruption()) if interruptible else Interruption()
+        on_step = partial(_on_step, signals, watch)
+        on_profile = watch.on_profile if watch else None
+        result, dataset = judged_fit(dataset, problem, profiled, on_step, on_profile)
+        signals.awaited = False
         clock.has_fitted()
         if watch is not None:
             watch.on_save()

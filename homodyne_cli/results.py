@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.findings.codes import Code
 from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
+
+#: Status of a fit that was told to end; the codes of `scipy.optimize` are larger.
+INTERRUPTED: Final = -7
 
 
 @dataclass(frozen=True)
@@ -263,14 +266,9 @@ class FitResult:
         return self.solution.vector
 
     @property
-    def codes(self) -> tuple[Code, ...]:
-        """What there is to know of the result beside its figures."""
-        holds = {
-            Code.NOT_CONVERGED: not self.converged,
-            Code.AT_BOUND: any(p.at_bound and not p.fixed for p in self.parameters),
-            Code.UNDETERMINED: bool(self.undetermined),
-        }
-        return tuple(code for code, held in holds.items() if held)
+    def interrupted(self) -> bool:
+        """Whether it was told to end before it was done."""
+        return self.status == INTERRUPTED
 
     @property
     def solution(self) -> Solution:

@@ -7,7 +7,7 @@ from homodyne_cli.core.minimise.global_search import Search, search
 from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames, smooth_point
 from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
 from homodyne_cli.core.minimise.minimise import minimise
-from homodyne_cli.core.noisy_minimum import minimise_with_noise
+from homodyne_cli.core.noisy_minimum import interrupted_fit, minimise_with_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.pair_objective import PairObjective
@@ -31,7 +31,8 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
         Model, bounds, start and solver options. Unless ``global_search`` is off, a search on
         decimated pairs finds where to begin; start values are one of its starts.
     notify
-        Called with the start and after every accepted step.
+        Called with the start and after every accepted step. If it raises `FitInterruptedError`,
+        the fit ends there, and its result says so.
 
     Raises
     ------
@@ -54,10 +55,16 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     _check(dataset, problem, objective, start, "at the start")
 
     log = Minimisation(objective, options, coordinates, start, notify)
-    if lead is None:
-        minimise(log, near=False, to_the_end=False)
+    with log.until_interrupted():
+        if lead is None:
+            minimise(log, near=False, to_the_end=False)
     log.relocate(canonical(log.state(), free, dataset, problem.convention))
-    noisy = minimise_with_noise(dataset, problem, objective, log)
+    noisy = None
+    with log.until_interrupted():
+        if not log.interrupted:
+            noisy = minimise_with_noise(dataset, problem, objective, log)
+    if noisy is None:
+        noisy = interrupted_fit(dataset, objective, log)
     _check(dataset, problem, objective, log.x, "at the end")
     return summarise(dataset, problem, noisy, lead)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from homodyne_cli.core.assumptions.assumptions import with_assumptions
@@ -12,12 +13,15 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult
 
+OnProfile = Callable[[tuple[str, ...]], None]
+
 
 def judged_fit(
     dataset: Dataset,
     problem: FitProblem,
     profiled: tuple[str, ...] = (),
     notify: OnIteration | None = None,
+    on_profile: OnProfile | None = None,
 ) -> tuple[FitResult, Dataset]:
     """Fit, profile, and ask whether the assumptions of the model hold.
 
@@ -27,6 +31,8 @@ def judged_fit(
         Parameters that get profile-likelihood intervals.
     notify
         As in `fit`.
+    on_profile
+        Called before profiles are followed, with their names.
 
     Returns
     -------
@@ -34,6 +40,10 @@ def judged_fit(
         The dataset with what does not hold among its findings.
     """
     result = fit(dataset, problem, notify)
+    if result.interrupted:
+        return result, dataset
     if profiled:
+        if on_profile is not None:
+            on_profile(profiled)
         result = replace(result, profiles=profile(dataset, problem, result, profiled))
     return result, with_assumptions(dataset, problem, result.solution, result.sigma)

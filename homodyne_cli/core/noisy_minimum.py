@@ -14,6 +14,7 @@ import numpy as np
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
+from homodyne_cli.core.minimise.state import StopReason
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.best_objective import (
     MANY_FRAMES,
@@ -59,6 +60,15 @@ def minimise_with_noise(
         log.change_objective(equal.objective, equal.at)
     minimise(log, near=True)
     log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
+    return with_equal_weights(dataset, equal, log.state())
+
+
+def interrupted_fit(dataset: Dataset, pairs: PairObjective, log: Minimisation) -> NoisyFit:
+    """Return a fit that was told to end, with equal weights at the point where it stands."""
+    if log.objective is not pairs:
+        log.change_objective(pairs)
+    log.stop = StopReason.INTERRUPTED
+    equal = weigh_angles(dataset, pairs, log.state())
     return with_equal_weights(dataset, equal, log.state())
 
 

@@ -40,6 +40,7 @@ class Code(StrEnum):
     NOT_CONVERGED = "H402"
     AT_BOUND = "H403"
     UNDETERMINED = "H404"
+    INTERRUPTED = "H405"
     BLUR = "H411"
     ALIASED = "H412"
     Q_WIDTH = "H413"

@@ -181,13 +181,19 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "measured.", "They have no uncertainty; the combination has one, and the curves do.",
         "Quote the combination, or hold one of the parameters at a known value.",
         "Measure over a longer window or at more angles: power laws differ by their bend."),
+    Code.INTERRUPTED: Explanation(
+        "interrupted", "The fit was ended by Ctrl-C or a signal before it was done.",
+        "The run holds the best point so far, marked as interrupted.",
+        "homodyne fit CONFIG --resume RUN goes on from there.",
+        "Remove the run directory and fit again."),
     Code.BLUR: Explanation(
         "blur within an exposure",
-        "c2 changes within one exposure: in more than 5% of the frames that adds more than 1% of "
-        "the contrast to it, beside what is the same in all frames.",
+        "c2 changes within one exposure: in more than 5% of the frames that adds more than 1% "
+        "of the contrast to it, beside what is the same in all frames.",
         "Rates are too low where they are fastest, mostly at the beginning; exponents bend.",
         "Leave the first frames out (analyzer_parameters.start_frame) and compare.",
-        "Measure with shorter frames; give analyzer_parameters.exposure if it is shorter than dt."),
+        "Measure with shorter frames; give analyzer_parameters.exposure if it is shorter than "
+        "dt."),
     Code.ALIASED: Explanation(
         "lobes between frames",
         "From frame to frame the shear factor goes through more than half a lobe.",
@@ -196,29 +202,29 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "Measure with shorter frames, or at a lower q."),
     Code.Q_WIDTH: Explanation(
         "ring too wide",
-        "Over the width of the ring (analyzer_parameters.q_width) c2 differs by more than 1% of "
-        "the contrast from that at its middle.",
+        "Over the width of the ring (analyzer_parameters.q_width) c2 differs by more than 1% of"
+        " the contrast from that at its middle.",
         "Lobes are washed out and the decay is bent; the fit blames diffusion.",
         "Divide the ring into narrower ones.", "Fit shorter lags only (end_frame) and compare."),
     Code.TRANSIT: Explanation(
         "particles leave the beam",
-        "The flow carries particles out of the beam (analyzer_parameters.beam_size) before they "
-        "decorrelate: that takes more than 1% of the contrast.",
+        "The flow carries particles out of the beam (analyzer_parameters.beam_size) before they"
+        " decorrelate: that takes more than 1% of the contrast.",
         "Transit counts as diffusion: D0 is too large.", "Widen the beam along the flow.",
         "Look at a higher q, where c2 decays before."),
     Code.UNEQUAL_SHEAR: Explanation(
         "angles disagree on the strain",
         "With the strain of each angle free, one differs by more than 2% from the common one, "
         "beyond noise.",
-        "The flow is not one uniform gradient (slip, a shear band), or an angle does not see it.",
-        "Leave the angle that is named out (phi_filtering) and compare.",
+        "The flow is not one uniform gradient (slip, a shear band), or an angle does not see "
+        "it.", "Leave the angle that is named out (phi_filtering) and compare.",
         "Fit halves of the angles apart; look at the mask."),
     Code.SECOND_COMPONENT: Explanation(
         "a beat that the model has not",
-        "Residuals hold more than 0.5% of the contrast of the pattern that the beat with a second "
-        "component leaves; other wrong decays may leave it as well.",
-        "The fit has taken up most of it by wrong values of D0 and the shear rate: a component of "
-        "10% at rest took 28% off D0.",
+        "Residuals hold more than 0.5% of the contrast of the pattern that the beat with a "
+        "second component leaves; other wrong decays may leave it as well.",
+        "The fit has taken up most of it by wrong values of D0 and the shear rate: a component "
+        "of 10% at rest took 28% off D0.",
         "Look for what scatters beside the sample: windows, parasitic scattering, sediment.",
         "Compare fits to angles along and across the flow (phi_filtering)."),
     Code.OSCILLATIONS: Explanation(

@@ -11,6 +11,7 @@ from rich.text import Text
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding, Severity
 from homodyne_cli.render.console import command_line, print_plain
+from homodyne_cli.results import FitResult
 
 _STYLES: Mapping[Severity, str] = {"warning": "bold yellow", "error": "bold red"}
 
@@ -18,6 +19,17 @@ _STYLES: Mapping[Severity, str] = {"warning": "bold yellow", "error": "bold red"
 def finding_text(finding: Finding) -> str:
     """Return what was seen, and the code under which it is explained."""
     return f"{finding.message} [{finding.code}]"
+
+
+def result_codes(result: FitResult) -> tuple[Code, ...]:
+    """Return what there is to know of a result beside its figures."""
+    holds = {
+        Code.INTERRUPTED: result.interrupted,
+        Code.NOT_CONVERGED: not (result.converged or result.interrupted),
+        Code.AT_BOUND: any(p.at_bound and not p.fixed for p in result.parameters),
+        Code.UNDETERMINED: bool(result.undetermined),
+    }
+    return tuple(code for code, held in holds.items() if held)
 
 
 def print_codes(console: Console, codes: Iterable[Code]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -56,7 +57,11 @@ class _Bar:
 
 
 class FitProgress(_Bar):
-    """A bar for loading, then a line with iteration, chi2 and EDM; silent off a terminal."""
+    """A bar for loading, then a line with iteration, chi2 and EDM.
+
+    Off a terminal it is a plain line every few seconds, from a thread of its own: a search, the
+    noise of a fit and pictures take a while without telling anybody.
+    """
 
     def __init__(
         self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
@@ -65,21 +70,51 @@ class FitProgress(_Bar):
         text = TextColumn("{task.description}", markup=False)
         bar = BarColumn(bar_width=20)
         super().__init__(console, enabled, SpinnerColumn("line"), text, bar, TimeElapsedColumn())
+        self._console, self._plain = console, enabled and not console.is_terminal
+        self._doing, self._began, self._ended = "reading maps", time.monotonic(), threading.Event()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
         self._load = self._progress.add_task("reading maps", total=None, visible=False)
         self._fit = self._progress.add_task("fit", start=False, total=None, visible=False)
 
+    def __enter__(self) -> Self:
+        if self._plain:
+            self._teller.start()
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        super().__exit__(kind, error, trace)
+
+    def _tell(self) -> None:
+        while not self._ended.wait(_EVERY):
+            spent = format_seconds(time.monotonic() - self._began)
+            print_plain(self._console, f"{self._doing} ({spent})")
+
+    def _show(self, doing: str) -> None:
+        self._doing = doing
+        self._progress.update(self._fit, visible=True, description=doing)
+
     def on_load(self, done: int, total: int) -> None:
         """Show how many maps are read."""
+        self._doing = f"reading maps {done}/{total}"
+        if 0 < done < total:
+            left = (time.monotonic() - self._began) / done * (total - done)
+            self._doing += f", about {format_seconds(left)} left"
         self._progress.update(
             self._load,
             completed=done,
             total=total,
             visible=done < total,
-            description=f"reading maps {done}/{total}",
+            description=self._doing,
         )
         if done == total:
             self._progress.start_task(self._fit)
-            self._progress.update(self._fit, visible=True, description="fit: looking for a start")
+            self._show("fit: looking for a start")
 
     def on_input(self, dataset: Dataset) -> None:
         """Show what is going to be fitted; a bar would take it to its own stream."""
@@ -92,18 +127,18 @@ class FitProgress(_Bar):
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Show the last accepted step."""
-        self._progress.update(
-            self._fit,
-            visible=True,
-            description=(
-                f"fit: iteration {record.iteration}, chi2 {format_number(record.chi2, 8)}, "
-                f"EDM {format_number(record.edm, 3)}"
-            ),
+        self._show(
+            f"fit: iteration {record.iteration}, chi2 {format_number(record.chi2, 8)}, "
+            f"EDM {format_number(record.edm, 3)}"
         )
+
+    def on_profile(self, names: tuple[str, ...]) -> None:
+        """Show that the fit has ended and profiles are followed."""
+        self._show(f"profile of {', '.join(names)}")
 
     def on_save(self) -> None:
         """Show that the run directory is being written."""
-        self._progress.update(self._fit, description="writing the run directory and its pictures")
+        self._show("writing the run directory and its pictures")
 
 
 class BatchProgress(_Bar):

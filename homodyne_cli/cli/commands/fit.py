@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homodyne_cli.cli.options.completers import configs, parameter_names
+from homodyne_cli.cli.options.completers import configs, parameter_names, run_directories
 from homodyne_cli.cli.options.shared import (
     AsJson,
     ConfigFile,
@@ -76,6 +77,14 @@ class FitRequest:
             autocompletion=parameter_names,
         ),
     ] = None
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_DIR",
+            help="Begin where this run ended, without a search.",
+            autocompletion=run_directories,
+        ),
+    ] = None
     compile_cache: Annotated[
         Path | None,
         typer.Option(
@@ -95,6 +104,8 @@ class FitRequest:
         """Refuse options of which only one could act."""
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose exclude each other", hint="keep one of them")
+        if self.resume is not None and self.global_search:
+            raise UsageError("--resume and --global exclude each other", hint="keep one of them")
         refuse_repeats(self.overrides)
 
     @property
@@ -116,7 +127,11 @@ def run_fit(request: FitRequest) -> int:
     from homodyne_cli.render.console import make_console, print_note, print_plain
     from homodyne_cli.render.progress import FitProgress
 
-    config = load_config(request.config, request.overrides)
+    settings = request.overrides
+    if request.resume is not None:
+        settings += _resumed(request.resume)
+        refuse_repeats(settings)
+    config = load_config(request.config, settings)
     truth = None if request.truth is None else _truth(request.truth)
     profiled = () if request.profile is None else comma_separated(request.profile)
     memory = None if request.memory is None else memory_budget(request.memory).budget
@@ -131,14 +146,25 @@ def run_fit(request: FitRequest) -> int:
             config, request.output or config.output_directory or Path(DEFAULT_OUTPUT),
             force=request.force, memory=memory, profiled=profiled,
             plots=not request.no_plots, command_line=tuple(sys.argv), watch=progress,
-            started=started,
+            interruptible=True, started=started,
         )  # fmt: skip
     _show(request, made, truth)
     for note in () if request.quiet else made.notes:
         print_note(notes, note)
     if made.unsaved is not None:
         raise made.unsaved
+    if made.result.interrupted:
+        return ExitCode.INTERRUPTED
     return ExitCode.GOOD if made.result.converged else ExitCode.NEGATIVE
+
+
+def _resumed(run: Path) -> tuple[str, ...]:
+    """Return the config keys that let a fit go on from where a run ended."""
+    from homodyne_cli.io.run.read_result import read_result
+
+    values = {p.name: p.value for p in read_result(run).result.parameters}
+    start = f"initial_parameters.values={json.dumps(values)}"
+    return start, "optimization.nlsq.global_search=false"
 
 
 def _show_input(request: FitRequest, dataset: Dataset) -> None:

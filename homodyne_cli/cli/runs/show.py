@@ -22,7 +22,7 @@ def run_show(request: ShowRequest) -> int:
     """Show a run; the maps are not read."""
     from homodyne_cli.io.run.read_result import read_result
     from homodyne_cli.render.console import make_console, print_next
-    from homodyne_cli.render.findings import print_codes, print_findings
+    from homodyne_cli.render.findings import print_codes, print_findings, result_codes
     from homodyne_cli.render.screens.fit import show_result
     from homodyne_cli.render.screens.inputs import show_input
 
@@ -31,6 +31,6 @@ def run_show(request: ShowRequest) -> int:
     show_input(console, fit)
     show_result(fit.phi, fit.result, fit.seconds)
     print_findings(console, fit.findings)
-    print_codes(console, (*(finding.code for finding in fit.findings), *fit.result.codes))
+    print_codes(console, (*(finding.code for finding in fit.findings), *result_codes(fit.result)))
     print_next(console, "verify" if fit.result.converged else "diagnose", request.run)
     return 0

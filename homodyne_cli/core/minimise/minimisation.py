@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from homodyne_cli.core.numerics.gram import column_norms, condition_number, with
 from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.errors import FitInterruptedError
 from homodyne_cli.problem import SolverOptions
 from homodyne_cli.results import IterationRecord
 
@@ -73,6 +75,11 @@ class Minimisation:
     def iterations(self) -> int:
         """Accepted steps."""
         return len(self.history) - 1
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody has ended it."""
+        return self.stop is StopReason.INTERRUPTED
 
     @property
     def iterations_left(self) -> int:
@@ -149,6 +156,14 @@ class Minimisation:
             at = objective.derivatives(self.x)
         self.at, self._last = at, (self.x, at)
         self.rescale(self.options, self.coordinates)
+
+    @contextmanager
+    def until_interrupted(self) -> Iterator[None]:
+        """Let who is told of the steps end the block; it then stands at the last of them."""
+        try:
+            yield
+        except FitInterruptedError:
+            self.stop = StopReason.INTERRUPTED
 
     def since(self, first: IterationRecord) -> list[IterationRecord]:
         """Return what `here` was at some point, and the steps accepted since."""

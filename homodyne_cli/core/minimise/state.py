@@ -13,7 +13,7 @@ from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import SolverOptions
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.results import INTERRUPTED, IterationRecord
 
 
 class StopReason(IntEnum):
@@ -32,6 +32,7 @@ class StopReason(IntEnum):
         member.sentence = sentence
         return member
 
+    INTERRUPTED = INTERRUPTED, "interrupted: this is the best point so far"
     UNDER_WAY = -6, "stopped: before anything was minimised"
     AT_HAND = -5, "stopped: as near to a minimum as was asked for"
     LEFT_COORDINATES = -4, "stopped: a step left the optimiser's coordinates"

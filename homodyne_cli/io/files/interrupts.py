@@ -8,12 +8,15 @@ as it applies. Only the main thread can do so; elsewhere the blocks here do noth
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, TypeAlias
+
+from homodyne_cli.errors import FitInterruptedError
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
@@ -45,6 +48,49 @@ def uninterrupted() -> Iterator[None]:
     finally:
         if arrived:
             signal.raise_signal(arrived[0])
+
+
+class Interruption:
+    """Whether a signal has asked for an end of what can end in order.
+
+    Attributes
+    ----------
+    awaited
+        Whether there is something that such an end would save; signals end the process otherwise.
+    asked
+        Whether one has come. The next one ends the process.
+    """
+
+    def __init__(self) -> None:
+        self.awaited = self.asked = False
+
+    def step(self) -> None:
+        """Say that there is something to save, and end here if that was asked for.
+
+        Raises
+        ------
+        FitInterruptedError
+            It was.
+        """
+        self.awaited = True
+        if self.asked:
+            raise FitInterruptedError("interrupted before there was anything to save")
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Yield what tells of the first signal instead of ending the block."""
+    told = Interruption()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if told.asked or not told.awaited:
+            before[number](number, frame)
+        told.asked = True
+        # Buffered streams cannot be written to from a handler that may have interrupted them.
+        os.write(2, b"interrupted: the best point so far will be saved; again ends at once\n")
+
+    with _handled(handle) as before:
+        yield told
 
 
 @contextmanager

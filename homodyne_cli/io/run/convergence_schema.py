@@ -24,7 +24,7 @@ from homodyne_cli.parameters import XScaleMode
 class ConvergenceEntry(Entry):
     """The verdict on convergence and the figures behind it; time in seconds."""
 
-    status: Literal["converged", "not_converged"]
+    status: Literal["converged", "not_converged", "interrupted"]
     message: Text = ""
     iterations: Count
     evaluations: Count = 0

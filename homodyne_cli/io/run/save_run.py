@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from homodyne_cli.core.numerics.backend import describe_device
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
 from homodyne_cli.io.files.curves_file import CURVES, write_curves
-from homodyne_cli.io.files.directories import NewDirectory
+from homodyne_cli.io.files.directories import NewDirectory, new_directory
 from homodyne_cli.io.files.outputs import output_errors
 from homodyne_cli.io.run.fitted_data import write_fitted_data
-from homodyne_cli.io.run.write_run import RunRecord, write_run
+from homodyne_cli.io.run.write_run import MANIFEST, RunRecord, write_run
 from homodyne_cli.problem import Config
 from homodyne_cli.results import FitResult, Seconds
 from homodyne_cli.version import versions
@@ -25,6 +26,11 @@ from homodyne_cli.version import versions
 Draw = Callable[[Path, str, Dataset, ModelMaps, FitResult], None]
 #: What a matplotlib style that cannot be drawn with raises: no LaTeX, no such backend or font.
 _STYLE_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, ImportError)
+
+
+def new_run(target: Path, *, force: bool) -> AbstractContextManager[NewDirectory]:
+    """Reserve the place of a run directory; see `new_directory`."""
+    return new_directory(target, force=force, marker=MANIFEST)
 
 
 def save_run(

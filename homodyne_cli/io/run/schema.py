@@ -190,7 +190,7 @@ class FitQuality(Entry):
     degrees_of_freedom: Whole
     edm: Figure
     loss: Loss
-    convergence_status: Literal["converged", "not_converged"]
+    convergence_status: Literal["converged", "not_converged", "interrupted"]
 
 
 class ProvenanceEntry(Entry):

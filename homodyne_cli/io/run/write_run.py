@@ -116,6 +116,8 @@ def _ending(result: FitResult, seconds: Seconds) -> dict[str, object]:
 
 
 def _verdict(result: FitResult) -> str:
+    if result.interrupted:
+        return "interrupted"
     return "converged" if result.converged else "not_converged"
 
 

@@ -10,7 +10,7 @@ from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
-from homodyne_cli.render.findings import print_codes, print_findings
+from homodyne_cli.render.findings import print_codes, print_findings, result_codes
 from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables import (
     combination_table,
@@ -78,7 +78,7 @@ def fit_answer(
         "condition_number": result.conditioning,
         "combinations": result.combinations,
         "equivalents": result.equivalents,
-        "codes": result.codes,
+        "codes": result_codes(result),
         **input_answer(dataset),
     }
 
@@ -107,12 +107,15 @@ def show_fit(
     show_result(dataset.phi, result, seconds, truth)
     findings = dataset.findings or ()
     print_findings(make_console(), findings)
-    print_codes(make_console(), (*(f.code for f in findings), *result.codes))
+    print_codes(make_console(), (*(f.code for f in findings), *result_codes(result)))
     pictures = " (pictures: c2_heatmaps_phi_*.png, curves.png)" if plots else ""
     if target is not None:
         console = make_console()
         print_plain(console, f"Run directory: {target}{pictures}")
-        print_next(console, "verify" if result.converged else "diagnose", target)
+        if result.interrupted:
+            print_next(console, "fit", "CONFIG", "--resume", target, "-o", f"{target}-resumed")
+        else:
+            print_next(console, "verify" if result.converged else "diagnose", target)
 
 
 def show_result(

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 
 from homodyne_cli.dataset import Dataset
+from homodyne_cli.render import progress as progress_module
 from homodyne_cli.render.console import make_console
 from homodyne_cli.render.progress import FitProgress
 from homodyne_cli.results import IterationRecord
@@ -68,3 +72,24 @@ def test_an_interruption_gives_the_terminal_back() -> None:
 
 def test_ascii_terminal() -> None:
     assert run(Terminal("ascii")).isascii()
+
+
+def test_off_a_terminal_a_line_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "_EVERY", 0.01)
+    stream = Terminal(tty=False)
+    console = make_console(file=stream, width=100)
+    with FitProgress(console, enabled=True, show_input=lambda _: None) as progress:
+        phases: tuple[tuple[Callable[[], None], str], ...] = (
+            (lambda: progress.on_load(1, 3), "reading maps 1/3, about"),
+            (lambda: progress.on_load(3, 3), "fit: looking for a start"),
+            (lambda: progress.on_profile(("D0", "alpha")), "profile of D0, alpha"),
+            (progress.on_save, "writing the run directory"),
+        )
+        for show, words in phases:
+            show()
+            for _ in range(500):
+                if words in stream.getvalue():
+                    break
+                time.sleep(0.01)
+            assert words in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
