@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo dist test test-min lint format coverage clean
+.PHONY: help install demo dist test test-min lint format coverage audit clean
 
 help:  ## this list
 	@grep -hE "^[a-z-]+:.*##" $(MAKEFILE_LIST) | sed -E "s/:.*## /\t/" | sort | expand -t 18
@@ -42,6 +42,9 @@ format: $(STAMP)  ## ruff's formatting and import order
 
 coverage: $(STAMP)  ## branch coverage of core and io
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+audit: $(STAMP)  ## known vulnerabilities of what is installed (asks PyPI)
+	$(BIN)/python -m pip_audit --local --skip-editable --progress-spinner off
 
 clean:  ## remove what was installed and built
 	rm -rf $(VENV) $(MIN) build dist *.egg-info
