@@ -13,11 +13,7 @@ import pytest
 
 from tests.cli.conftest import homodyne
 
-#: Mode of the model and options of ``simulate``, for each kind of noise.
-NOISES: Final = {
-    "white": ("laminar_flow", "--phi", "0,30,60", "--noise", "0.02"),
-    "speckles": ("static", "--phi", "0,30", "--speckles", "400"),
-}
+NOISES: Final = {"white": ("--noise", "0.02"), "speckles": ("--speckles", "400")}
 #: JAX counts cores when it is imported, so a process is bound before it imports anything.
 _ONE_CORE: Final = (
     "import sys, psutil; p = psutil.Process(); p.cpu_affinity(p.cpu_affinity()[:1]); "
@@ -29,10 +25,10 @@ _ONE_CORE: Final = (
 def folder_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a config, data of one kind of noise and a run of them."""
     folder = tmp_path_factory.mktemp("same")
-    mode, *options = NOISES[request.param]
+    noisy = NOISES[request.param]
     for step in (
-        ("init", "--mode", mode),
-        ("simulate", "config.yaml", "-o", "data.h5", "--frames", "40", *options),
+        ("init",),
+        ("simulate", "config.yaml", "-o", "data.h5", "--frames", "40", "--phi", "0,30,60", *noisy),
         ("fit", "config.yaml", "-o", "first", "--no-plots", "--quiet"),
     ):
         done = homodyne(*step, cwd=folder)
