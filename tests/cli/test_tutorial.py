@@ -1,4 +1,4 @@
-"""Every command of the tutorial runs, in order, and ends as the tutorial says."""
+"""Every command of the tutorial and of the README runs, in order, and ends as they say."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def test_commands_of_the_tutorial(tmp_path: Path) -> None:
     assert "chi2 is the same as that of run2" in " ".join(same.split())
     assert (tmp_path / "report.html").stat().st_size > 100_000
     assert (tmp_path / "config.yaml.bak").is_file()
+
+
+def test_commands_of_the_readme(tmp_path: Path) -> None:
+    """From nothing to a verified fit and a report; what is typed in an editor is left out."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.split("## Your own data")[1].split("```")[1]
+    lines = [line.partition("  #")[0].strip() for line in block.strip().splitlines()]
+    commands = [line for line in lines if not line.startswith("$EDITOR")]
+    assert len(commands) > 15
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "homodyne"
+        done = homodyne(*words, cwd=tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert (tmp_path / "report.html").stat().st_size > 100_000

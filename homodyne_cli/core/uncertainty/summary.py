@@ -71,8 +71,9 @@ def summarise(
         degrees_of_freedom=freedom,
         edm=edm,
         status=int(state.stop),
-        message=_message(fit, edm),
-        converged=is_converged(state.stop, edm),
+        message=_message(fit, edm, known.names),
+        # A corner of the bounds is where an optimiser ends whatever the data are.
+        converged=is_converged(state.stop, edm) and bool(known.names),
         iterations=state.iterations,
         evaluations=state.evaluations,
         covariance=known.actual.parameters,
@@ -100,8 +101,10 @@ def summarise(
     )
 
 
-def _message(fit: NoisyFit, edm: float) -> str:
+def _message(fit: NoisyFit, edm: float, inside: tuple[str, ...]) -> str:
     stop = fit.state.stop
+    if not inside:
+        return f"{stop.sentence}, but every free parameter is at a bound: no minimum inside"
     if not stop.is_success or is_converged(stop, edm):
         return stop.sentence
     return f"{stop.sentence}, but one more step would still lower chi2 by {edm:.3g}: stopped early"

@@ -21,7 +21,14 @@ from homodyne_cli.core.objective.scaling import scaling_model
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError, DerivativeError, FitError
 from homodyne_cli.parameters import NAMES, Loss, XScaleMode
-from homodyne_cli.problem import Bounds, DiagnosticsOptions, ShearTransforms, SolverOptions
+from homodyne_cli.problem import (
+    Bounds,
+    DiagnosticsOptions,
+    FitProblem,
+    InitialParameters,
+    ShearTransforms,
+    SolverOptions,
+)
 from homodyne_cli.results import FitResult
 from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
 from tests.support.oracle import autodiff_columns, model_values
@@ -342,3 +349,15 @@ def test_fit_without_start_values_finds_the_same_minimum() -> None:
 def test_too_few_pairs_are_refused() -> None:
     with pytest.raises(FitError, match="cannot determine"):
         fit(make_dataset(4, 1), make_problem())
+
+
+def test_a_corner_of_the_bounds_is_no_minimum() -> None:
+    data = make_dataset(40, 1, parameters=RESOLVED[:3], gap=None, noise=0.02)
+    problem = FitProblem(
+        "static",
+        initial=InitialParameters(fixed={"alpha": 0.0, "D_offset": 0.0}),
+        bounds={**FitProblem("static").bounds, "D0": Bounds(1.0, 100.0)},
+    )
+    result = fit(data, problem)
+    assert not result.converged
+    assert "every free parameter is at a bound" in result.message
