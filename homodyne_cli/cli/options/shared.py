@@ -82,14 +82,6 @@ def refuse_needless_force(force: bool, output: Path | None, option: str) -> None
         raise UsageError(f"--force: there is nothing to replace without {option}")
 
 
-def check_runs(*runs: Path) -> None:
-    """Refuse what is no run before anything heavy is imported to read it."""
-    from homodyne_cli.io.run.read_run import find_run
-
-    for run in runs:
-        find_run(run)
-
-
 def configured_gap(config: Path | None, *runs: Path) -> float | None:
     """Return the gap of a config given for runs that do not record it.
 

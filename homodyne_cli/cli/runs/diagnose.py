@@ -17,7 +17,6 @@ from homodyne_cli.cli.options.shared import (
     GapConfig,
     MemorySize,
     RunDirectory,
-    check_runs,
     comma_separated,
     configured_gap,
     memory_budget,
@@ -68,14 +67,20 @@ class DiagnoseRequest:
 
 def run_diagnose(request: DiagnoseRequest) -> int:
     """Diagnose a run; return 1 if it is imbalanced or stopped early."""
-    check_runs(request.run)
-    from homodyne_cli.core.diagnosis import diagnose
-    from homodyne_cli.core.evaluation import evaluate_run
-    from homodyne_cli.io.files.outputs import check_file, write_file
-    from homodyne_cli.io.run.read_run import open_run
-    from homodyne_cli.render.console import make_console, print_json, print_next, print_note
-    from homodyne_cli.render.screens.diagnosis import diagnosis_answer, next_words, show_diagnosis
+    from homodyne_cli.io.run.read_run import open_run, trial_of_runs
 
+    with trial_of_runs(request.run) as wait_for_trial:
+        from homodyne_cli.core.diagnosis import diagnose
+        from homodyne_cli.core.evaluation import evaluate_run
+        from homodyne_cli.io.files.outputs import check_file, write_file
+        from homodyne_cli.render.console import make_console, print_json, print_next, print_note
+        from homodyne_cli.render.screens.diagnosis import (
+            diagnosis_answer,
+            next_words,
+            show_diagnosis,
+        )
+
+        wait_for_trial()
     if request.output is not None:
         check_file(request.output, force=request.force)
     gap, memory = configured_gap(request.config, request.run), memory_budget(request.memory)

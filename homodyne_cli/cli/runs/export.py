@@ -51,11 +51,16 @@ class ExportRequest:
 
 def run_export(request: ExportRequest) -> int:
     """Write or print a fit."""
-    from homodyne_cli.io.files.outputs import check_file, new_file, write_file
-    from homodyne_cli.io.run.read_result import read_result
-    from homodyne_cli.render.console import make_console, print_plain
-    from homodyne_cli.render.exports.texts import TEXTS
+    from homodyne_cli.io.run.read_run import read_run, trial_of_runs
 
+    tried = [request.run] if request.format in _SUFFIXES else []
+    with trial_of_runs(*tried) as wait_for_trial:
+        from homodyne_cli.io.files.outputs import check_file, new_file, write_file
+        from homodyne_cli.io.run.read_result import read_result
+        from homodyne_cli.render.console import make_console, print_plain
+        from homodyne_cli.render.exports.texts import TEXTS
+
+        wait_for_trial()
     gap = configured_gap(request.config, request.run)
     if request.output is not None:
         check_file(request.output, force=request.force)
@@ -67,7 +72,6 @@ def run_export(request: ExportRequest) -> int:
             return 0
         write_file(request.output, text.encode("utf-8"), force=request.force)
     elif request.output is not None:
-        from homodyne_cli.io.run.read_run import read_run
         from homodyne_cli.render.exports.arrays import write_nexus, write_npz
 
         write = write_nexus if request.format == "nexus" else write_npz

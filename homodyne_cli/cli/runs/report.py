@@ -13,7 +13,6 @@ from homodyne_cli.cli.options.shared import (
     Force,
     GapConfig,
     MemorySize,
-    check_runs,
     configured_gap,
     memory_budget,
 )
@@ -42,11 +41,14 @@ class ReportRequest:
 
 def run_report(request: ReportRequest) -> int:
     """Check every run and write the page; the exit code is that of having written it."""
-    check_runs(*request.runs)
-    from homodyne_cli.io.files.outputs import check_file
-    from homodyne_cli.render.console import make_console, print_plain
-    from homodyne_cli.render.pages.write_report import write_report
+    from homodyne_cli.io.run.read_run import trial_of_runs
 
+    with trial_of_runs(*request.runs) as wait_for_trial:
+        from homodyne_cli.io.files.outputs import check_file
+        from homodyne_cli.render.console import make_console, print_plain
+        from homodyne_cli.render.pages.write_report import write_report
+
+        wait_for_trial()
     check_file(request.output, force=request.force)
     gap = configured_gap(request.config, *request.runs)
     write_report(

@@ -16,7 +16,6 @@ from homodyne_cli.cli.options.shared import (
     GapConfig,
     MemorySize,
     RunDirectory,
-    check_runs,
     configured_gap,
     memory_budget,
     refuse_needless_force,
@@ -56,17 +55,19 @@ class VerifyRequest:
 def run_verify(request: VerifyRequest) -> int:
     """Run the checks; return 1 if one fails (with `strict` also if one warns)."""
     places = [request.run] if request.baseline is None else [request.run, request.baseline]
-    check_runs(*places)
-    from homodyne_cli.core.assumptions.assumptions import with_assumptions
-    from homodyne_cli.core.checks.lag_profiles import lag_profiles
-    from homodyne_cli.core.evaluation import evaluate_run
-    from homodyne_cli.core.verification import verify
-    from homodyne_cli.io.files.outputs import check_file
-    from homodyne_cli.io.run.read_run import open_run
-    from homodyne_cli.render.console import make_console, print_json, print_next, print_note
-    from homodyne_cli.render.pages.write_report import write_judged
-    from homodyne_cli.render.screens.verification import checks_answer, next_words, show_checks
+    from homodyne_cli.io.run.read_run import open_run, trial_of_runs
 
+    with trial_of_runs(*places) as wait_for_trial:
+        from homodyne_cli.core.assumptions.assumptions import with_assumptions
+        from homodyne_cli.core.checks.lag_profiles import lag_profiles
+        from homodyne_cli.core.evaluation import evaluate_run
+        from homodyne_cli.core.verification import verify
+        from homodyne_cli.io.files.outputs import check_file
+        from homodyne_cli.render.console import make_console, print_json, print_next, print_note
+        from homodyne_cli.render.pages.write_report import write_judged
+        from homodyne_cli.render.screens.verification import checks_answer, next_words, show_checks
+
+        wait_for_trial()
     if request.report is not None:
         check_file(request.report, force=request.force, option="--report")
     gap, memory = configured_gap(request.config, *places), memory_budget(request.memory)

@@ -3,7 +3,8 @@
 Damage to the heap where an HDF5 file keeps its texts and the sources of virtual datasets ends the
 process that reads it, or keeps it busy for ever, inside the library where no exception comes from.
 The trial reads all that comes before the maps, under a limit of computing time, and what kills it
-is an error here. It takes less time than the imports, so a good file does not wait for it.
+is an error here. It takes less time than the imports, so a good file does not wait for it. The maps
+of a run directory, which somebody else may have made, are tried likewise (`io.run`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +39,7 @@ _CRASHES: Final = tuple(
 _OUT_OF_TIME: Final = -signal.SIGXCPU.value if hasattr(signal, "SIGXCPU") else -1
 
 
-@contextmanager
-def trial_reading(path: Path) -> Iterator[Callable[[], None]]:
+def trial_reading(path: Path) -> AbstractContextManager[Callable[[], None]]:
     """Start the trial of a data file and yield the function that waits for it.
 
     That raises a `DataError` if the file cannot be opened without harm to the process. Files that
@@ -51,7 +51,13 @@ def trial_reading(path: Path) -> Iterator[Callable[[], None]]:
         There is no such file, or it is of no kind that could hold data: a mistyped path need not
         wait for the imports.
     """
-    process = _started(path) if sys.executable and file_kind(path) == "hdf5" else None
+    return trial_by(__name__ if file_kind(path) == "hdf5" else None, path)
+
+
+@contextmanager
+def trial_by(module: str | None, path: Path) -> Iterator[Callable[[], None]]:
+    """Do the same for any HDF5 file, by the module that reads it as a program; None: no trial."""
+    process = _started(module, path) if module and sys.executable else None
     try:
         yield lambda: _wait(process, path)
     finally:
@@ -60,9 +66,9 @@ def trial_reading(path: Path) -> Iterator[Callable[[], None]]:
                 process.kill()
 
 
-def _started(path: Path) -> subprocess.Popen[bytes] | None:
+def _started(module: str, path: Path) -> subprocess.Popen[bytes] | None:
     # -P: a file of the current folder is no module. One thread of algebra needs no buffers.
-    command = [sys.executable, "-P", "-m", __name__, os.fspath(path)]
+    command = [sys.executable, "-P", "-m", module, os.fspath(path)]
     with suppress(OSError):
         return subprocess.Popen(
             command,
@@ -97,7 +103,7 @@ def _wait(process: subprocess.Popen[bytes] | None, path: Path) -> None:
         )
 
 
-def _limit(path: Path) -> None:
+def limit_trial(path: Path) -> None:
     """Limit what this process may take, where the system can."""
     if sys.platform == "win32":
         return
@@ -113,7 +119,7 @@ def _limit(path: Path) -> None:
 
 def _try(path: Path) -> None:
     """Read all that comes before the maps; what is wrong with it is said by who reads it next."""
-    _limit(path)
+    limit_trial(path)
     with suppress(HomodyneError), open_source(path):
         pass
 

@@ -1,8 +1,13 @@
-"""Reading ``fitted_data.h5``: nothing is read before its shape and size are known to be right."""
+"""Reading ``fitted_data.h5``: nothing is read before its shape and size are known to be right.
+
+Run as a program it is the trial of such a file (`io.maps.trial`).
+"""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +15,12 @@ import h5py
 import numpy as np
 
 from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource, Provenance
+from homodyne_cli.errors import HomodyneError
 from homodyne_cli.io.formats.guard import guarded
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type, open_hdf5
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.spool import open_spool
+from homodyne_cli.io.maps.trial import limit_trial, trial_by
 from homodyne_cli.io.run.arrays import FITTED_DATA, ArrayChecker, ArrayEntry
 from homodyne_cli.io.run.fields import SCHEMA_VERSION
 
@@ -46,6 +53,11 @@ def read_fitted_data(path: Path, memory: MemoryBudget | None, held: ExitStack) -
         return _Reader(file, file.files.open(path), ArrayChecker(path)).read(memory, held)
 
 
+def trial_of_fitted_data(path: Path) -> AbstractContextManager[Callable[[], None]]:
+    """Start the trial of such a file and yield the function that waits for it."""
+    return trial_by(__name__, path)
+
+
 @dataclass(frozen=True)
 class _Reader:
     """Reads one file through the door to data files, but follows no link out of it."""
@@ -72,6 +84,13 @@ class _Reader:
             provenance={"run": Provenance(str(self.checker.path.parent), "run directory")},
         )
         return FittedData(dataset, self._vector("contrast"), self._vector("offset"))
+
+    def try_all(self) -> None:
+        """Read every array but the maps; what is wrong with one is said by who reads it next."""
+        for name, entry in FITTED_DATA.items():
+            with suppress(HomodyneError):
+                _ = self._checked(name) if len(entry.axes) > 1 else self._vector(name)
+        self._check_version()
 
     def _check_version(self) -> None:
         version = self.door.attribute("/", "schema_version")
@@ -133,3 +152,13 @@ class _Reader:
         for angle in range(len(stored)):
             spool.put(angle, one(angle))
         return spool.maps()
+
+
+def _try(path: Path) -> None:
+    limit_trial(path)
+    with suppress(HomodyneError), open_hdf5(path) as file:
+        _Reader(file, file.files.open(path), ArrayChecker(path)).try_all()
+
+
+if __name__ == "__main__":
+    _try(Path(sys.argv[1]))

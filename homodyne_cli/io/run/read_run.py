@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.files.staging import clear_leftovers
 from homodyne_cli.io.maps.memory import MemoryBudget
-from homodyne_cli.io.run.read_fitted_data import read_fitted_data
+from homodyne_cli.io.run.read_fitted_data import read_fitted_data, trial_of_fitted_data
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
 from homodyne_cli.io.run.run_folder import RunFolder
 from homodyne_cli.io.run.schema import AnalysisFile, ConvergenceFile, ManifestFile, ParametersFile
@@ -26,6 +26,8 @@ from homodyne_cli.results import FitRecord, IterationRecord, Solution
 
 _MAPS = "fitted_data.h5"
 _LEGACY_MAPS = "fitted_data.npz"
+#: Trials under way at once: a run and its baseline.
+_TRIALS = 2
 
 
 def read_run(directory: Path, gap: float | None = None) -> StoredRun:
@@ -63,6 +65,33 @@ def open_run(
             yield _read(folder, memory, held)
         else:
             yield read_legacy_run(folder, gap)
+
+
+@contextmanager
+def trial_of_runs(*directories: Path) -> Iterator[Callable[[], None]]:
+    """Start the trials of the maps of runs and yield the function that waits for them.
+
+    That raises a `DataError` if maps cannot be opened without harm to the process, which the
+    numerical libraries may be imported before (`io.maps.trial`).
+
+    Raises
+    ------
+    DataError
+        If a directory is not a run.
+    """
+    runs = [folder for folder in map(find_run, directories) if holds_own_maps(folder)]
+    files = [folder.file(_MAPS) for folder in runs]
+    with ExitStack() as held:
+        begun = [held.enter_context(trial_of_fitted_data(path)) for path in files[:_TRIALS]]
+
+        def wait() -> None:
+            for wait_for_one in begun:
+                wait_for_one()
+            for path in files[_TRIALS:]:
+                with trial_of_fitted_data(path) as wait_for_one:
+                    wait_for_one()
+
+        yield wait
 
 
 def records_gap(directory: Path) -> bool:
