@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import stats
 
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.dataset import FloatArray, IndexArray
@@ -103,41 +103,81 @@ def _inner(left: FloatArray, right: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of all angles with the fit's own share taken off; leading axis (n_phi, b) flattened.
+    """Scores that are tested together, with the fit's own share taken off.
 
     Attributes
     ----------
     values
-        (n_phi * b,).
+        (k,).
     covariance
-        (n_phi * b, n_phi * b), of M speckles.
+        (k, k), of M speckles.
     size
-        (n_phi * b,) what a pattern of amplitude one adds to its score.
-    n_phi
-        Number of angles.
+        (k,) what a pattern of amplitude one adds to its score.
     """
 
     values: FloatArray
     covariance: FloatArray
     size: FloatArray
-    n_phi: int
+
+
+@dataclass(frozen=True)
+class JoinedScores:
+    """Scores of b patterns at all angles with the fit's own share of u unknowns taken off.
+
+    Their covariance, K = D - X S' - S X' + S I S', is kept in its parts: as one matrix of
+    (n_phi b)^2 numbers it would take 2 GB of 400 angles, and no test asks for all of it.
+
+    Attributes
+    ----------
+    values, size
+        (n_phi, b) as in `Scores`.
+    blocks
+        (n_phi, b, b) D, of one speckle as all below.
+    crossed, share
+        (n_phi, b, u) X, of patterns and columns, and S = <W, X> H^-1.
+    inner
+        (u, u) I, of the columns.
+    n_speckles
+        M.
+    """
+
+    values: FloatArray
+    size: FloatArray
+    blocks: FloatArray
+    crossed: FloatArray
+    share: FloatArray
+    inner: FloatArray
+    n_speckles: float
 
     def over_angles(self, patterns: slice) -> Scores:
         """Return those of some patterns, summed over the angles."""
-        b = len(self.values) // self.n_phi
-        projector = np.tile(np.eye(b)[:, patterns], (self.n_phi, 1))
-        covariance = projector.T @ self.covariance @ projector
-        return Scores(projector.T @ self.values, covariance, projector.T @ self.size, 1)
+        crossed, share = (part[:, patterns].sum(axis=0) for part in (self.crossed, self.share))
+        covariance = self._common(crossed, share) + self.blocks[:, patterns, patterns].sum(axis=0)
+        return Scores(
+            self.values[:, patterns].sum(axis=0),
+            covariance / self.n_speckles,
+            self.size[:, patterns].sum(axis=0),
+        )
 
     def of_angles(self, patterns: slice) -> Scores:
         """Return those of some patterns, each angle for itself."""
-        b = len(self.values) // self.n_phi
-        chosen = (np.arange(self.n_phi)[:, None] * b + np.arange(b)[patterns]).ravel()
-        covariance = self.covariance[np.ix_(chosen, chosen)]
-        return Scores(self.values[chosen], covariance, self.size[chosen], self.n_phi)
+        u = len(self.inner)
+        crossed, share = (part[:, patterns].reshape(-1, u) for part in (self.crossed, self.share))
+        covariance = self._common(crossed, share)
+        blocks = self.blocks[:, patterns, patterns]
+        for place, block in enumerate(blocks):
+            own = slice(place * len(block), (place + 1) * len(block))
+            covariance[own, own] += block
+        covariance /= self.n_speckles
+        return Scores(self.values[:, patterns].ravel(), covariance, self.size[:, patterns].ravel())
+
+    def _common(self, crossed: FloatArray, share: FloatArray) -> FloatArray:
+        """Return K - D, which is symmetric, from one half of it."""
+        half = (0.5 * share @ self.inner - crossed) @ share.T
+        return np.asarray(half + half.T)
 
 
-def joined_scores(angles: Sequence[AngleScores], n_speckles: float) -> Scores:
+def joined_scores(angles: Sequence[AngleScores], n_speckles: float) -> JoinedScores:
     """Take off what the fit absorbs, all angles together.
 
     Parameters
@@ -149,22 +189,24 @@ def joined_scores(angles: Sequence[AngleScores], n_speckles: float) -> Scores:
     b = len(angles[0].pattern)
     hessian, inner = np.zeros((2, n_unknown, n_unknown))
     column = np.zeros(n_unknown)
-    overlap, crossed = np.zeros((2, len(angles) * b, n_unknown))
-    blocks = []
+    crossed = np.zeros((len(angles), b, n_unknown))
     for place, angle in enumerate(angles):
-        rows, at = slice(place * b, (place + 1) * b), angle.places
+        at = angle.places
         hessian[np.ix_(at, at)] += angle.hessian
         inner[np.ix_(at, at)] += angle.covariance[b:, b:]
         column[at] += angle.column
-        overlap[rows, at] = angle.overlap
-        crossed[rows, at] = angle.covariance[:b, b:]
-        blocks.append(angle.covariance[:b, :b])
-    share = np.linalg.lstsq(hessian, overlap.T, rcond=1e-12)[0].T
-    mixed = crossed @ share.T
-    covariance = linalg.block_diag(*blocks) - mixed - mixed.T + share @ inner @ share.T
-    values = np.concatenate([angle.pattern for angle in angles]) - share @ column
-    size = np.concatenate([angle.size for angle in angles])
-    return Scores(values, covariance / n_speckles, size, len(angles))
+        crossed[place][:, at] = angle.covariance[:b, b:]
+    inverse = np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
+    share = np.stack([angle.overlap @ inverse[angle.places] for angle in angles])
+    return JoinedScores(
+        values=np.stack([angle.pattern for angle in angles]) - share @ column,
+        size=np.stack([angle.size for angle in angles]),
+        blocks=np.stack([angle.covariance[:b, :b] for angle in angles]),
+        crossed=crossed,
+        share=share,
+        inner=inner,
+        n_speckles=n_speckles,
+    )
 
 
 @dataclass(frozen=True)
@@ -178,7 +220,7 @@ class ScoreTest:
     amplitude
         Root mean square of the patterns' amplitudes in units of c2, noise taken off.
     pulls
-        (n_phi * b,) amplitude of each pattern over its uncertainty; NaN where the fit absorbs it.
+        (k,) amplitude of each pattern over its uncertainty; NaN where the fit absorbs it.
     """
 
     statistic: float

@@ -67,13 +67,21 @@ def test_scores_are_those_of_dense_algebra() -> None:
     fit = np.linalg.solve(design.T @ weight @ design, design.T @ weight)
     left = np.eye(len(weight)) - design @ fit
     onto = pattern.T @ weight @ left
-    scores = joined_scores(angles, m)
+    joined = joined_scores(angles, m)
+    scores = joined.of_angles(slice(None))
     assert np.allclose(scores.values, onto @ np.concatenate(seen), rtol=1e-7, atol=1e-9)
     exact = onto @ covariance @ onto.T
     assert np.allclose(scores.covariance, exact, rtol=1e-6, atol=1e-9 * exact.max())
     summed = np.tile(np.eye(b), (2, 1))
-    pooled = scores.over_angles(slice(0, b))
+    pooled = joined.over_angles(slice(0, b))
     assert np.allclose(pooled.covariance, summed.T @ exact @ summed, rtol=1e-6)
+    assert np.allclose(pooled.values, summed.T @ scores.values, rtol=1e-12)
+    assert np.allclose(pooled.size, summed.T @ scores.size, rtol=1e-12)
+    # Patterns 1 and 2 of either angle, of 4.
+    some, chosen = joined.of_angles(slice(1, 3)), [1, 2, 5, 6]
+    assert np.allclose(some.covariance, exact[np.ix_(chosen, chosen)], rtol=1e-6)
+    assert np.array_equal(some.values, scores.values[chosen])
+    assert np.array_equal(some.size, scores.size[chosen])
     test = score_test(scores)
     value = scores.values @ np.linalg.solve(exact, scores.values)
     assert test.freedom == 2 * b
@@ -89,7 +97,7 @@ def test_a_column_of_the_fit_leaves_no_score() -> None:
     maps = maps + maps.swapaxes(1, 2)
     noise = SpeckleCovariance(irregular_g1(n), 0.3, 0.5, 1.0, present)
     angle = angle_scores(noise, 3.0 * maps[0] * present, maps[:2], maps[1:], np.array([0, 1]))
-    scores = joined_scores([angle], 100.0)
+    scores = joined_scores([angle], 100.0).of_angles(slice(None))
     size = np.abs(angle.pattern).max()
     assert np.abs(scores.values).max() < 1e-8 * size
     # The first pattern is the second column.
