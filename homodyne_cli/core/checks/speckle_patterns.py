@@ -16,16 +16,18 @@ frames is the measure, taken from their median deviation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, stats
 
+from homodyne_cli.core.checks.alternatives import alternative_maps
 from homodyne_cli.core.checks.angle_maps import LEFT_OUT, FittedModel, MergedFrames, angle_maps
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.noise.score_tests import (
     AngleScores,
+    JoinedScores,
     Scores,
     ScoreTest,
     joined_scores,
@@ -49,7 +51,7 @@ class SpecklePattern:
     Attributes
     ----------
     kind
-        ``lags``, ``ages``, ``angles' lags``, ``blocks`` or ``frames``.
+        ``lags``, ``ages``, ``angles' lags``, ``blocks``, ``frames``, or what would be wrong.
     p_value
         Chance that noise alone does more.
     effect
@@ -70,7 +72,7 @@ class SpecklePattern:
 def find_speckle_patterns(
     residuals: Residuals, model: FittedModel, noise: SpeckleEstimate
 ) -> tuple[SpecklePattern, ...]:
-    """Run the five tests, in the order above."""
+    """Run the five tests, in the order above, then those against wrong models known by name."""
     merged = MergedFrames.of(residuals.dataset.t)
     bins = _Bins.of(len(merged.t))
     angles = residuals.each_angle(lambda a: _one_angle(residuals, model, noise, merged, bins, a))
@@ -99,7 +101,36 @@ def find_speckle_patterns(
             np.sum([angle.rows for angle in angles], axis=0),
             merged, dt, contrast, noise.n_speckles,
         ),
+        *_wrong_models(scores, angles, t, noise.n_speckles),
     )  # fmt: skip
+
+
+def _wrong_models(
+    scores: JoinedScores, angles: Sequence[_AngleOutcome], t: FloatArray, n_speckles: float
+) -> list[SpecklePattern]:
+    """Test against the maps of known wrong models, with one amplitude for all angles."""
+    peaks = np.max([angle.peaks for angle in angles], axis=0)
+    first = min(chosen.start for chosen in angles[0].kinds.values())
+    patterns = []
+    for kind, chosen in angles[0].kinds.items():
+        pooled = scores.over_angles(chosen)
+        test = score_test(pooled)
+        statistic = test.statistic / LEFT_OUT
+        p_value = float(stats.chi2.sf(statistic, max(test.freedom, 1)))
+        # The variance of a score is its information over M.
+        variance = np.maximum(np.diag(pooled.covariance), 1e-300)
+        amplitude = pooled.values / (n_speckles * variance)
+        excess = np.maximum(amplitude**2 - 1.0 / (n_speckles**2 * variance), 0.0)
+        peak = peaks[chosen.start - first : chosen.stop - first]
+        effect = float(np.max(np.where(np.isfinite(test.pulls), np.sqrt(excess) * peak, 0.0)))
+        place = ""
+        if kind.endswith("over time"):
+            edges = np.linspace(t[0], t[-1], len(amplitude) + 1)
+            k = int(np.nanargmax(np.abs(test.pulls)))
+            place = f"t = {edges[k]:.3g} to {edges[k + 1]:.3g} s"
+        reduced = statistic / max(test.freedom, 1)
+        patterns.append(SpecklePattern(kind, p_value, 100.0 * effect, reduced, place))
+    return patterns
 
 
 @dataclass(frozen=True)
@@ -128,15 +159,19 @@ class _Bins:
         first, second = len(groups), len(groups) + len(ages)
         patterns = np.array([*groups, *ages, *squares], dtype=float)
         patterns *= 1.0 - np.eye(m)
-        return cls(patterns, slice(0, first), slice(first, second), slice(second, None), lag_edges)
+        return cls(
+            patterns, slice(0, first), slice(first, second), slice(second, len(patterns)), lag_edges
+        )
 
 
 @dataclass(frozen=True)
 class _AngleOutcome:
-    """Scores of one angle, and the sums of Z over the rows."""
+    """One angle: scores, sums of Z over the rows, kinds of wrong models, peaks of their maps."""
 
     scores: AngleScores
     rows: FloatArray
+    kinds: Mapping[str, slice]
+    peaks: FloatArray
 
 
 def _one_angle(
@@ -150,7 +185,12 @@ def _one_angle(
     maps = angle_maps(residuals, model, noise, merged, angle)
     present = maps.covariance.present
     rows = maps.covariance.precision.weights((maps.residual * present)[None])[0].sum(axis=1)
-    return _AngleOutcome(maps.scores(bins.patterns), rows)
+    wrong = alternative_maps(maps.pairs)
+    contrast = float(model.contrast[angle])
+    scores = maps.scores(np.concatenate([bins.patterns, contrast * wrong.maps]))
+    first = len(bins.patterns)
+    kinds = {kind: slice(first + s.start, first + s.stop) for kind, s in wrong.kinds.items()}
+    return _AngleOutcome(scores, rows, kinds, np.abs(wrong.maps).max(axis=(1, 2)))
 
 
 def _runs(chosen: np.ndarray) -> list[tuple[int, int]]:

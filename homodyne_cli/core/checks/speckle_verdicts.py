@@ -40,6 +40,20 @@ _REMEDIES = {
     "angles' lags": "a wrong shear factor, a second component, or an angle that is not sample: "
     "leave that angle out (phi_filtering) and compare",
     "frames": "mask them (experimental_data.bad_frames) and fit again",
+    "a component at rest": "part of the sample or of the setup does not move: look for scattering "
+    "from windows, or a gel",
+    "a stretched decay": "the decay is not a single exponential of q^2 J: particles of many sizes, "
+    "a ring too wide in q, or dynamics beyond the model",
+    "drift": "decorrelation grows with the square of the lag: beam or sample drift; shorten the "
+    "window (end_frame)",
+    **dict.fromkeys(
+        ("a step in diffusion", "diffusion over time", "a step in shear", "shear over time"),
+        "the rate does not follow a power law over the whole window: fit parts of it "
+        "(start_frame, end_frame)",
+    ),
+    "a beat": "a second component moves relative to the first, or stands still beside it",
+    "another shear factor": "the flow is not a uniform gradient across the gap, or "
+    "model.convention is not that of the data: try the other one",
 }
 
 
@@ -109,7 +123,7 @@ def _judged(check: str, patterns: Sequence[SpecklePattern], success: str) -> Che
     worst = min(patterns, key=lambda p: p.p_value)
     chance = chances(patterns)
     if chance > FALSE_ALARM:
-        kinds = ", ".join(p.kind for p in patterns)
+        kinds = worst.kind if len(patterns) == 1 else f"{len(patterns)} tests"
         message = f"{success} {kinds} (chance {chance:.2g})"
         return CheckResult(check, "pass", worst.effect, EFFECT_LIMIT, message)
     place = f", {worst.place}" if worst.place else ""
