@@ -28,6 +28,7 @@ from homodyne_cli.core.maps.tiling import (
     tile_places,
     typical,
 )
+from homodyne_cli.core.numerics.backend import devices as all_devices
 from homodyne_cli.core.numerics.threads import core_threads, made_ahead
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray, MapSource, Moments
 
@@ -230,7 +231,7 @@ def pack(
         runs the code that is compiled for the whole.
     """
     index: IndexArray = np.arange(dataset.n_frames) if frames is None else frames
-    layout = _layout(len(index), devices or jax.devices()) if like is None else like.layout
+    layout = _layout(len(index), devices or all_devices()) if like is None else like.layout
     chunks: Iterable[Chunk]
     if frames is None and isinstance(dataset.c2, MapSource):
         chunks, moments = _Streamed(dataset.c2, layout), dataset.c2.moments

@@ -18,13 +18,22 @@ import jax.numpy as jnp
 from jax import monitoring
 
 from homodyne_cli.core.numerics.threads import usable_cores
+from homodyne_cli.errors import UsageError
 from homodyne_cli.results import Seconds
 
 jax.config.update("jax_enable_x64", True)
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     jax.config.update("jax_num_cpu_devices", usable_cores())
 
-__all__ = ["compile_clock", "describe_device", "fit_clock", "jax", "jnp", "keep_compiled"]
+__all__ = [
+    "compile_clock",
+    "describe_device",
+    "devices",
+    "fit_clock",
+    "jax",
+    "jnp",
+    "keep_compiled",
+]
 
 
 def keep_compiled(directory: str) -> None:
@@ -37,11 +46,30 @@ def keep_compiled(directory: str) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def devices() -> list[jax.Device]:
+    """Return the devices to compute on.
+
+    Raises
+    ------
+    UsageError
+        If ``JAX_PLATFORMS`` names none that is there.
+    """
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        # JAX asserts where it lists what it tried and none of it answered.
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        raise UsageError(
+            f"JAX finds no device to compute on (JAX_PLATFORMS is '{platforms}')",
+            hint="unset JAX_PLATFORMS, or name what is there: JAX_PLATFORMS=cpu",
+        ) from error
+
+
 def describe_device() -> str:
     """Return the devices JAX computes on, for ``--version`` and manifests."""
-    devices = jax.devices()
-    kind = devices[0].device_kind
-    return f"{devices[0].platform} ({kind} x {len(devices)})"
+    every = devices()
+    kind = every[0].device_kind
+    return f"{every[0].platform} ({kind} x {len(every)})"
 
 
 @contextmanager
