@@ -27,10 +27,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy import stats
 
 from homodyne_cli.core.checks.angle_maps import (
-    LEFT_OUT,
     AngleMaps,
     FittedModel,
     MergedFrames,
@@ -121,7 +119,7 @@ def _amplitudes(scores: Scores, n_speckles: float) -> FloatArray:
 
 def _unequal(scores: Scores, phi: FloatArray, n_speckles: float) -> Iterator[Finding]:
     test = score_test(scores)
-    chance = float(stats.chi2.sf(test.statistic / LEFT_OUT, max(test.freedom, 1)))
+    chance = test.p_value
     pulls = np.nan_to_num(test.pulls)
     worst = int(np.abs(pulls).argmax())
     size = float(_amplitudes(scores, n_speckles)[worst])
@@ -139,7 +137,7 @@ def _unequal(scores: Scores, phi: FloatArray, n_speckles: float) -> Iterator[Fin
 
 def _second(scores: Scores, n_speckles: float) -> Iterator[Finding]:
     test = score_test(scores)
-    chance = float(stats.chi2.sf(test.statistic / LEFT_OUT, max(test.freedom, 1)))
+    chance = test.p_value
     pulls = np.abs(np.nan_to_num(test.pulls))
     worst = int(pulls.argmax())
     size = abs(float(_amplitudes(scores, n_speckles)[worst]))

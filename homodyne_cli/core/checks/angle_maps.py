@@ -24,9 +24,6 @@ from homodyne_cli.results import Solution
 
 #: Frames, or blocks of them, that patterns are taken over.
 _MOST = 320
-#: What the operator leaves out of the covariance (the 4-cycle over pairs), as a factor: measured
-#: 1.0 to 1.13 with 600 to 1500 speckles at w/c of 0.1 to 6.
-LEFT_OUT = 1.13
 
 
 @dataclass(frozen=True)

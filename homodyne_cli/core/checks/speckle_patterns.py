@@ -23,7 +23,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from homodyne_cli.core.checks.alternatives import alternative_maps
-from homodyne_cli.core.checks.angle_maps import LEFT_OUT, FittedModel, MergedFrames, angle_maps
+from homodyne_cli.core.checks.angle_maps import FittedModel, MergedFrames, angle_maps
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.noise.score_tests import (
     AngleScores,
@@ -81,10 +81,9 @@ def find_speckle_patterns(
 
     def outcome(kind: str, chosen: Scores, place: str) -> SpecklePattern:
         result = score_test(chosen)
-        statistic = result.statistic / LEFT_OUT
-        p_value = float(stats.chi2.sf(statistic, max(result.freedom, 1)))
+        p_value = result.p_value
         effect = 100.0 * result.amplitude / contrast
-        reduced = statistic / max(result.freedom, 1)
+        reduced = result.statistic / max(result.freedom, 1)
         return SpecklePattern(kind, p_value, effect, reduced, place)
 
     phi, t, dt = residuals.dataset.phi, merged.t, residuals.dataset.dt
@@ -115,8 +114,6 @@ def _wrong_models(
     for kind, chosen in angles[0].kinds.items():
         pooled = scores.over_angles(chosen)
         test = score_test(pooled)
-        statistic = test.statistic / LEFT_OUT
-        p_value = float(stats.chi2.sf(statistic, max(test.freedom, 1)))
         # The variance of a score is its information over M.
         variance = np.maximum(np.diag(pooled.covariance), 1e-300)
         amplitude = pooled.values / (n_speckles * variance)
@@ -128,8 +125,8 @@ def _wrong_models(
             edges = np.linspace(t[0], t[-1], len(amplitude) + 1)
             k = int(np.nanargmax(np.abs(test.pulls)))
             place = f"t = {edges[k]:.3g} to {edges[k + 1]:.3g} s"
-        reduced = statistic / max(test.freedom, 1)
-        patterns.append(SpecklePattern(kind, p_value, 100.0 * effect, reduced, place))
+        reduced = test.statistic / max(test.freedom, 1)
+        patterns.append(SpecklePattern(kind, test.p_value, 100.0 * effect, reduced, place))
     return patterns
 
 

@@ -47,7 +47,7 @@ class AngleScores:
     overlap, hessian
         (b, k) <W, X> and (k, k) <W_X, X>.
     covariance
-        (b + k, b + k) <W, C W'> of both together, of one speckle.
+        (b + k, b + k) <W, C W'> of both together, of one speckle, the 4-cycle included.
     size
         (b,) <W, B>: what a pattern of amplitude one adds to its own score.
     places
@@ -82,7 +82,7 @@ def angle_scores(
     b = len(patterns)
     maps = np.concatenate([patterns, columns]) * noise.present
     weights = noise.precision.weights(maps)
-    products = _inner(weights, noise.apply(weights))
+    products = _inner(weights, noise.apply(weights)) + noise.four_cycles(weights)
     inner_products = _inner(weights, maps)
     scores = _inner(weights, residual[None])[:, 0]
     return AngleScores(

@@ -54,7 +54,8 @@ def test_scores_are_those_of_dense_algebra() -> None:
         angles.append(angle_scores(noise, kept, columns[a], patterns[a], places[a]))
         units_of, i, j = units(present)
         # The weights leave weak eigenvectors out, and the scores are right all the same.
-        weighed, full = noise.precision.weights(units_of)[:, i, j], dense(noise)
+        weighed = noise.precision.weights(units_of)[:, i, j]
+        full = dense(noise) + noise.four_cycles(units_of)
         shape = np.zeros((len(full), 5))
         shape[:, places[a]] = vectors(columns[a], present).T
         weights.append(weighed)
