@@ -6,7 +6,18 @@ from pathlib import Path
 from setuptools import setup
 
 HOME = Path("share/doc/homodyne-cli")
-TEXTS = ("*.md", "*.cff", "docs/**/*.md", "docs/**/*.png", "docs/**/*.json", "completions/*")
+TEXTS = (
+    "*.md",
+    "*.cff",
+    "docs/**/*.md",
+    "docs/**/*.png",
+    "docs/**/*.json",
+    "completions/*",
+    "examples/*.md",
+    "examples/*.yaml",
+    "examples/*.py",
+    "examples/*.csv",
+)
 
 folders: dict[str, list[str]] = defaultdict(list)
 for pattern in TEXTS:

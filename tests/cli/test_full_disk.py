@@ -151,5 +151,6 @@ def test_places_where_no_run_can_be(folder: Path, place: str) -> None:
     for force in ("", " --force"):
         done = shell(f"homodyne fit config.yaml -o {place}{force}", folder, folder)
         assert done.returncode == 2
-        assert done.stderr.startswith("error: ")
+        # A slow machine tells its progress first.
+        assert "\nerror: " in f"\n{done.stderr}"
     assert {p.name for p in folder.iterdir()} == before

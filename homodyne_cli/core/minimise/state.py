@@ -32,7 +32,7 @@ class StopReason(IntEnum):
         member.sentence = sentence
         return member
 
-    INTERRUPTED = INTERRUPTED, "interrupted: this is the best point so far"
+    INTERRUPTED = INTERRUPTED, "stopped: interrupted, and this is the best point so far"
     UNDER_WAY = -6, "stopped: before anything was minimised"
     AT_HAND = -5, "stopped: as near to a minimum as was asked for"
     LEFT_COORDINATES = -4, "stopped: a step left the optimiser's coordinates"

@@ -263,7 +263,7 @@ def test_templates_say_the_defaults_and_every_key(
     left_out = {"data_folder_path", "data_file_name", "parameter_names"}
     if mode == "static":
         left_out |= {"stator_rotor_gap", "enabled", "gamma_dot_t0_ref", "beta_ref"}
-        left_out |= {"decorrelate"}
+        left_out |= {"decorrelate", "beam_size"}
     names = {row.key.split(".")[-1] for row in config_keys()} - left_out
     assert [name for name in sorted(names) if f"{name}:" not in text] == []
 
