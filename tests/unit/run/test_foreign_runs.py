@@ -51,7 +51,12 @@ def put(run: Path, file: str, key: str, literal: str) -> None:
         ("parameters", "noise", "[" * 500 + "]" * 500, "recursion limit"),
         ("parameters", "fourier_order", "1.5", "should be a valid integer"),
         ("convergence_metrics", "x_scale.values.D0", "0", "greater than 0"),
-        ("convergence_metrics", "convergence.status", '"fine"', "'converged' or 'not_converged'"),
+        (
+            "convergence_metrics",
+            "convergence.status",
+            '"fine"',
+            "'converged', 'not_converged' or 'interrupted'",
+        ),
         ("convergence_metrics", "history", "{}", "should be a valid array"),
         ("analysis_results_nlsq", "dataset_info.phi_angles", "[[1]]", "phi_angles.0 is [1]"),
         ("analysis_results_nlsq", "dataset_info.n_angles", "3", "not as many as n_angles"),
