@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from benchmarks import speckle_verdicts as verdicts
 from benchmarks.speckle_verdicts import HELD, TRUTH, Setting
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.model.curves import model_curves
@@ -35,15 +36,8 @@ from tests.support.particles import FREE, ParticleExperiment, particle_dataset
 from tests.support.problems import make_problem
 
 PARTICLES: Final = ("particles", "particles", "drawn", "drawn", "drawn", "drawn")
-#: Bright to 0.1 photons per speckle and frame.
-SETTINGS: Final = (
-    Setting(60, 3, 0.5, 600, 20.0),
-    Setting(100, 3, 0.3, 1500, 2.0),
-    Setting(100, 4, 0.5, 3000, 5.0),
-    Setting(200, 5, 0.2, 2000, 1.0),
-    Setting(400, 3, 0.1, 5000, 1.0),
-    Setting(100, 23, 0.3, 20000, 0.1),
-)
+#: Those of the verdicts, the first one with more contrast.
+SETTINGS: Final = (Setting(60, 3, 0.5, 600, 20.0), *verdicts.SETTINGS[1:])
 
 
 class OneFit(NamedTuple):

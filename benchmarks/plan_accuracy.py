@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.speckle_verdicts import HELD, TRUTH, Setting
 from homodyne_cli.core.noise.best_objective import best_objective
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.core.objective.build import build_objective
@@ -24,22 +24,9 @@ from homodyne_cli.noise_report import SpeckleWeights
 from homodyne_cli.problem import FitProblem
 from tests.support.problems import make_problem
 
-TRUTH = np.array([8000.0, -0.3, 0.0, 1e-3, -0.25, 0.0, 4.0])
-HELD = {"D_offset": 0.0, "gamma_dot_t_offset": 0.0}
 NAMES = ("D0", "alpha", "gamma_dot_t0", "beta", "phi0")
 #: Gauss-Newton ends after three steps; two more cost nothing.
 _STEPS = 5
-
-
-class Setting(NamedTuple):
-    """An experiment: frames, angles, contrast, speckles, photons per speckle and frame."""
-
-    frames: int
-    angles: int
-    contrast: float
-    speckles: int
-    counts: float
-
 
 SETTINGS = (
     Setting(60, 3, 0.3, 1500, 20.0),

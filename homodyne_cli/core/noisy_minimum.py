@@ -87,7 +87,8 @@ def _worth_best_weights(
         return speckles
     weights = _weights(pairs, log, speckles)
     # Fewer frames gain less, so that what they gain is enough to know.
-    for read in (read_sparsely, read_angles):
+    few = (read_sparsely,) if dataset.n_frames > MANY_FRAMES else ()
+    for read in (*few, read_angles):
         objective = best_objective(dataset, pairs, weights, read(dataset))
         if objective.scores(log.x, objective.derivatives(log.x)).gain >= WORTHWHILE_GAIN:
             return speckles

@@ -196,7 +196,6 @@ class Planner:
             self._samplings[key] = Sampling(
                 curves=curves,
                 q=experiment.q,
-                gap=experiment.gap,
                 convention=experiment.convention,
                 contrast=contrast,
                 photon_noise=key.photon_noise,

@@ -1,4 +1,4 @@
-r"""Patterns in residuals whose noise is that of speckles: five tests, one verdict each.
+r"""Patterns in residuals whose noise is that of speckles: a test and a verdict for each.
 
 Residuals are judged in the metric of their covariance (`core.noise.score_tests`), frames merged
 into blocks where there are many:
@@ -8,6 +8,8 @@ into blocks where there are many:
     angles' lags   bins of lag of each angle              a wrong shear factor, a beat
     blocks         coarse blocks of each angle            anything smooth over the map: chi_squared
     frames         single frames over all angles          frames lost, the beam that jumps
+
+and what wrong models known by name would add (`alternatives`), with one amplitude for all angles.
 
 A single frame k is judged by the sum over j of Z_kj, Z = C0^-1 R: its score against the pattern of
 its row. Frames' noise is nearly the same from one to the next, so that the scatter of the other
@@ -28,7 +30,6 @@ from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.noise.score_tests import (
     AngleScores,
     JoinedScores,
-    Scores,
     ScoreTest,
     joined_scores,
     score_test,
@@ -58,8 +59,8 @@ class SpecklePattern:
         Size in percent of the contrast, noise taken off.
     reduced
         Statistic over its degrees of freedom; expected 1.
-    where
-        The place in words; empty where nothing stands out.
+    place
+        In words; empty where nothing stands out.
     """
 
     kind: str
@@ -79,23 +80,19 @@ def find_speckle_patterns(
     scores = joined_scores([angle.scores for angle in angles], noise.n_speckles)
     contrast = max(float(np.mean(model.contrast)), 1e-300)
 
-    def outcome(kind: str, chosen: Scores, place: str) -> SpecklePattern:
-        result = score_test(chosen)
-        p_value = result.p_value
-        effect = 100.0 * result.amplitude / contrast
-        reduced = result.statistic / max(result.freedom, 1)
-        return SpecklePattern(kind, p_value, effect, reduced, place)
+    def outcome(kind: str, test: ScoreTest, place: str) -> SpecklePattern:
+        return _pattern(kind, test, test.amplitude / contrast, place)
 
     phi, t, dt = residuals.dataset.phi, merged.t, residuals.dataset.dt
-    lags, ages = scores.over_angles(bins.lags), scores.over_angles(bins.ages)
-    each, blocks = scores.of_angles(bins.lags), scores.of_angles(bins.blocks)
+    lags, ages = (score_test(scores.over_angles(chosen)) for chosen in (bins.lags, bins.ages))
+    each, blocks = (score_test(scores.of_angles(chosen)) for chosen in (bins.lags, bins.blocks))
     lag_edges = np.append(bins.lag_edges, len(t)) * dt * merged.size
     age_edges = np.linspace(t[0], t[-1], _AGE_BINS + 1)
     return (
-        outcome("lags", lags, _stretches(score_test(lags), lag_edges, "lags", "s")),
-        outcome("ages", ages, _stretches(score_test(ages), age_edges, "ages", "s")),
-        outcome("angles' lags", each, _worst_angle(score_test(each), phi, lag_edges)),
-        outcome("blocks", blocks, _worst_block(score_test(blocks), phi, t)),
+        outcome("lags", lags, _stretches(lags, lag_edges, "lags", "s")),
+        outcome("ages", ages, _stretches(ages, age_edges, "ages", "s")),
+        outcome("angles' lags", each, _worst_angle(each, phi, lag_edges)),
+        outcome("blocks", blocks, _worst_block(blocks, phi, t)),
         _frames(
             np.sum([angle.rows for angle in angles], axis=0),
             merged, dt, contrast, noise.n_speckles,
@@ -125,9 +122,14 @@ def _wrong_models(
             edges = np.linspace(t[0], t[-1], len(amplitude) + 1)
             k = int(np.nanargmax(np.abs(test.pulls)))
             place = f"t = {edges[k]:.3g} to {edges[k + 1]:.3g} s"
-        reduced = test.statistic / max(test.freedom, 1)
-        patterns.append(SpecklePattern(kind, test.p_value, 100.0 * effect, reduced, place))
+        patterns.append(_pattern(kind, test, effect, place))
     return patterns
+
+
+def _pattern(kind: str, test: ScoreTest, effect: float, place: str) -> SpecklePattern:
+    """Return a test in words; `effect` is in units of the contrast."""
+    reduced = test.statistic / max(test.freedom, 1)
+    return SpecklePattern(kind, test.p_value, 100.0 * effect, reduced, place)
 
 
 @dataclass(frozen=True)

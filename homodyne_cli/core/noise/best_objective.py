@@ -6,7 +6,7 @@ with R the residual map, C0 the main part of the covariance of one speckle at a 
 and the scale M over what the whole of C gives a pair on average, so that chi2 is expected to be the
 number of pairs. C0 is held while chi2 is minimised. Its inverse stands for that of C: estimates
 lose less than 2% of their precision (docs/uncertainties.md), and no system has to be solved. What
-the whole of C, the 4-cycle included, does to the estimates is in `score_covariances`.
+the whole of C, the 4-cycle included, does to the estimates is in `scores`.
 
 Contrast and offset enter as in any fit, so the rest is `projection`'s: this objective differs from
 the ordinary one in its Gram matrices alone.

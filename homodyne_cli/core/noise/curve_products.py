@@ -110,8 +110,9 @@ def curve_products(
     for rows, right in slabs(m):
         i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(rows.start, m)
         g, v = model.with_slope(i, j)
-        f = np.square(g, out=g) * mask(present, rows, right)
-        v *= mask(present, rows, right)
+        known = mask(present, rows, right)
+        f = np.square(g, out=g) * known
+        v *= known
         along = f if rising else f * np.sign(model.decay[j] - model.decay[i])
         centre = every[:, rows.start, None]
         at_rows, at_columns = every[:, rows] - centre, every[:, right] - centre

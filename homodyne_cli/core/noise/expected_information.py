@@ -73,8 +73,8 @@ class Sampling:
     ----------
     curves
         Model at the truth; its `kappa` is of no matter.
-    q, gap
-        1/Å, Å.
+    q
+        1/Å.
     contrast
         Of these angles.
     photon_noise
@@ -87,7 +87,6 @@ class Sampling:
 
     curves: ModelCurves
     q: float
-    gap: float | None
     convention: Convention
     contrast: float
     photon_noise: float | None
@@ -148,11 +147,10 @@ def _interpolated(
     inside = np.maximum(at, x[0])
     parts = []
     scale = np.stack([np.diag(information.gram) for information in known])
+    logs, root = CubicSpline(x, np.log(scale)), np.sqrt(scale)
+    size = np.exp(0.5 * (logs(inside) + (at - inside)[:, None] * logs(x[0], 1)))
     for name in ("gram", "score"):
         values = np.stack([getattr(information, name) for information in known])
-        logs = CubicSpline(x, np.log(scale))
-        size = np.exp(0.5 * (logs(inside) + (at - inside)[:, None] * logs(x[0], 1)))
-        root = np.sqrt(scale)
         shape = CubicSpline(x, values / (root[:, :, None] * root[:, None, :]))
         parts.append(shape(inside) * size[:, :, None] * size[:, None, :])
     return list(map(AngleInformation, *parts, repeat(known[0].merged)))

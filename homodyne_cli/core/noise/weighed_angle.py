@@ -248,15 +248,12 @@ def weigh_angle(
         If the model is not finite there.
     """
     model = pair_model(curves, data.angle, q, convention)
-    sketch = slice(0, len(data.blocks))
-    f = data.blocks.means(lambda i, j: model.f(i[:, None], j), sketch, sketch)
+    every = slice(0, len(data.blocks))
+    f = data.blocks.means(lambda i, j: model.f(i[:, None], j), every, every)
     if not np.isfinite(f).all():
         raise FitError("the covariance of the noise is not finite where the weights were made")
     w = noise.over(data.blocks.size).photon_noise
     precision = pair_precision(f, noise.contrast, w, data.mirrored)
-    ones = np.zeros_like(f) if data.present is None else data.present
-    if data.present is None:
-        ones[np.triu_indices(len(f), 1)] = 1.0
-    fixed = np.stack([ones, data.values])
+    fixed = np.stack([mask(data.present, every, every), data.values])
     thin = fixed @ precision.vectors + fixed.swapaxes(1, 2) @ precision.vectors
     return WeighedAngle(data, q, convention, precision, noise, precision.sketch(thin))
