@@ -102,7 +102,7 @@ def where_time_goes(dataset: Dataset) -> dict[str, float]:
     profiler.runcall(fit, dataset, problem)
     spent = pstats.Stats(profiler).get_stats_profile().func_profiles
     parts = {
-        f"profiled: {label}": sum(spent[name].cumtime for name in names)
+        f"profiled: {label}": sum(spent[name].cumtime for name in names if name in spent)
         for label, names in PARTS.items()
     }
     return figures | parts

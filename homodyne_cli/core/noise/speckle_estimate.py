@@ -45,16 +45,16 @@ from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import FloatArray, IndexArray
 
 #: Squares of standard normal deviates are cut off here; what is left of their mean and variance.
-_CUT = 6.0
-_CUT_MEAN = float(stats.chi2.cdf(_CUT, 3) + _CUT * stats.chi2.sf(_CUT, 1))
-_CUT_SQUARE = float(3.0 * stats.chi2.cdf(_CUT, 5) + _CUT**2 * stats.chi2.sf(_CUT, 1))
+CUT = 6.0
+_CUT_MEAN = float(stats.chi2.cdf(CUT, 3) + CUT * stats.chi2.sf(CUT, 1))
+_CUT_SQUARE = float(3.0 * stats.chi2.cdf(CUT, 5) + CUT**2 * stats.chi2.sf(CUT, 1))
 #: How the mean of what is cut off follows the logarithm of the variance.
-_CUT_SLOPE = float(stats.chi2.cdf(_CUT, 3))
+_CUT_SLOPE = float(stats.chi2.cdf(CUT, 3))
 #: Groups of eigenvectors that share kappa, by rank, and random signs for all angles together.
 _GROUPS, _SIGNS = 4, 24
 _ROUNDS, _STEPS = 3, 30
 #: One over the share of eigenvectors that are smooth enough to hold a misfit.
-_SMOOTH = 6
+SMOOTH = 6
 #: Change at which steps end, and mu c / v^(1/2) at which no speckles are left.
 _STILL, _NO_SPECKLES = 1e-3, 1e-4
 #: Least photon noise over contrast: below it weights would rest on modes that only rounding, or
@@ -286,12 +286,12 @@ def _window_score(
     white = photon_noise / strengths
     speckle = 2.0 - white[i] - white[j]
     slopes = np.stack([1.0 - 0.5 * speckle, speckle])
-    slopes[:, np.maximum(i, j) < len(strengths) // _SMOOTH] = 0.0
+    slopes[:, np.maximum(i, j) < len(strengths) // SMOOTH] = 0.0
     if bright:
         # Strong modes alone speak of M.
         slopes[0] = 0.0
         slopes[1, np.maximum(white[i], white[j]) > _STRONG] = 0.0
-    return 0.5 * slopes @ (np.minimum(x, _CUT) - _CUT_MEAN), 0.5 * slopes @ slopes.T
+    return 0.5 * slopes @ (np.minimum(x, CUT) - _CUT_MEAN), 0.5 * slopes @ slopes.T
 
 
 def _excess(window: Window, photon_noise: float, n_speckles: float, n_windows: int) -> FloatArray:

@@ -10,6 +10,7 @@ import pytest
 
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
 from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.find_speckles import evidence, find_speckles
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
 from homodyne_cli.core.noise.windows import residual_windows
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
@@ -115,3 +116,36 @@ def test_maps_without_contrast_say_nothing() -> None:
     fitted = model_maps(data, EXPERIMENT.parameters, np.zeros(3), np.ones(3), "he2024")
     found = estimate_speckles(residual_windows(data, fitted), np.full(3, 0.0025), np.ones(3))
     assert found.white
+
+
+def evidence_of(data: Dataset) -> float:
+    fitted = model_maps(data, EXPERIMENT.parameters, *EXPERIMENT.scaling(), "he2024")
+    return evidence(residual_windows(data, fitted))
+
+
+def test_evidence_is_a_standard_normal_deviate_for_white_noise() -> None:
+    """Of 40 maps, some pairs absent: mean within 3 of 0.16, deviation within 3 of 0.11."""
+    seen = []
+    for seed in range(40):
+        data = simulate(EXPERIMENT, Noise(white=0.02), seed).dataset
+        c2 = np.array(data.c2)
+        c2[:, np.random.default_rng(seed).random(c2.shape[1:]) < 0.1] = np.nan
+        seen.append(evidence_of(replace(data, c2=c2)))
+    assert np.mean(seen) == pytest.approx(0.0, abs=0.48)
+    assert np.std(seen) == pytest.approx(1.0, abs=0.35)
+
+
+def test_whatever_can_be_counted_shows_in_the_evidence() -> None:
+    """At 0.05 photons a count is barely possible: where it succeeds, the look said so."""
+    experiment = replace(EXPERIMENT, n_frames=100)
+    contrast, offset = experiment.scaling()
+    counted = 0
+    for seed in range(4):
+        data = simulate(experiment, Noise(speckles=2000, counts=0.05), seed).dataset
+        fitted = model_maps(data, experiment.parameters, contrast, offset, "he2024")
+        windows, sigma = residual_windows(data, fitted), estimate_sigma(data)
+        told = estimate_speckles(windows, sigma**2, np.ones(3))
+        assert told.white or evidence(windows) > 3.0
+        assert (find_speckles(data, fitted, sigma) is None) == told.white
+        counted += not told.white
+    assert counted > 0
