@@ -14,7 +14,6 @@ from homodyne_cli.core.minimise.policy import EDM_CONVERGED
 from homodyne_cli.core.minimise.state import predicted_edm
 from homodyne_cli.core.minimise.x_scale import baseline_level, effective_ratio, gradient_x_scale
 from homodyne_cli.core.numerics.gram import column_norms, condition_number
-from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import hold
 from homodyne_cli.core.uncertainty.covariance import covariance, describe_direction
@@ -80,12 +79,8 @@ def diagnose(
         What the recommended map is built from. Gradients below their noise floor say nothing
         about scale: the map then falls back to sensitivities and the diagnosis says so.
     """
-    run, at, bounded = evaluated.run, evaluated.at, evaluated.objective.free
-    names = bounded.names
-    x = np.array([run.solution.values[n] for n in names])
-    # A run may have ended outside its bounds.
-    lower, upper = np.minimum(bounded.lower, x), np.maximum(bounded.upper, x)
-    free = FreeParameters(names, x, lower, upper)
+    run, at, free = evaluated.run, evaluated.at, evaluated.free
+    names, x = free.names, free.start
     hessian = at.reduced_hessian
     norms = column_norms(hessian)
     gradients = held_gradients(evaluated.objective, evaluated.grams, run.solution)
@@ -101,7 +96,7 @@ def diagnose(
     ratio = effective_ratio(norms, np.array([run.record.x_scale.get(n, 1.0) for n in names]))
     level = baseline_level(table, baseline)
     edm = predicted_edm(at, x, free)
-    spread = covariance(at, names, bounded.width)
+    spread = covariance(at, names, evaluated.objective.free.width)
     return Diagnosis(
         names=names,
         values=x,

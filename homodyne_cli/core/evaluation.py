@@ -10,9 +10,11 @@ import numpy as np
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
+from homodyne_cli.core.minimise.state import inside_bounds
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.best_objective import BestObjective, best_objective
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, hold
 from homodyne_cli.dataset import Dataset
@@ -55,6 +57,20 @@ class EvaluatedRun:
     def chi2(self) -> float:
         """Chi2 of the run's parameters and scaling, in the metric in which it was minimised."""
         return self.chi2_of(self.run)
+
+    @property
+    def free(self) -> FreeParameters:
+        """The free parameters at the run's values, bounds widened to where a run left them."""
+        free, values = self.objective.free, self.run.solution.values
+        x = np.array([values[n] for n in free.names])
+        lower, upper = np.minimum(free.lower, x), np.maximum(free.upper, x)
+        return FreeParameters(free.names, x, lower, upper)
+
+    @property
+    def at_bounds(self) -> tuple[str, ...]:
+        """Free parameters that are at a bound, or beyond."""
+        inside = inside_bounds(self.at, self.free.start, self.free)
+        return tuple(n for n, free in zip(self.free.names, inside, strict=True) if not free)
 
     @property
     def degrees_of_freedom(self) -> int:

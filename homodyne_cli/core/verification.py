@@ -34,6 +34,7 @@ def check_inputs(evaluated: EvaluatedRun, older: StoredRun | None = None) -> Che
         degrees_of_freedom=evaluated.degrees_of_freedom,
         edm=diagnosis.edm,
         effective_ratio=diagnosis.effective_ratio,
+        at_bounds=evaluated.at_bounds,
         baseline=None if older is None else _baseline(evaluated, older),
         white=white,
         speckles=_speckles(evaluated, white),

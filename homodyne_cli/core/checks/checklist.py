@@ -68,6 +68,8 @@ class CheckInputs:
         Evaluated at the run's parameters with that noise.
     effective_ratio
         max/min of sensitivity times the run's x_scale; inf if a parameter has no sensitivity.
+    at_bounds
+        Free parameters at a bound.
     white
         The verdict on residuals as if their noise were white.
     baseline
@@ -82,6 +84,7 @@ class CheckInputs:
     degrees_of_freedom: int
     edm: float
     effective_ratio: float
+    at_bounds: tuple[str, ...]
     white: CheckResult
     baseline: BaselineFit | None = None
     speckles: SpeckleVerdict | None = None
@@ -100,11 +103,11 @@ def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
     return (
         check_oscillations(run, residuals),
         _mind_speckles(inputs, check_chi_squared(inputs)),
-        check_uncertainties(run),
+        check_uncertainties(run, inputs.at_bounds),
         _check_residuals(inputs),
         check_gradient_balance(inputs.effective_ratio),
-        check_convergence(run, inputs.edm),
-        check_physical(run, residuals),
+        check_convergence(run, inputs.edm, inputs.at_bounds),
+        check_physical(run, residuals, inputs.at_bounds),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from homodyne_cli.core.checks.remarks import Remark, worst_of
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.minimise.policy import EDM_CONVERGED, EDM_FLAT
 from homodyne_cli.core.objective.build import free_names
-from homodyne_cli.core.objective.free_parameters import has_moved, is_inside
+from homodyne_cli.core.objective.free_parameters import has_moved
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.problem import Bounds
@@ -25,28 +25,32 @@ ZERO_SIGMAS = 3.0
 PHI0_LIMIT = 5.0
 #: Contrast over its uncertainty below which an angle shows no decay that noise could not make.
 CONTRAST_SIGMAS = 5.0
+#: Contrast and offset within this of a bound are at it: c2 is of the order of one.
+_SCALING_AT_BOUND = 1e-6
 _REFIT = "fit again with this program"
 
 
-def _at_bound(value: float, bounds: Bounds) -> bool:
-    return not is_inside(value, bounds.lower, bounds.upper)
+def _scaling_at_bound(value: float, bounds: Bounds) -> bool:
+    return not bounds.lower + _SCALING_AT_BOUND < value < bounds.upper - _SCALING_AT_BOUND
 
 
 def _outside(value: float, bounds: Bounds) -> bool:
     return not bounds.lower <= value <= bounds.upper
 
 
-def _fitted_inside(run: StoredRun) -> tuple[str, ...]:
+def _fitted_inside(run: StoredRun, at_bounds: Collection[str]) -> tuple[str, ...]:
     """Return free parameters that are not at a bound, where an uncertainty means something."""
-    values, bounds = run.solution.values, run.problem.bounds
-    return tuple(n for n in free_names(run.problem) if not _at_bound(values[n], bounds[n]))
+    return tuple(n for n in free_names(run.problem) if n not in at_bounds)
 
 
-def check_uncertainties(run: StoredRun) -> CheckResult:
-    """Check that every free parameter is known to 20%, unless it may be zero."""
+def check_uncertainties(run: StoredRun, at_bounds: Collection[str] = ()) -> CheckResult:
+    """Check that every free parameter is known to 20%, unless it may be zero.
+
+    Those at a bound are the physical check's matter.
+    """
     remarks = []
     worst = 0.0
-    for name in _fitted_inside(run):
+    for name in _fitted_inside(run, at_bounds):
         if name not in run.record.uncertainties:
             remarks.append(Remark("warn", f"the run records no uncertainty of {name}", _REFIT))
             continue
@@ -100,7 +104,7 @@ def _unmoved(run: StoredRun, name: str) -> bool:
     return start is not None and not has_moved(start, run.solution.values[name], error)
 
 
-def check_convergence(run: StoredRun, edm: float) -> CheckResult:
+def check_convergence(run: StoredRun, edm: float, at_bounds: Collection[str] = ()) -> CheckResult:
     """Check the optimiser's verdict, the EDM, and that no parameter is stuck at its start.
 
     A parameter at a bound is the physical check's matter, an undetermined one that of the
@@ -116,7 +120,8 @@ def check_convergence(run: StoredRun, edm: float) -> CheckResult:
         flat = record.converged and edm < EDM_FLAT
         message = f"one more step would still lower chi2 by {edm:.3g}"
         remarks.append(Remark("warn" if flat else "fail", message, remedy))
-    judged = [n for n in _fitted_inside(run) if np.isfinite(record.uncertainties.get(n, 0.0))]
+    inside = _fitted_inside(run, at_bounds)
+    judged = [n for n in inside if np.isfinite(record.uncertainties.get(n, 0.0))]
     unmoved = [n for n in judged if _unmoved(run, n)]
     if unmoved and len(unmoved) == len(judged) and not remarks:
         message = f"no parameter moved from its start, and none needs to (EDM {edm:.2g})"
@@ -129,9 +134,11 @@ def check_convergence(run: StoredRun, edm: float) -> CheckResult:
     return CheckResult("convergence", worst.status, edm, EDM_CONVERGED, worst.message, worst.advice)
 
 
-def check_physical(run: StoredRun, residuals: Residuals) -> CheckResult:
+def check_physical(
+    run: StoredRun, residuals: Residuals, at_bounds: Collection[str] = ()
+) -> CheckResult:
     """Check bounds, D(t) > 0, contrast and offset, and how well phi0 is determined."""
-    remarks = _bound_remarks(run)
+    remarks = _bound_remarks(run, at_bounds)
     lowest, time = _lowest_diffusion(run.solution.values, residuals.dataset.t)
     if not lowest > 0.0:
         message = f"D(t) falls to {lowest:.3g} A^2/s at t = {time:.3g} s"
@@ -150,12 +157,10 @@ def check_physical(run: StoredRun, residuals: Residuals) -> CheckResult:
     return CheckResult("physical", worst.status, lowest, 0.0, worst.message, worst.advice)
 
 
-def _bound_remarks(run: StoredRun) -> list[Remark]:
+def _bound_remarks(run: StoredRun, at_bounds: Collection[str]) -> list[Remark]:
     remarks = []
-    for name in free_names(run.problem):
+    for name in at_bounds:
         value, bounds = run.solution.values[name], run.problem.bounds[name]
-        if not _at_bound(value, bounds):
-            continue
         place = "outside" if _outside(value, bounds) else "at a bound of"
         message = f"{name} = {value:.5g} is {place} [{bounds.lower:g}, {bounds.upper:g}]"
         advice = f"widen the bounds of {name} if the physics allows, else fix it"
@@ -179,7 +184,7 @@ def _scaling_remarks(run: StoredRun, residuals: Residuals) -> list[Remark]:
         ("offset", solution.offset, problem.offset_bounds),
     )
     for name, values, bounds in limits:
-        outside = _outside if problem.per_angle_mode == "fixed" else _at_bound
+        outside = _outside if problem.per_angle_mode == "fixed" else _scaling_at_bound
         outliers = [a for a in range(data.n_phi) if outside(float(values[a]), bounds)]
         if outliers:
             listed = ", ".join(f"{values[a]:.4g} at {data.phi[a]:.4g} deg" for a in outliers[:3])

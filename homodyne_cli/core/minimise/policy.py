@@ -50,6 +50,13 @@ EDM_NOTHING = 1e-12
 #: above in uncertainties, because the expectation is that convergence goes on at its last rate.
 EDM_CERTAIN = 1e-13
 
+# -- Bounds ----------------------------------------------------------------------------------------
+
+#: A parameter nearer to a bound than this share of its uncertainty with all others held is at it:
+#: a Gaussian about it would lie half outside. SciPy keeps strictly inside. The width of the bounds
+#: says nothing of that: where they are wide, a share of it is many uncertainties.
+BESIDE_BOUND = 1e-3
+
 # -- The loop over phases --------------------------------------------------------------------------
 
 #: Largest ratio of scaled column norms that counts as balanced (reference document).

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.coordinates import ScaledCoordinates
-from homodyne_cli.core.numerics.gram import gauss_newton_step
+from homodyne_cli.core.numerics.gram import column_norms, gauss_newton_step
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
@@ -100,6 +103,24 @@ def linear_step(at: Projection, x: FloatArray, free: FreeParameters) -> tuple[Fl
 def predicted_edm(at: Projection, x: FloatArray, free: FreeParameters) -> float:
     """Return the chi2 decrease that the next Gauss-Newton step within bounds predicts."""
     return linear_step(at, x, free)[1]
+
+
+def inside_bounds(at: Projection, x: FloatArray, free: FreeParameters) -> NDArray[np.bool_]:
+    """Return (p,) which parameters are not at a bound, so that their uncertainties mean something.
+
+    One is at a bound if it is there within a trace of its own uncertainty, or if the gradient
+    pushes it out: the next Gauss-Newton step within bounds, no longer than one that a minimum is
+    converged with, ends there.
+    """
+    norm, width = column_norms(at.reduced_hessian), free.width
+    # What the data do not see has no uncertainty but the width of its bounds.
+    sigma = 1.0 / np.maximum(norm, 1.0 / width)
+    room = np.minimum(x - free.lower, free.upper - x)
+    after = x + linear_step(at, x, free)[0]
+    rest = np.minimum(after - free.lower, free.upper - after)
+    trace = policy.BESIDE_BOUND * sigma
+    pushed = (rest <= trace) & (room <= np.sqrt(policy.EDM_CONVERGED) * sigma)
+    return np.asarray((room > trace) & ~pushed)
 
 
 def is_converged(stop: StopReason, edm: float) -> bool:

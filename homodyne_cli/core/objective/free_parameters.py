@@ -6,22 +6,12 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from homodyne_cli.dataset import FloatArray
 
-#: Share of the width of its bounds within which a parameter is at one: SciPy keeps strictly inside.
-_AT_BOUND = 1e-6
 #: Relative change, and change in uncertainties, that count as none: rounding, and what polishing
 #: leaves.
 _UNMOVED, _UNMOVED_SIGMAS = 1e-9, 1e-6
-
-
-def is_inside(
-    x: FloatArray | float, lower: FloatArray | float, upper: FloatArray | float
-) -> NDArray[np.bool_] | np.bool_:
-    """Whether values are not at a bound, so that their uncertainties mean something."""
-    return np.minimum(x - lower, upper - x) > _AT_BOUND * np.subtract(upper, lower)
 
 
 def has_moved(start: float, value: float, sigma: float) -> bool:

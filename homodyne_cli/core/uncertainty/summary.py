@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from homodyne_cli.core.minimise.global_search import Search
-from homodyne_cli.core.minimise.state import is_converged, predicted_edm
-from homodyne_cli.core.objective.free_parameters import has_moved, is_inside
+from homodyne_cli.core.minimise.state import inside_bounds, is_converged, predicted_edm
+from homodyne_cli.core.objective.free_parameters import has_moved
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.uncertainty.covariance import Covariance, covariance, describe_direction
 from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
@@ -114,7 +114,7 @@ def _uncertainty(fit: NoisyFit) -> _Uncertainty:
     """Return the covariance with parameters at a bound held there."""
     state, free = fit.state, fit.pairs.free
     at, p = state.at, len(free.names)
-    inside = is_inside(state.x, free.lower, free.upper)
+    inside = inside_bounds(state.at, state.x, free)
     names = tuple(np.array(free.names)[inside].tolist())
     keep = [*np.flatnonzero(inside).tolist(), *range(p, len(at.hessian.head))]
     held, width = at.restricted(np.flatnonzero(inside)), free.width[inside]

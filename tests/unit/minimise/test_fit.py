@@ -223,6 +223,18 @@ def test_parameter_at_bound_is_flagged_and_held_in_the_covariance() -> None:
     assert np.isfinite(result.parameters[0].uncertainty)
 
 
+def test_wide_bounds_change_nothing() -> None:
+    """A bound acts where the fit runs into it, however far away the other one is."""
+    data = make_dataset(60, 4, seed=1, parameters=RESOLVED, noise=0.01)
+    usual = fit(data, make_problem(start=None))
+    wide = fit(data, make_problem(start=None, bounds={"D0": Bounds(1.0, 1e11)}))
+    assert not any(p.at_bound for p in wide.parameters)
+    for one, other in zip(usual.parameters, wide.parameters, strict=True):
+        # Both minimisations end within a trace of the uncertainty (EDM_CONVERGED at the least).
+        assert other.value == pytest.approx(one.value, abs=1e-3 * one.uncertainty)
+        assert other.uncertainty == pytest.approx(one.uncertainty, rel=1e-3)
+
+
 def test_angle_blind_to_shear_leaves_shear_undetermined() -> None:
     data = make_dataset(40, 1, phi=np.array([92.0]))
     problem = make_problem(fixed={"phi0": 2.0})
