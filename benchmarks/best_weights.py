@@ -76,16 +76,18 @@ def problem_of(weights: NoiseWeights) -> FitProblem:
 def bound(setting: Setting) -> FloatArray:
     """Return the least uncertainties that are possible, (p,)."""
     experiment, c = experiment_of(setting), setting.contrast
-    q, frames = experiment.q, np.arange(setting.frames)
+    frames = np.arange(setting.frames)
     free = [k for k, name in enumerate(NAMES) if name in FREE]
-    curves = model_curves(experiment.t, experiment.phi, q, experiment.gap, TRUTH, "he2024")
+    curves = model_curves(
+        experiment.t, experiment.phi, experiment.q, experiment.gap, TRUTH, "he2024"
+    )
     present = 1.0 - np.eye(setting.frames)
     p = len(free)
     hessian = np.zeros((p + 2 * setting.angles, p + 2 * setting.angles))
     for angle, model in enumerate(experiment.angles()):
         g1 = model.g1(frames[:, None], frames)
         noise = SpeckleCovariance(g1, c, 1.0 / setting.counts, 1.0 / c, present)
-        columns = angle_columns(model, curves, angle, c, q)[[*free, -2, -1]] * present
+        columns = angle_columns(model, curves, angle, c)[[*free, -2, -1]] * present
         weights = noise.solve(columns).reshape(p + 2, -1)
         gram = 0.5 * setting.speckles * weights @ columns.reshape(p + 2, -1).T
         place = [*range(p), p + 2 * angle, p + 2 * angle + 1]

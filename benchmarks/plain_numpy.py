@@ -18,12 +18,12 @@ def power_law(t: FloatArray, rate: FloatArray) -> FloatArray:
 def model_chi2(dataset: Dataset, p: FloatArray, contrast: float, offset: float) -> float:
     """Evaluate the model on full maps and return the sum of squares over i < j."""
     transport, strain = power_law(dataset.t, p[:3]), power_law(dataset.t, p[3:6])
-    decay = np.exp(-(dataset.q**2) * np.abs(transport[None] - transport[:, None]))
+    decay = np.exp(-(dataset.q[0] ** 2) * np.abs(transport[None] - transport[:, None]))
     shift = strain[None] - strain[:, None]
     upper = np.triu(np.ones(decay.shape, dtype=bool), 1)
     total = 0.0
     for a, phi in enumerate(dataset.phi):
-        kappa = dataset.q * (dataset.gap or 0.0) * np.cos(np.deg2rad(p[6] - phi))
+        kappa = dataset.q[0] * (dataset.gap or 0.0) * np.cos(np.deg2rad(p[6] - phi))
         model = contrast * decay * np.sinc(kappa * shift / (2 * np.pi)) ** 2 + offset
         residual = dataset.c2[a] - model
         total += float(np.sum(residual[upper] ** 2))

@@ -153,7 +153,7 @@ def measure(angles: int, frames: int) -> dict[str, float]:
         folder = Path(name)
         index = np.maximum(np.arange(frames + 1) - 1, 0)
         maps = dataset.array[:, index[:, None], index[None, :]]
-        write_aps_u(folder / "data.h5", maps, dataset.phi, dataset.q, dataset.dt)
+        write_aps_u(folder / "data.h5", maps, dataset.phi, float(dataset.q[0]), dataset.dt)
         del maps
         (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
         figures |= whole_command(folder)

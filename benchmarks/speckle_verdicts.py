@@ -153,7 +153,7 @@ def _misfit(experiment: Experiment, problem: FitProblem) -> FloatArray:
         expected,
         experiment.phi,
         experiment.t,
-        experiment.q,
+        np.full(len(experiment.phi), experiment.q),
         experiment.gap,
         experiment.dt,
         empty,
@@ -168,7 +168,7 @@ def _best_test(
     misfit: FloatArray, residuals: Residuals, model: FittedModel, noise: SpeckleEstimate
 ) -> bool:
     """Whether the score test against the misfit itself, known here, rejects the fit."""
-    n, q = residuals.dataset.n_frames, residuals.dataset.q
+    n = residuals.dataset.n_frames
     frames = np.arange(n)
     i, j = frames[:, None], frames[None, :]
     off = 1.0 - np.eye(n)
@@ -176,12 +176,12 @@ def _best_test(
     for a in range(len(misfit)):
         fitted = residuals.fit_at(a, *np.broadcast_arrays(i, j))
         data = np.asarray(residuals.dataset.c2[a], dtype=float)
-        pairs = pair_model(model.curves, a, q, model.convention)
+        pairs = pair_model(model.curves, a, model.convention)
         contrast = float(model.contrast[a])
         modes = min(noise.modes, 1.0 / contrast)
         photon_noise = float(noise.photon_noise[a])
         covariance = SpeckleCovariance(pairs.g1(i, j), contrast, photon_noise, modes, off)
-        columns = angle_columns(pairs, model.curves, a, contrast, q)
+        columns = angle_columns(pairs, model.curves, a, contrast)
         chosen = columns[[*model.free, -2, -1]]
         p = len(model.free)
         places = np.array([*range(p), p + 2 * a, p + 2 * a + 1])

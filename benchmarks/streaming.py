@@ -42,7 +42,7 @@ def write_experiment(path: Path, angles: int, frames: int) -> None:
     t = 0.1 * np.arange(1, frames, dtype=np.float64)
     phi = np.linspace(-25.5, 205.5, angles)
     blank = np.empty((angles, 0, 0), dtype=np.float32)
-    grid = Dataset(blank, phi, t, 0.0054, 2e6, 0.1, None, {})
+    grid = Dataset(blank, phi, t, np.full(len(phi), 0.0054), 2e6, 0.1, None, {})
     scaling = np.full(angles, 0.3), np.full(angles, 1.1)
     model = model_maps(grid, np.array(PUBLISHED), *scaling, "he2024")
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from homodyne_cli.dataset import Dataset, FloatArray, Provenance
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, Provenance, Rows
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import FitProblem
@@ -80,8 +80,10 @@ class SavedFit:
         NaN where the run does not say.
     phi
         (n_phi,) degrees.
-    q, gap, dt
-        1/Å, Å, s.
+    q, repeat
+        (n_phi,) 1/Å and which of the repeats, None where there is one measurement.
+    gap, dt
+        Å, s.
     provenance, notes, findings
         Where the data came from, what had to be assumed, and what was doubtful.
     config
@@ -93,10 +95,11 @@ class SavedFit:
     directory: Path
     result: FitResult
     phi: FloatArray
-    q: float
+    q: FloatArray
     gap: float | None
     dt: float
     provenance: Mapping[str, Provenance]
+    repeat: IndexArray | None = None
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     origin: Origin = Origin()
@@ -112,6 +115,11 @@ class SavedFit:
     def n_frames(self) -> int:
         """Number of fitted frames."""
         return len(self.result.curves.t)
+
+    @property
+    def rows(self) -> Rows:
+        """Which maps were fitted."""
+        return Rows(self.phi, self.q, self.repeat)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The data that a fit starts from: maps of one ring, frozen, that reach back to nothing."""
+"""The data that a fit starts from: maps of rings and repeats, frozen, reaching back to nothing."""
 
 from __future__ import annotations
 
@@ -114,8 +114,58 @@ class MapSource(Protocol):
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Which maps there are: angle, ring and repeat of each; see `Dataset`.
+
+    Attributes
+    ----------
+    phi, q
+        (n_phi,) degrees and 1/Å.
+    repeat
+        (n_phi,) from 0; None where there is one measurement.
+    """
+
+    phi: FloatArray
+    q: FloatArray
+    repeat: IndexArray | None = None
+
+    @property
+    def rings(self) -> FloatArray:
+        """(n_rings,) wave vectors, ascending."""
+        return np.unique(self.q)
+
+    @property
+    def n_repeats(self) -> int:
+        """Number of measurements."""
+        return 1 if self.repeat is None else int(self.repeat.max()) + 1
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """What tells maps apart, as columns of a table: angle, and what there are several of."""
+        told = {}
+        if self.repeat is not None:
+            told["repeat"] = [str(k + 1) for k in self.repeat.tolist()]
+        if len(self.rings) > 1:
+            told["q (1/Å)"] = [f"{q:.5g}" for q in self.q.tolist()]
+        return {**told, "phi (deg)": [f"{phi:.2f}" for phi in self.phi.tolist()]}
+
+    def place(self, row: int, angle: str = "phi = {:.4g} deg") -> str:
+        """Say which map one is: by its angle, and by what else there are several of."""
+        *several, _ = self.columns
+        parts = [angle.format(self.phi[row])]
+        if "q (1/Å)" in several:
+            parts.insert(0, f"q = {self.q[row]:.4g} 1/Å")
+        if self.repeat is not None:
+            parts.insert(0, f"repeat {self.repeat[row] + 1}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Two-time correlation maps of one ring, ready to fit.
+    """Two-time correlation maps, ready to fit.
+
+    Each is that of one angle on one ring, in one of the repeats of a measurement; all have the same
+    frames.
 
     Attributes
     ----------
@@ -123,11 +173,13 @@ class Dataset:
         (n_phi, n, n) maps; only ``i < j`` is used, NaN marks a pair that is not fitted.
         Frame k = 0 (t = 0) is not in it. Maps larger than the memory budget stay on disk.
     phi
-        (n_phi,) detector angles in degrees.
+        (n_phi,) detector angles in degrees, one a map: those of one ring after those of another.
     t
         (n,) times in seconds, ``k*dt`` for k = 1, 2, ...
-    q, gap, dt
-        1/Å, Å (None in static mode when not given), s.
+    q
+        (n_phi,) 1/Å of each map.
+    gap, dt
+        Å (None in static mode when not given), s.
     sigma
         Noise per c2 value: None (to be estimated), (n_phi,) or (n_phi, n, n).
     provenance
@@ -140,12 +192,14 @@ class Dataset:
         What the file states beside what was taken.
     findings
         What makes the data and their selection doubtful; None before that was looked at.
+    repeat
+        (n_phi,) which of the repeats each map is of, from 0; None where there is one measurement.
     """
 
     c2: MapArray | MapSource
     phi: FloatArray
     t: FloatArray
-    q: float
+    q: FloatArray
     gap: float | None
     dt: float
     sigma: FloatArray | None
@@ -154,6 +208,16 @@ class Dataset:
     notes: tuple[str, ...] = ()
     stated: Stated = Stated()
     findings: tuple[Finding, ...] | None = None
+    repeat: IndexArray | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """Which maps there are."""
+        return Rows(self.phi, self.q, self.repeat)
+
+    def place(self, angle: int) -> str:
+        """Say which map it is: by its angle, and by ring and repeat where there are several."""
+        return self.rows.place(angle)
 
     @property
     def array(self) -> MapArray:

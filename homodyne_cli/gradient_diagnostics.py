@@ -154,7 +154,7 @@ def _dataset(data: CorrelationData) -> Dataset:
         np.asarray(data.g2, dtype=float),
         np.asarray(data.phi, dtype=float),
         t,
-        float(data.q),
+        np.full(len(data.phi), float(data.q)),
         float(data.L),
         float(t[1] - t[0]),
         None,

@@ -125,7 +125,7 @@ def _judged(
         file=str(job.data),
         scan=job.scan_number,
         time=job.time,
-        q=run.dataset.q,
+        q=float(run.dataset.q[0]),
         fingerprint=fingerprint,
         state=converged,
         exit_code=ExitCode.GOOD if run.record.converged else ExitCode.NEGATIVE,

@@ -195,7 +195,6 @@ class Planner:
         if key not in self._samplings:
             self._samplings[key] = Sampling(
                 curves=curves,
-                q=experiment.q,
                 convention=experiment.convention,
                 contrast=contrast,
                 photon_noise=key.photon_noise,

@@ -85,7 +85,7 @@ class Experiment:
         curves = model_curves(
             positive, self.phi, self.q, self.gap, self.parameters, self.convention
         )
-        models = [pair_model(curves, a, self.q, self.convention) for a in range(len(self.phi))]
+        models = [pair_model(curves, a, self.convention) for a in range(len(self.phi))]
         if not self.from_zero:
             return models
         first_twice = np.maximum(np.arange(len(self.t)) - 1, 0)
@@ -154,7 +154,7 @@ def simulate(experiment: Experiment, noise: Noise, seed: int | np.random.Generat
         c2=c2,
         phi=experiment.phi,
         t=experiment.t,
-        q=experiment.q,
+        q=np.full(len(experiment.phi), experiment.q),
         gap=experiment.gap,
         dt=experiment.dt,
         sigma=None,

@@ -126,7 +126,7 @@ def _data(fits: Sequence[SavedFit]) -> Iterator[ComparedRow]:
     inputs = [list(fit.origin.inputs.items())[-1:] for fit in fits]
     yield _row("data file", (Path(i[0][0]).name if i else MISSING for i in inputs))
     yield _row("data SHA-256", (i[0][1][:12] if i else MISSING for i in inputs))
-    yield _row("q (1/Å)", (format_number(fit.q, 6) for fit in fits))
+    yield _row("q (1/Å)", (_rings(fit) for fit in fits))
     yield _row("gap (Å)", (MISSING if f.gap is None else format_number(f.gap, 6) for f in fits))
     yield _row("dt (s)", (format_number(fit.dt, 6) for fit in fits))
     yield _row("frames", (_frames(fit) for fit in fits))
@@ -140,6 +140,10 @@ def _data(fits: Sequence[SavedFit]) -> Iterator[ComparedRow]:
 def _frames(fit: SavedFit) -> str:
     known = fit.provenance.get("frames")
     return str(fit.n_frames) if known is None else known.value
+
+
+def _rings(fit: SavedFit) -> str:
+    return ", ".join(format_number(float(q), 6) for q in fit.rows.rings)
 
 
 def _angles(fit: SavedFit) -> str:

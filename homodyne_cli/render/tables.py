@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from homodyne_cli.dataset import FloatArray, Provenance
+from homodyne_cli.dataset import FloatArray, Provenance, Rows
 from homodyne_cli.render.numbers import (
     MISSING,
     format_count,
@@ -151,7 +151,7 @@ def _against_truth(parameter: FittedParameter, truth: float) -> tuple[str, str]:
 
 
 def scaling_table(
-    phi: FloatArray,
+    rows: Rows,
     contrast: FloatArray,
     contrast_uncertainty: FloatArray,
     offset: FloatArray,
@@ -159,11 +159,12 @@ def scaling_table(
     sigma: FloatArray,
 ) -> Table:
     """Show contrast, offset and noise per angle."""
-    names = ("phi (deg)", "contrast", "±", "offset", "± ", "noise")
+    told = rows.columns
+    names = (*told, "contrast", "±", "offset", "± ", "noise")
     table = plain_table("Scaling per angle", *names, right=names)
-    for a in range(len(phi)):
+    for a, place in enumerate(zip(*told.values(), strict=True)):
         table.add_row(
-            f"{phi[a]:.2f}",
+            *place,
             *format_with_uncertainty(float(contrast[a]), float(contrast_uncertainty[a])),
             *format_with_uncertainty(float(offset[a]), float(offset_uncertainty[a])),
             format_digits(float(sigma[a])),

@@ -61,7 +61,7 @@ def test_smooth_pattern_of_a_third_of_sigma_fails_at_full_size(kind: str) -> Non
     reached = slice(7, 8) if kind == "one angle" else slice(None)
     c2[reached] += np.float32(0.3) * pattern.astype(np.float32)
     phi, t = np.arange(n_phi, dtype=float), np.linspace(0.1, 100.0, n)
-    data = Dataset(c2, phi, t, 0.0054, 2e6, 0.1, None, {})
+    data = Dataset(c2, phi, t, np.full(len(phi), 0.0054), 2e6, 0.1, None, {})
     result = check_residuals(Residuals(data, np.zeros_like(c2), np.ones(n_phi)))
     assert result.status == "fail"
     assert result.value is not None

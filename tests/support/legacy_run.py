@@ -47,6 +47,6 @@ def write_legacy_run(
         per_angle_scaling_solver=np.stack([contrast, offset], axis=1),
         t1=dataset.t,
         t2=dataset.t,
-        q=np.array([dataset.q]),
+        q=dataset.q[:1],
     )
     return folder

@@ -104,17 +104,18 @@ def _f(
     parameters: jax.Array,
     t: jax.Array,
     phi: jax.Array,
-    q: float,
+    q: float | FloatArray,
     gap: float,
     convention: Convention,
 ) -> jax.Array:
     """exp(-q^2 |dA|) S(kappa dG) on the full grid: (n_phi, n, n)."""
     transport = _integral(t, parameters[:3], convention)
-    decay = jnp.exp(-(q**2) * jnp.abs(transport[None, :] - transport[:, None]))
+    square = jnp.broadcast_to(q, jnp.shape(phi))[:, None, None] ** 2
+    decay = jnp.exp(-square * jnp.abs(transport[None, :] - transport[:, None]))
     if len(parameters) == 3:
-        return jnp.broadcast_to(decay, (len(phi), *decay.shape))
+        return decay
     strain = _integral(t, parameters[3:6], convention)
-    kappa = q * gap * jnp.cos(jnp.deg2rad(parameters[6] - phi))
+    kappa = jnp.asarray(q) * gap * jnp.cos(jnp.deg2rad(parameters[6] - phi))
     x = kappa[:, None, None] * (strain[None, :] - strain[:, None])
     if convention == "he2024":
         return decay * _smooth_sinc(x / 2.0) ** 2
@@ -129,7 +130,7 @@ def model_values(
     parameters: FloatArray,
     t: FloatArray,
     phi: FloatArray,
-    q: float,
+    q: float | FloatArray,
     gap: float,
     convention: Convention,
 ) -> FloatArray:

@@ -207,7 +207,7 @@ def particle_dataset(experiment: ParticleExperiment, seed: int) -> Dataset:
         c2=simulate_particles(experiment, seed),
         phi=np.array(experiment.phi),
         t=experiment.t,
-        q=experiment.q,
+        q=np.full(len(experiment.phi), experiment.q),
         gap=experiment.gap,
         dt=experiment.dt,
         sigma=None,

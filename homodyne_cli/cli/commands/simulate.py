@@ -84,12 +84,12 @@ def run_simulate(request: SimulateRequest) -> int:
     write = (
         write_aps_legacy if request.layout == "aps-legacy" else partial(write_aps_u, pixels=pixels)
     )
-    write(request.output, dataset.array, dataset.phi, dataset.q, dataset.dt, force=request.force)
+    write(request.output, dataset.array, dataset.phi, experiment.q, dataset.dt, force=request.force)
     console = make_console(stderr=True)
     print_plain(
         console,
         f"Wrote {request.output}: {dataset.n_phi} angles x {dataset.n_frames} frames, "
-        f"q {dataset.q:g} 1/Å, dt {dataset.dt:g} s, {_told(noise)}, seed {request.seed}",
+        f"q {experiment.q:g} 1/Å, dt {dataset.dt:g} s, {_told(noise)}, seed {request.seed}",
     )
     print_next(console, "fit", request.config, "--data", request.output, "--truth", request.config)
     return 0

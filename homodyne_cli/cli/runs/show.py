@@ -29,7 +29,7 @@ def run_show(request: ShowRequest) -> int:
     fit = read_result(request.run, configured_gap(request.config, request.run))
     console = make_console()
     show_input(console, fit)
-    show_result(fit.phi, fit.result, fit.seconds)
+    show_result(fit.rows, fit.result, fit.seconds)
     print_findings(console, fit.findings)
     print_codes(console, (*(finding.code for finding in fit.findings), *result_codes(fit.result)))
     print_next(console, "verify" if fit.result.converged else "diagnose", request.run)

@@ -37,7 +37,7 @@ from homodyne_cli.core.checks.angle_maps import (
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.noise.score_tests import AngleScores, Scores, joined_scores, score_test
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 
@@ -70,12 +70,12 @@ def flow_findings(
         beats = _beat_patterns(model, merged, maps, angle, sheared)
         return maps.scores(np.concatenate([strain, beats]))
 
-    angles, phi = residuals.each_angle(score), residuals.dataset.phi
+    angles = residuals.each_angle(score)
     if _distance(angles, noise.n_speckles) > _NEAR:
         return
     scores = joined_scores(angles, noise.n_speckles)
     if sheared and len(angles) > 1:
-        yield from _unequal(scores.of_angles(slice(0, 1)), phi, noise.n_speckles)
+        yield from _unequal(scores.of_angles(slice(0, 1)), residuals.dataset, noise.n_speckles)
     yield from _second(scores.over_angles(slice(1, None)), noise.n_speckles)
 
 
@@ -117,7 +117,7 @@ def _amplitudes(scores: Scores, n_speckles: float) -> FloatArray:
     return np.asarray(scores.values / safe)
 
 
-def _unequal(scores: Scores, phi: FloatArray, n_speckles: float) -> Iterator[Finding]:
+def _unequal(scores: Scores, dataset: Dataset, n_speckles: float) -> Iterator[Finding]:
     test = score_test(scores)
     chance = test.p_value
     pulls = np.nan_to_num(test.pulls)
@@ -128,7 +128,7 @@ def _unequal(scores: Scores, phi: FloatArray, n_speckles: float) -> Iterator[Fin
     yield Finding(
         Code.UNEQUAL_SHEAR,
         "warning",
-        f"the angles disagree on the strain: phi = {phi[worst]:.4g} deg sees {size:+.1%} of it "
+        f"the angles disagree on the strain: {dataset.place(worst)} sees {size:+.1%} of it "
         f"({pulls[worst]:+.1f} sigma; limit {_LEAST_STRAIN:.0%}, chance of all {chance:.1g}): "
         "slip, a shear band, or an angle that does not see the flow",
         "leave that angle out (phi_filtering) and compare; fit halves of the angles",

@@ -80,13 +80,12 @@ class FittedCurves:
         steps = np.abs(np.diff(self.curves.strain))
         return np.asarray(scale * np.abs(self.curves.kappa)[:, None] * steps)
 
-    def f(self, angle: int, q: float | None = None) -> FloatArray:
-        """Return f between frames spread over all, (m, m), at another q if one is given."""
-        own, curves = self.dataset.q, self.curves
-        q = own if q is None else q
-        model = pair_model(
-            replace(curves, kappa=curves.kappa * (q / own)), angle, q, self.problem.convention
-        )
+    def f(self, angle: int, beyond: float = 0.0) -> FloatArray:
+        """Return f between frames spread over all, (m, m), at a q that is larger by `beyond`."""
+        own = self.curves.q
+        q = own + beyond
+        curves = replace(self.curves, q=q, kappa=self.curves.kappa * (q / own))
+        model = pair_model(curves, angle, self.problem.convention)
         frames = self.frames
         return model.f(frames[:, None], frames)
 
@@ -109,7 +108,7 @@ def _blur(fit: FittedCurves) -> Iterator[Finding]:
     dt, form = fit.dataset.dt, SHEAR_FACTORS[fit.problem.convention]
     exposure = fit.problem.setup.exposure
     share = min((exposure or dt) / dt, 1.0)
-    decay = share * fit.dataset.q**2 * np.abs(np.diff(fit.curves.transport))
+    decay = share * fit.dataset.q.max() ** 2 * np.abs(np.diff(fit.curves.transport))
     phase = share * fit.phase_steps.max(axis=0)
     effect = decay**2 / 12.0 + form.power * phase**2 / 36.0
     # What is the same in all frames is in the contrast.
@@ -157,7 +156,7 @@ def _width(fit: FittedCurves) -> Iterator[Finding]:
     nodes, weights = np.polynomial.legendre.leggauss(_Q_NODES)
     effect = 0.0
     for angle in range(fit.dataset.n_phi):
-        parts = (fit.f(angle, fit.dataset.q + 0.5 * width * node) for node in nodes)
+        parts = (fit.f(angle, 0.5 * width * node) for node in nodes)
         mean = sum(0.5 * w * part for w, part in zip(weights, parts, strict=True))
         effect = max(effect, float(np.abs(mean - fit.f(angle)).max()))
     if effect <= LIMIT:
@@ -165,8 +164,8 @@ def _width(fit: FittedCurves) -> Iterator[Finding]:
     yield Finding(
         Code.Q_WIDTH,
         "warning",
-        f"the ring is {width / fit.dataset.q:.1%} of q wide, which washes lobes out and bends the "
-        f"decay by up to {effect:.1%} of the contrast (limit {LIMIT:.0%})",
+        f"the ring is {width / fit.dataset.q.min():.1%} of q wide, which washes lobes out and "
+        f"bends the decay by up to {effect:.1%} of the contrast (limit {LIMIT:.0%})",
         "divide the ring into narrower ones (dynamic q bins)",
     )
 

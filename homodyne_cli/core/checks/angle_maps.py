@@ -88,6 +88,7 @@ class MergedFrames:
             self.curve(curves.transport_slopes),
             self.curve(curves.strain),
             self.curve(curves.strain_slopes),
+            curves.q,
             curves.kappa,
             curves.kappa_slope,
         )
@@ -132,11 +133,11 @@ def angle_maps(
 ) -> AngleMaps:
     """Prepare one angle."""
     residual, present = _merged_residual(residuals, merged, angle)
-    curves, q = merged.curves(model.curves), residuals.dataset.q
-    pairs = pair_model(curves, angle, q, model.convention)
+    curves = merged.curves(model.curves)
+    pairs = pair_model(curves, angle, model.convention)
     contrast = float(model.contrast[angle])
     covariance = _covariance(pairs, contrast, noise, merged, angle, present)
-    columns = angle_columns(pairs, curves, angle, contrast, q)
+    columns = angle_columns(pairs, curves, angle, contrast)
     p, n_free = len(columns) - 2, len(model.free)
     scaling = n_free + (2 * angle if model.scaled_apart else 0)
     places = np.array([*range(n_free), scaling, scaling + 1])

@@ -66,15 +66,15 @@ class LobeScan:
     lag
         Seconds from the middle of that stretch to the first zero of S, at the angle that shows
         lobes best.
-    phi
-        That angle in degrees.
+    place
+        Which angle that is.
     view
         How it looked there; None if it never saw lobes.
     """
 
     gain: float
     lag: float
-    phi: float
+    place: str
     view: View | None
 
     @property
@@ -246,7 +246,7 @@ def scan_lobes(dataset: Dataset, sigma: FloatArray, powers: tuple[int, ...]) -> 
     powers
         Forms of S = sinc^power to look for: 2, 4 or both.
     """
-    best = LobeScan(0.0, float("nan"), float("nan"), None)
+    best = LobeScan(0.0, float("nan"), "", None)
     for stretch in _stretches(dataset):
         pairs = _pairs(dataset, stretch)
         for exponent in _EXPONENTS:
@@ -259,7 +259,7 @@ def scan_lobes(dataset: Dataset, sigma: FloatArray, powers: tuple[int, ...]) -> 
                     a = int(gain.argmax())
                     lag = _lag(pairs.t, exponent, float(rho[a]))
                     view = View(stretch, exponent, power, a)
-                    best = LobeScan(float(gain.sum()), lag, float(dataset.phi[a]), view)
+                    best = LobeScan(float(gain.sum()), lag, dataset.place(a), view)
     return best
 
 
@@ -271,7 +271,7 @@ def look_again(residuals: Residuals, scan: LobeScan) -> LobeScan:
         pairs = _pairs(residuals.dataset, view.stretch, replacement=residuals)
         profile = _strain_profile(pairs, view.exponent, residuals.sigma)
     if view is None or profile is None:
-        return LobeScan(0.0, float("nan"), scan.phi, view)
+        return LobeScan(0.0, float("nan"), scan.place, view)
     gain, rho = _compare(profile, view.power)
     lag = _lag(pairs.t, view.exponent, float(rho[view.angle]))
-    return LobeScan(float(gain.sum()), lag, scan.phi, view)
+    return LobeScan(float(gain.sum()), lag, scan.place, view)

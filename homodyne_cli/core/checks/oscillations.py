@@ -59,9 +59,9 @@ class Lobes:
         Amplitude relative to the prediction; NaN where no pair is beyond the first zero.
     misplaced
         Whether the data have a pattern there that is larger than the predicted lobes.
-    lag, phi
+    lag, place
         Lag of the first zero from the middle of the window (NaN if outside) at the angle with the
-        largest phase.
+        largest phase, and which that is.
     """
 
     max_phase: float
@@ -70,13 +70,14 @@ class Lobes:
     in_fit: float
     misplaced: bool
     lag: float
-    phi: float
+    place: str
 
 
 @dataclass(frozen=True)
 class _Curves:
-    """(n,) q^2 A and G, (n_phi,) phase rates scale * kappa, and the largest phase of any angle."""
+    """(n,) A and G, (n_phi,) q^2 and phase rates scale * kappa, the largest phase of any angle."""
 
+    square: FloatArray
     transport: FloatArray
     strain: FloatArray
     rate: FloatArray
@@ -88,10 +89,11 @@ def _curves(run: StoredRun, data: Dataset) -> _Curves:
     curves = model_curves(data.t, data.phi, data.q, gap, run.solution.vector, convention)
     scale = SHEAR_FACTORS[convention].scale
     return _Curves(
-        data.q**2 * curves.transport,
+        data.q**2,
+        curves.transport,
         curves.strain,
         scale * np.abs(curves.kappa),
-        float(scale * data.q * gap * np.ptp(curves.strain)),
+        float(scale * data.q.max() * gap * np.ptp(curves.strain)),
     )
 
 
@@ -148,7 +150,7 @@ def _band_sums(run: StoredRun, curves: _Curves, a: int, band: Band, bins: int) -
     h = curves.rate[a] * np.abs(strain - strain[: len(band.keep), None])
     i, j = np.nonzero(band.keep & (h > np.pi) & (h < _LAST_PHASE))
     h = h[i, j]
-    decay = np.exp(-np.abs(transport[j] - transport[i]))
+    decay = np.exp(-curves.square[a] * np.abs(transport[j] - transport[i]))
     mean, wave = _oscillation(h, SHEAR_FACTORS[run.problem.convention].power)
     c, o = run.solution.contrast[a], run.solution.offset[a]
     rows = (decay, decay * mean, c * decay * wave, band.data[i, j] - o, band.fit[i, j] - o)
@@ -179,7 +181,7 @@ def find_lobes(run: StoredRun, residuals: Residuals) -> Lobes:
         in_fit=float(in_fit),
         misplaced=bool(left - bins - _LEFT_SIGMAS * np.sqrt(2.0 * bins) > information),
         lag=_first_zero(data.t, curves.strain * curves.rate[largest]),
-        phi=float(data.phi[largest]),
+        place=data.place(largest),
     )
 
 
@@ -209,14 +211,14 @@ def check_oscillations(run: StoredRun, residuals: Residuals) -> CheckResult:
             SHARE_LIMIT,
             f"side lobes in data and fit, phases up to {lobes.max_phase:.3g} rad: the data show "
             f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f} of the predicted lobes"
-            + _zero_at(lobes.lag, lobes.phi),
+            + _zero_at(lobes.lag, lobes.place),
         )
     return _wrong_lobes(lobes, scan_lobes(data, sigma, powers))
 
 
-def _zero_at(lag: float, phi: float) -> str:
+def _zero_at(lag: float, place: str) -> str:
     """Say where the first zero is, after a comma; nothing if it is outside the window."""
-    return "" if np.isnan(lag) else f", first zero at a lag of {lag:.3g} s (phi = {phi:.4g} deg)"
+    return "" if np.isnan(lag) else f", first zero at a lag of {lag:.3g} s ({place})"
 
 
 def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
@@ -231,12 +233,14 @@ def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
         message = f"the lobes in the data are {share} times those of the fit"
         advice = "check model.convention and the contrast: the form of the shear factor is wrong"
     else:
-        message = f"of the lobes in the fit{_zero_at(lobes.lag, lobes.phi)}, the data show {share}"
+        message = (
+            f"of the lobes in the fit{_zero_at(lobes.lag, lobes.place)}, the data show {share}"
+        )
         if lobes.misplaced:
             message += " and a larger pattern that is not theirs"
         advice = "the shear is wrong: refit from another start (multi_start), or as static"
         if scan.has_lobes:
-            message += f"; they have others{_zero_at(scan.lag, scan.phi)}"
+            message += f"; they have others{_zero_at(scan.lag, scan.place)}"
     return CheckResult(_ID, "fail", lobes.in_data, SHARE_LIMIT, message, advice)
 
 
@@ -248,7 +252,7 @@ def _without_lobes(
         return _not_applicable(lobes, _curves(run, residuals.dataset).widest)
     in_fit = look_again(residuals, scan)
     share = in_fit.gain / scan.gain
-    place = _zero_at(scan.lag, scan.phi)
+    place = _zero_at(scan.lag, scan.place)
     agrees = abs(np.log(in_fit.lag / scan.lag)) < np.log(_LAG_RATIO) if share > 0.0 else False
     if lobes.max_phase > np.pi and agrees and share >= SHARE_LIMIT:
         message = f"side lobes in data and fit: they lower chi2 by {scan.gain:.3g}{place}"
@@ -272,8 +276,8 @@ def _not_applicable(lobes: Lobes, widest: float) -> CheckResult:
         )
     elif widest > np.pi:
         reason = (
-            f"angle set too narrow: phases reach {lobes.max_phase:.3g} rad at phi = "
-            f"{lobes.phi:.4g} deg, lobes begin at 3.14; along the flow it would be "
+            f"angle set too narrow: phases reach {lobes.max_phase:.3g} rad at "
+            f"{lobes.place}, lobes begin at 3.14; along the flow it would be "
             f"{widest:.3g}"
         )
     else:

@@ -187,7 +187,7 @@ def _scaling_remarks(run: StoredRun, residuals: Residuals) -> list[Remark]:
         outside = _outside if problem.per_angle_mode == "fixed" else _scaling_at_bound
         outliers = [a for a in range(data.n_phi) if outside(float(values[a]), bounds)]
         if outliers:
-            listed = ", ".join(f"{values[a]:.4g} at {data.phi[a]:.4g} deg" for a in outliers[:3])
+            listed = ", ".join(f"{values[a]:.4g} at {data.place(a)}" for a in outliers[:3])
             remainder = f" and {len(outliers) - 3} more angles" if len(outliers) > 3 else ""
             message = f"{name} {listed}{remainder} not inside [{bounds.lower:g}, {bounds.upper:g}]"
             remarks.append(Remark("fail", message, "check the data of these angles"))
@@ -195,7 +195,7 @@ def _scaling_remarks(run: StoredRun, residuals: Residuals) -> list[Remark]:
     weak = [a for a in range(data.n_phi) if not sigmas[a] > CONTRAST_SIGMAS]
     if weak:
         message = (
-            f"no significant contrast at phi = {data.phi[weak[0]]:.4g} deg "
+            f"no significant contrast at {data.place(int(weak[0]))} "
             f"({sigmas[weak[0]]:.2g} sigma)" + (f" and {len(weak) - 1} more" if weak[1:] else "")
         )
         remarks.append(Remark("fail", message, "leave these angles out (phi_filtering)"))

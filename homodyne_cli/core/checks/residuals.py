@@ -169,7 +169,7 @@ def _block_place(dataset: Dataset, score: FloatArray) -> str:
     side = score.shape[1]
     middle = ((np.array([row, column]) + 0.5) * dataset.n_frames / side).astype(int)
     t1, t2 = dataset.t[np.minimum(middle, dataset.n_frames - 1)]
-    return f"phi = {dataset.phi[a]:.4g} deg, t1 = {t1:.3g} s, t2 = {t2:.3g} s"
+    return f"{dataset.place(int(a))}, t1 = {t1:.3g} s, t2 = {t2:.3g} s"
 
 
 def find_patterns(residuals: Residuals) -> tuple[Pattern, ...]:
@@ -213,8 +213,7 @@ def _group_patterns(
     n_pairs = float(pairs.sum())
     patterns = []
     score = _scores(sums.grid.sum(axis=(1, 2)), pairs, variance)
-    worst = dataset.phi[int(np.abs(score).argmax())]
-    place = f"phi = {worst:.4g} deg"
+    place = dataset.place(int(np.abs(score).argmax()))
     patterns.append(_test("means of the angles", place, score, pairs, n_pairs))
     patterns += _lag_patterns(dataset, sums, variance, n_pairs)
     grid, count = sums.grid, sums.grid_count
@@ -239,7 +238,7 @@ def _lag_patterns(
     count = np.add.reduceat(sums.lag_count[:, 1:], edges - 1, axis=1)
     score = _scores(binned, count, variance[:, None])
     a, k = np.unravel_index(int(np.abs(score).argmax()), score.shape)
-    place = f"phi = {dataset.phi[a]:.4g} deg, lag {dataset.dt * edges[k]:.3g} s"
+    place = f"{dataset.place(int(a))}, lag {dataset.dt * edges[k]:.3g} s"
     bins = _test("lag bins", place, score, count, n_pairs, equal=True)
     each = _scores(sums.lag[:, 1:], sums.lag_count[:, 1:], variance[:, None])
     score, total = _pooled(each, sums.lag_count[:, 1:])

@@ -35,7 +35,7 @@ from homodyne_cli.core.noise.score_tests import (
     score_test,
 )
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
-from homodyne_cli.dataset import FloatArray, IndexArray
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 
 _LAG_BINS, _AGE_BINS, _BLOCKS = 12, 8, 6
 #: Patterns whose amplitude is so many uncertainties off belong to what is named.
@@ -83,7 +83,7 @@ def find_speckle_patterns(
     def outcome(kind: str, test: ScoreTest, place: str) -> SpecklePattern:
         return _pattern(kind, test, test.amplitude / contrast, place)
 
-    phi, t, dt = residuals.dataset.phi, merged.t, residuals.dataset.dt
+    data, t, dt = residuals.dataset, merged.t, residuals.dataset.dt
     lags, ages = (score_test(scores.over_angles(chosen)) for chosen in (bins.lags, bins.ages))
     each, blocks = (score_test(scores.of_angles(chosen)) for chosen in (bins.lags, bins.blocks))
     lag_edges = np.append(bins.lag_edges, len(t)) * dt * merged.size
@@ -91,8 +91,8 @@ def find_speckle_patterns(
     return (
         outcome("lags", lags, _stretches(lags, lag_edges, "lags", "s")),
         outcome("ages", ages, _stretches(ages, age_edges, "ages", "s")),
-        outcome("angles' lags", each, _worst_angle(each, phi, lag_edges)),
-        outcome("blocks", blocks, _worst_block(blocks, phi, t)),
+        outcome("angles' lags", each, _worst_angle(each, data, lag_edges)),
+        outcome("blocks", blocks, _worst_block(blocks, data, t)),
         _frames(
             np.sum([angle.rows for angle in angles], axis=0),
             merged, dt, contrast, noise.n_speckles,
@@ -217,21 +217,21 @@ def _stretch(first: int, last: int, edges: FloatArray, quantity: str, unit: str)
     return f"{quantity} {low:.3g} to {high:.3g} {unit}"
 
 
-def _worst_angle(test: ScoreTest, phi: FloatArray, edges: FloatArray) -> str:
-    pulls = np.nan_to_num(np.abs(test.pulls)).reshape(len(phi), -1)
+def _worst_angle(test: ScoreTest, dataset: Dataset, edges: FloatArray) -> str:
+    pulls = np.nan_to_num(np.abs(test.pulls)).reshape(dataset.n_phi, -1)
     worst = int(pulls.max(axis=1).argmax())
     others = int(np.count_nonzero(pulls.max(axis=1) > _NAMED)) - 1
     remainder = f" and {others} more angles" if others > 0 else ""
     k = int(pulls[worst].argmax())
-    return f"phi = {phi[worst]:.4g} deg{remainder}, {_stretch(k, k, edges, 'lags', 's')}"
+    return f"{dataset.place(worst)}{remainder}, {_stretch(k, k, edges, 'lags', 's')}"
 
 
-def _worst_block(test: ScoreTest, phi: FloatArray, t: FloatArray) -> str:
-    pulls = np.nan_to_num(np.abs(test.pulls)).reshape(len(phi), -1)
+def _worst_block(test: ScoreTest, dataset: Dataset, t: FloatArray) -> str:
+    pulls = np.nan_to_num(np.abs(test.pulls)).reshape(dataset.n_phi, -1)
     angle, k = np.unravel_index(int(pulls.argmax()), pulls.shape)
     low, high = (side[k] for side in np.triu_indices(_BLOCKS))
     middle = [t[min(int((b + 0.5) * len(t) / _BLOCKS), len(t) - 1)] for b in (low, high)]
-    return f"phi = {phi[angle]:.4g} deg, t1 = {middle[0]:.3g} s, t2 = {middle[1]:.3g} s"
+    return f"{dataset.place(int(angle))}, t1 = {middle[0]:.3g} s, t2 = {middle[1]:.3g} s"
 
 
 def _frames(

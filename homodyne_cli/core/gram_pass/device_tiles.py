@@ -163,7 +163,7 @@ class PairTiles:
     frames: IndexArray
     length: int
     phi: FloatArray
-    q: float
+    q: FloatArray
     gap: float
     moments: Moments
     layout: Layout
@@ -241,7 +241,7 @@ def pack(
         chunks=chunks,
         fixed=Fixed(
             jax.device_put(moments.shift, layout.replicated),
-            jax.device_put(np.float64(dataset.q), layout.replicated),
+            jax.device_put(_distinct(dataset.q), layout.replicated),
         ),
         t=dataset.t,
         frames=index,
@@ -285,6 +285,11 @@ def _placed(
     with core_threads() as threads:
         placed = list(threads.map(place, range(0, len(rows), layout.chunk_tiles)))
     return tuple(chunk for chunk, _ in placed), add_moments([moments for _, moments in placed])
+
+
+def _distinct(q: FloatArray) -> FloatArray:
+    """Return (1,) q where all maps have the same, so that they share exp(-q^2 |dA|)."""
+    return q[:1] if np.all(q == q[0]) else q
 
 
 def _size_class(n: int) -> int:

@@ -286,7 +286,7 @@ def _column_scale(kind: PassSpec, model: ModelCurves, tiles: PairTiles) -> Float
     tail = np.ones((n_phi, 3))
     if not kind.derivatives:
         return tail
-    diffusion = np.full((n_phi, N_DIFFUSION), -(tiles.q**2))
+    diffusion = np.repeat(-(tiles.q[:, None] ** 2), N_DIFFUSION, axis=1)
     if kind.mode == "static":
         return np.hstack([diffusion, tail])
     shear = np.repeat(model.kappa[:, None], 3, axis=1)

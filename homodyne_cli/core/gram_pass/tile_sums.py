@@ -12,7 +12,8 @@ w u^2, w u v, w v^2, w u, w v, w u y, w v y; w the pair weight) with a *pattern*
 angles (products of sign(dA) dA_p, dG_p and 1). The pass is seven fields times a few dozen
 patterns as matrix products over the pairs of a tile. sin and cos of kappa (G_j - G_i) come from
 outer products of sin and cos of kappa G: no transcendental function per angle and pair, and one
-exponential per pair for all angles. Small arguments go through a series.
+exponential per pair for all angles (one for each where maps are of several rings). Small arguments
+go through a series.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ class Curves(NamedTuple, Generic[Leaf]):
 
 
 class Fixed(NamedTuple):
-    """What stays the same over all passes: (n_phi,) what the data are counted from, and q."""
+    """What stays the same over all passes: (n_phi,) what the data are counted from, and q.
+
+    The latter is (1,) where all maps are of one ring, else (n_phi,).
+    """
 
     shift: jax.Array
     q: jax.Array
@@ -197,10 +201,10 @@ def _tile_fields(
 ) -> tuple[jax.Array, jax.Array | None, jax.Array]:
     """Return u, v (n_phi or 1, tiles, TILE, TILE) and sign(dA) (tiles, TILE, TILE)."""
     difference = _difference(curves.transport, i, j)
-    decay = jnp.exp(-(q**2) * jnp.abs(difference))
+    decay = jnp.exp(-(q[:, None, None, None] ** 2) * jnp.abs(difference))
     sign = jnp.sign(difference)
     if kind.mode == "static":
-        return decay[None], None, sign
+        return decay, None, sign
     h = curves.rate[:, None, None, None] * _difference(curves.strain, i, j)
     sine_i, sine_j = curves.sine[:, i][..., :, None], curves.sine[:, j][..., None, :]
     cosine_i, cosine_j = curves.cosine[:, i][..., :, None], curves.cosine[:, j][..., None, :]

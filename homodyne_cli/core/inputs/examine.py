@@ -119,13 +119,12 @@ def _masked(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _wave_vector(dataset: Dataset) -> Iterator[Finding]:
-    if dataset.q > _HIGHEST_Q and "q" not in dataset.stated.units:
+    q = float(dataset.q.max())
+    if q > _HIGHEST_Q and "q" not in dataset.stated.units:
         yield _warning(
             Code.Q_UNIT,
-            f"q = {dataset.q:.6g} 1/Å looks at lengths of {2 * np.pi / dataset.q:.3g} Å: is it in "
-            "1/nm?",
-            "give the file's q the attribute units = '1/nm', or write it in 1/Å "
-            f"({dataset.q / 10:.6g})",
+            f"q = {q:.6g} 1/Å looks at lengths of {2 * np.pi / q:.3g} Å: is it in 1/nm?",
+            f"give the file's q the attribute units = '1/nm', or write it in 1/Å ({q / 10:.6g})",
         )
 
 
@@ -237,8 +236,8 @@ def _outliers(
     yield Finding(
         Code.OUTLIERS,
         "error" if linear and shares[at] > _RUINOUS else "warning",
-        f"a pair of {extreme:.4g} among values of {level.low:.4g} to {level.high:.4g}, at phi = "
-        f"{dataset.phi[at]:.4g} deg, frames {i} and {j}; such pairs at {len(worst)} of "
+        f"a pair of {extreme:.4g} among values of {level.low:.4g} to {level.high:.4g}, at "
+        f"{dataset.place(at)}, frames {i} and {j}; such pairs at {len(worst)} of "
         f"{dataset.n_phi} angles",
         "to withstand them" if linear else "",
         "--set optimization.nlsq.loss=cauchy" if linear else "",

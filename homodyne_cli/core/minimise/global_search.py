@@ -84,8 +84,9 @@ def draw_starts(dataset: Dataset, free: FreeParameters, count: int, seed: int) -
     place = {name: k for k, name in enumerate(free.names)}
     middle = float(np.sqrt(dataset.t[0] * dataset.t[-1]))
     window = float(dataset.t[-1])
-    phase = dataset.q * (dataset.gap or 1.0)
-    scales = (policy.DRAWN_DECAY / dataset.q**2, policy.DRAWN_PHASE / phase)
+    q = float(np.sqrt(dataset.q.min() * dataset.q.max()))
+    phase = q * (dataset.gap or 1.0)
+    scales = (policy.DRAWN_DECAY / q**2, policy.DRAWN_PHASE / phase)
     for (amplitude, exponent, offset), scale in zip(RATES, scales, strict=True):
         if amplitude not in place:
             continue

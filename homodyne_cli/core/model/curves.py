@@ -58,6 +58,8 @@ class ModelCurves:
     ----------
     transport, transport_slopes, strain, strain_slopes
         (n,) A and G, and (3, n) their derivatives by the parameters of their rates.
+    q
+        (n_phi,) 1/Å of each map: maps of several rings share all that does not depend on it.
     kappa, kappa_slope
         (n_phi,) and the derivative by phi0 in degrees; zero without shear.
     """
@@ -66,6 +68,7 @@ class ModelCurves:
     transport_slopes: FloatArray
     strain: FloatArray
     strain_slopes: FloatArray
+    q: FloatArray
     kappa: FloatArray
     kappa_slope: FloatArray
 
@@ -180,7 +183,7 @@ def running_integral(t: FloatArray, rate: FloatArray, convention: Convention) ->
 
 
 def phase_factors(
-    phi0: FloatArray, phi: FloatArray, q: float, gap: float
+    phi0: FloatArray, phi: FloatArray, q: float | FloatArray, gap: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return kappa_a = q L cos(phi0 - phi_a) and its derivative by phi0 in degrees, (n_phi,)."""
     angle = np.deg2rad(phi0 - phi)
@@ -204,7 +207,7 @@ def _at_frames(
 def model_curves(
     t: FloatArray,
     phi: FloatArray,
-    q: float,
+    q: float | FloatArray,
     gap: float | None,
     parameters: FloatArray,
     convention: Convention,
@@ -216,6 +219,8 @@ def model_curves(
     ----------
     t, phi
         (n,) seconds and (n_phi,) degrees.
+    q
+        1/Å, of all maps or of each, (n_phi,).
     gap
         None where there is no shear.
     parameters
@@ -229,10 +234,17 @@ def model_curves(
         transport = _at_frames(t, parameters[:N_DIFFUSION], convention, frames)
         at_rest = np.zeros_like(transport.value)
         strain = Running(at_rest, np.zeros((0, *at_rest.shape)))
+        wave_vectors = np.broadcast_to(np.asarray(q, dtype=float), phi.shape)
         kappa = slope = np.zeros(len(phi))
         if len(parameters) > N_DIFFUSION:
             strain = _at_frames(t, parameters[N_DIFFUSION:-1], convention, frames)
-            kappa, slope = phase_factors(np.asarray(parameters[-1]), phi, q, gap or 0.0)
+            kappa, slope = phase_factors(np.asarray(parameters[-1]), phi, wave_vectors, gap or 0.0)
     return ModelCurves(
-        transport.value, transport.derivatives, strain.value, strain.derivatives, kappa, slope
+        transport.value,
+        transport.derivatives,
+        strain.value,
+        strain.derivatives,
+        wave_vectors,
+        kappa,
+        slope,
     )

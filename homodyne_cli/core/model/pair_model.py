@@ -91,12 +91,12 @@ def _sinc_slope(h: FloatArray, value: FloatArray) -> FloatArray:
 
 
 def pair_model(
-    curves: ModelCurves, angle: int, q: float, convention: Convention, dtype: type = np.float64
+    curves: ModelCurves, angle: int, convention: Convention, dtype: type = np.float64
 ) -> PairModel:
     """Return the model of one angle, evaluated in the given precision."""
     form = SHEAR_FACTORS[convention]
     return PairModel(
-        (0.5 * q**2 * curves.transport).astype(dtype),
+        (0.5 * curves.q[angle] ** 2 * curves.transport).astype(dtype),
         (form.scale * curves.kappa[angle] * curves.strain).astype(dtype),
         form if len(curves.strain_slopes) else None,
     )
@@ -167,9 +167,8 @@ def model_maps(
     contrast, offset
         (n_phi,).
     """
-    q = dataset.q
-    curves = model_curves(dataset.t, dataset.phi, q, dataset.gap, parameters, convention)
-    angles = tuple(pair_model(curves, a, q, convention) for a in range(dataset.n_phi))
+    curves = model_curves(dataset.t, dataset.phi, dataset.q, dataset.gap, parameters, convention)
+    angles = tuple(pair_model(curves, a, convention) for a in range(dataset.n_phi))
     return ModelMaps(angles, contrast, offset, dataset.c2.dtype)
 
 

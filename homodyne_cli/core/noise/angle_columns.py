@@ -14,7 +14,6 @@ def angle_columns(
     curves: ModelCurves,
     angle: int,
     contrast: float,
-    q: float,
     rows: IndexArray | None = None,
     columns: IndexArray | None = None,
 ) -> FloatArray:
@@ -28,8 +27,6 @@ def angle_columns(
         Of this angle, in the precision of the answer.
     curves
         Of all angles.
-    q
-        1/Å.
     rows, columns
         Frames; None for all of them.
     """
@@ -41,7 +38,7 @@ def angle_columns(
 
     g, v = model.with_slope(i[:, None], j)
     f = g * g
-    falling = (-contrast * q**2) * f * np.sign(differences(model.decay))
+    falling = (-contrast * curves.q[angle] ** 2) * f * np.sign(differences(model.decay))
     maps = [falling * differences(slope) for slope in curves.transport_slopes]
     if model.form is not None:
         kappa, slope = curves.kappa[angle], curves.kappa_slope[angle]

@@ -237,7 +237,7 @@ def best_objective(
     )
 
     def one(data: AngleData) -> WeighedAngle:
-        return weigh_angle(data, curves, dataset.q, convention, angle_noise(weights, data))
+        return weigh_angle(data, curves, convention, angle_noise(weights, data))
 
     with core_threads() as threads:
         read = read_angles(dataset) if angles is None else angles

@@ -77,8 +77,7 @@ def f_products(
 def curve_products(
     model: PairModel,
     curves: ModelCurves,
-    kappa: tuple[float, float],
-    q: float,
+    factors: tuple[float, float, float],
     vectors: FloatArray,
     values: FloatArray,
     present: FloatArray | None,
@@ -87,10 +86,8 @@ def curve_products(
 
     Parameters
     ----------
-    kappa
-        Of the angle, and its derivative by phi0.
-    q
-        1/Å.
+    factors
+        q in 1/Å and kappa of the angle, and the derivative of kappa by phi0.
     vectors
         (n, r) U.
     values
@@ -98,7 +95,7 @@ def curve_products(
     present
         (n, n) 1 where a pair has data; None for all of them.
     """
-    transport, strain = _factored(curves, kappa, q)
+    transport, strain = _factored(curves, *factors)
     n_t, n_s, m = len(transport), len(strain), len(values)
     n_d = n_t + n_s
     every = np.concatenate([transport, strain])
@@ -155,13 +152,13 @@ def mask(present: FloatArray | None, rows: slice, right: slice) -> FloatArray:
 
 
 def _factored(
-    curves: ModelCurves, kappa: tuple[float, float], q: float
+    curves: ModelCurves, q: float, kappa: float, kappa_slope: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the curves of transport and of strain, with what is the same for all pairs."""
     transport = -(q**2) * curves.transport_slopes
     if not len(curves.strain_slopes):
         return transport, np.zeros((0, transport.shape[1]))
-    strain = np.concatenate([kappa[0] * curves.strain_slopes, kappa[1] * curves.strain[None]])
+    strain = np.concatenate([kappa * curves.strain_slopes, kappa_slope * curves.strain[None]])
     return transport, strain
 
 

@@ -73,8 +73,6 @@ class Sampling:
     ----------
     curves
         Model at the truth; its `kappa` is of no matter.
-    q
-        1/Å.
     contrast
         Of these angles.
     photon_noise
@@ -86,7 +84,6 @@ class Sampling:
     """
 
     curves: ModelCurves
-    q: float
     convention: Convention
     contrast: float
     photon_noise: float | None
@@ -112,14 +109,16 @@ class Sampling:
 
     def weighed(self, kappa: float) -> tuple[WeighedAngle, ModelCurves]:
         """Return an angle without data, frames merged as a fit does, and its curves."""
-        curves = replace(self.curves, kappa=np.array([kappa]), kappa_slope=np.ones(1))
+        curves = replace(
+            self.curves, q=self.curves.q[:1], kappa=np.array([kappa]), kappa_slope=np.ones(1)
+        )
         blocks = FrameBlocks.of(len(curves.transport), self.most_blocks)
         m = len(blocks)
         pairs = np.array([[0.5 * m * (m - 1), 0.0], [0.0, 0.0]])
         data = AngleData(0, blocks, np.zeros((m, m)), None, 0.0, pairs)
         w = _NO_SPECKLES * self.contrast if self.photon_noise is None else self.photon_noise
         noise = AngleNoise(self.contrast, w, 1.0 / self.contrast, n_speckles=1.0, scale=1.0)
-        return weigh_angle(data, curves, self.q, self.convention, noise), curves
+        return weigh_angle(data, curves, self.convention, noise), curves
 
 
 def _inform(sampling: Sampling, kappa: float) -> AngleInformation:

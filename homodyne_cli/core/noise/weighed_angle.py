@@ -69,8 +69,8 @@ class WeighedAngle:
     ----------
     data
         The angle's pairs, and which frames they are of.
-    q, convention
-        Of the model; 1/Å.
+    convention
+        Of the model.
     precision, noise
         The inverse of its main part, and what it is made from.
     fixed
@@ -78,7 +78,6 @@ class WeighedAngle:
     """
 
     data: AngleData
-    q: float
     convention: Convention
     precision: PairPrecision
     noise: AngleNoise
@@ -104,14 +103,15 @@ class WeighedAngle:
     def products(self, curves: ModelCurves, *, derivatives: bool) -> ColumnProducts:
         """Return the sums and thin products of [df/dp, f], or of f alone."""
         data, vectors = self.data, self.precision.vectors
-        model = pair_model(curves, data.angle, self.q, self.convention)
+        model = pair_model(curves, data.angle, self.convention)
         if data.blocks.size > 1:
             return self._block_products(model, curves, derivatives=derivatives)
         kept, model = _at_frames(curves, model, data.blocks)
         if not derivatives:
             return f_products(model, vectors, data.values, data.present)
-        kappa = float(curves.kappa[data.angle]), float(curves.kappa_slope[data.angle])
-        return curve_products(model, kept, kappa, self.q, vectors, data.values, data.present)
+        a = data.angle
+        factors = float(curves.q[a]), float(curves.kappa[a]), float(curves.kappa_slope[a])
+        return curve_products(model, kept, factors, vectors, data.values, data.present)
 
     def _block_products(
         self, model: PairModel, curves: ModelCurves, *, derivatives: bool
@@ -121,7 +121,7 @@ class WeighedAngle:
         thin, plain = np.zeros((count, *vectors.shape)), np.zeros((count, count + 2))
         for rows, right in slabs(len(data.blocks)):
             if derivatives:
-                part = _columns(model, curves, data.angle, self.q, data.blocks, rows, right)[:-1]
+                part = _columns(model, curves, data.angle, data.blocks, rows, right)[:-1]
             else:
                 part = data.blocks.means(lambda i, j: model.f(i[:, None], j), rows, right)[None]
             part = part * mask(data.present, rows, right)
@@ -147,7 +147,7 @@ class WeighedAngle:
             Of the same columns.
         """
         data = self.data
-        model = pair_model(curves, data.angle, self.q, self.convention)
+        model = pair_model(curves, data.angle, self.convention)
         merged = FrameBlocks.of(len(data.blocks), _SCORE_BLOCKS)
         noise = self.noise.over(data.blocks.size * merged.size)
         sums = self._column_sums(model, curves, merged)
@@ -187,7 +187,7 @@ class WeighedAngle:
         for top in range(0, m, step):
             rows = slice(top * size, min(top + step, m) * size)
             right = slice(rows.start, m * size)
-            part = _columns(model, curves, data.angle, self.q, data.blocks, rows, right)
+            part = _columns(model, curves, data.angle, data.blocks, rows, right)
             part *= mask(data.present, rows, right)
             sums[:, top : top + step, top:] = block_sums(part, size)
         return np.asarray(sums + sums.swapaxes(1, 2))
@@ -219,7 +219,6 @@ def _columns(
     model: PairModel,
     curves: ModelCurves,
     angle: int,
-    q: float,
     blocks: FrameBlocks,
     rows: slice,
     right: slice,
@@ -227,13 +226,13 @@ def _columns(
     """Return [df/dp, f, 1] over pairs of blocks."""
 
     def evaluate(i: np.ndarray, j: np.ndarray) -> FloatArray:
-        return angle_columns(model, curves, angle, 1.0, q, i, j)
+        return angle_columns(model, curves, angle, 1.0, i, j)
 
     return blocks.means(evaluate, rows, right)
 
 
 def weigh_angle(
-    data: AngleData, curves: ModelCurves, q: float, convention: Convention, noise: AngleNoise
+    data: AngleData, curves: ModelCurves, convention: Convention, noise: AngleNoise
 ) -> WeighedAngle:
     """Give an angle the weights of some noise.
 
@@ -247,7 +246,7 @@ def weigh_angle(
     FitError
         If the model is not finite there.
     """
-    model = pair_model(curves, data.angle, q, convention)
+    model = pair_model(curves, data.angle, convention)
     every = slice(0, len(data.blocks))
     f = data.blocks.means(lambda i, j: model.f(i[:, None], j), every, every)
     if not np.isfinite(f).all():
@@ -256,4 +255,4 @@ def weigh_angle(
     precision = pair_precision(f, noise.contrast, w, data.mirrored)
     fixed = np.stack([mask(data.present, every, every), data.values])
     thin = fixed @ precision.vectors + fixed.swapaxes(1, 2) @ precision.vectors
-    return WeighedAngle(data, q, convention, precision, noise, precision.sketch(thin))
+    return WeighedAngle(data, convention, precision, noise, precision.sketch(thin))

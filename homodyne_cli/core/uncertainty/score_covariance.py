@@ -77,7 +77,6 @@ def sum_blocks(
     size: int,
     weigh: Callable[[np.ndarray, np.ndarray, FloatArray], FloatArray],
     contrast: float,
-    q: float,
 ) -> BlockSums:
     """Evaluate weighted columns (derivatives by all parameters, f and 1) and sum them.
 
@@ -117,7 +116,7 @@ def sum_blocks(
             rows = [_curve_sums(u, c, top * size, size) for u, c in zip(held, slopes, strict=True)]
             rest = [_block_sums(u, size) for u in (f_column, ones)]
             out[at] = np.concatenate([*rows, rest])
-    factors = _factors(curves, angle, contrast, q)[:kinds, None, None]
+    factors = _factors(curves, angle, contrast)[:kinds, None, None]
     frames = np.minimum(size, n - size * np.arange(m))
     area = np.outer(frames, frames)
     contracted = dressed + dressed.swapaxes(1, 2)
@@ -135,11 +134,11 @@ def _slopes(model: PairModel, curves: ModelCurves) -> list[FloatArray]:
     return [curves.transport_slopes, np.concatenate([curves.strain_slopes, curves.strain[None]])]
 
 
-def _factors(curves: ModelCurves, angle: int, contrast: float, q: float) -> FloatArray:
+def _factors(curves: ModelCurves, angle: int, contrast: float) -> FloatArray:
     """Return what is the same for all pairs of a column, in table order, then f and 1."""
     shear = len(curves.strain_slopes)
     kappa, slope = curves.kappa[angle], curves.kappa_slope[angle]
-    known = [[-(q**2)] * len(curves.transport_slopes)]
+    known = [[-(curves.q[angle] ** 2)] * len(curves.transport_slopes)]
     if shear:
         known += [[kappa] * shear, [slope]]
     return np.concatenate([contrast * np.concatenate(known), [1.0, 1.0]])

@@ -207,7 +207,7 @@ class _Angle:
 
     def model(self, dtype: type = np.float64) -> PairModel:
         convention = self.objective.kind.convention
-        return pair_model(self.curves, self.angle, self.dataset.q, convention, dtype)
+        return pair_model(self.curves, self.angle, convention, dtype)
 
     def residual(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
         """Return residual / sigma where the model is f, NaN where there are no data."""
@@ -276,11 +276,11 @@ class _Angle:
 
     def blocks(self) -> BlockSums:
         """Return the weighted columns summed over blocks of frames."""
-        dataset, columns = self.dataset, len(self.objective.full) + 2
-        size = block_size(dataset.n_frames, dataset.n_phi, columns)
+        columns = len(self.objective.full) + 2
+        size = block_size(self.dataset.n_frames, self.dataset.n_phi, columns)
         dtype = np.float64 if size == 1 else np.float32
         return sum_blocks(
-            self.model(dtype), self.curves, self.angle, size, self.weights, self.contrast, dataset.q
+            self.model(dtype), self.curves, self.angle, size, self.weights, self.contrast
         )
 
     def score_variance(self) -> FloatArray:

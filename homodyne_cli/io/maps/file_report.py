@@ -204,7 +204,7 @@ def _levels(one: MapArray) -> MapLevels:
     """Look at one map, of which the first frame is t = 0 and not fitted."""
     inner = one[None, 1:, 1:]
     n = inner.shape[1]
-    data = Dataset(inner, np.zeros(1), np.arange(1.0, n + 1.0), 1.0, None, 1.0, None, {})
+    data = Dataset(inner, np.zeros(1), np.arange(1.0, n + 1.0), np.ones(1), None, 1.0, None, {})
     return map_levels(data)[0]
 
 

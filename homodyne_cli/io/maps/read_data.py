@@ -144,7 +144,7 @@ def _read(
         c2=loaded.c2,
         phi=chosen.phi,
         t=times.t,
-        q=chosen.q,
+        q=np.full(len(chosen.phi), chosen.q),
         gap=selection.gap,
         dt=times.dt,
         sigma=sigma,

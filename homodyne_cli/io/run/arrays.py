@@ -44,7 +44,15 @@ FITTED_DATA: Final[Mapping[str, ArrayEntry]] = {
     "contrast_uncertainty": ArrayEntry(_PER_ANGLE, "NaN where not determined", "", "any"),
     "offset_uncertainty": ArrayEntry(_PER_ANGLE, "NaN where not determined", "", "any"),
     "sigma": ArrayEntry(_PER_ANGLE, "noise of one value of c2", "", "positive"),
-    "q": ArrayEntry((), "wave vector", "1/Å", "positive"),
+    "q": ArrayEntry(
+        (), "wave vector, where all maps have the same", "1/Å", "positive", required=False
+    ),
+    "q_of_map": ArrayEntry(
+        _PER_ANGLE, "wave vector of each map, where they differ", "1/Å", "positive", required=False
+    ),
+    "repeat": ArrayEntry(
+        _PER_ANGLE, "which repeat a map is of, from 0, where there are several", required=False
+    ),
     "dt": ArrayEntry((), "frame interval", "s", "positive"),
     "stator_rotor_gap": ArrayEntry((), "left out where unknown", "Å", "positive", required=False),
     "sigma_map": ArrayEntry(

@@ -13,10 +13,12 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
+    model_serializer,
 )
 from pydantic_core import PydanticCustomError
 
@@ -115,6 +117,20 @@ class Entry(BaseModel):
     """An object of a file."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True, allow_inf_nan=False)
+
+
+class SparseEntry(Entry):
+    """An object that leaves out what it does not have."""
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, whole: SerializerFunctionWrapHandler) -> dict[str, object]:
+        given = self.model_fields_set
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in whole(self).items()
+            if name in given or fields[name].is_required()
+        }
 
 
 class FindingEntry(Entry):

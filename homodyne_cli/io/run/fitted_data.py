@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from homodyne_cli.core.numerics.threads import core_threads, made_ahead
-from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray, MapSource
 from homodyne_cli.io.files.hdf5_output import hdf5_output
 from homodyne_cli.io.run.arrays import FITTED_DATA
 from homodyne_cli.io.run.fields import SCHEMA_VERSION
@@ -56,7 +56,8 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
             _write_map(threads, data, a, _part_of(dataset.c2[a]))
             _write_map(threads, model, a, partial(fitted.block, a))
             out.check()
-        values: dict[str, FloatArray | float | None] = {
+        one_ring = len(dataset.rows.rings) == 1
+        values: dict[str, FloatArray | IndexArray | float | None] = {
             "phi": dataset.phi,
             "t": dataset.t,
             "contrast": result.contrast,
@@ -64,7 +65,9 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
             "contrast_uncertainty": result.contrast_uncertainty,
             "offset_uncertainty": result.offset_uncertainty,
             "sigma": result.sigma,
-            "q": dataset.q,
+            "q": dataset.q[0] if one_ring else None,
+            "q_of_map": None if one_ring else dataset.q,
+            "repeat": dataset.repeat,
             "dt": dataset.dt,
             "stator_rotor_gap": dataset.gap,
         }

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from homodyne_cli.dataset import Dataset, FloatArray, MapArray, MapSource, Provenance
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray, MapSource, Provenance
 from homodyne_cli.errors import HomodyneError
 from homodyne_cli.io.formats.guard import guarded
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, float_type, open_hdf5
@@ -77,11 +77,12 @@ class _Reader:
             c2=self._maps(memory, held, per_pair=per_pair),
             phi=phi,
             t=t,
-            q=float(self._vector("q")),
+            q=self._wave_vectors(len(phi)),
             gap=None if gap is None else float(gap),
             dt=float(self._vector("dt")),
             sigma=self._sigma_map() if per_pair else sigma,
             provenance={"run": Provenance(str(self.checker.path.parent), "run directory")},
+            repeat=self._repeats(),
         )
         return FittedData(dataset, self._vector("contrast"), self._vector("offset"))
 
@@ -125,6 +126,20 @@ class _Reader:
         stored, entry = self._checked(name)
         values = self.door.block(name, (), stored.dtype)
         return self.checker.check_values(name, entry, np.asarray(values, dtype=float))
+
+    def _wave_vectors(self, n_phi: int) -> FloatArray:
+        if self._is_there("q_of_map"):
+            return self._vector("q_of_map")
+        return np.full(n_phi, self._vector("q"))
+
+    def _repeats(self) -> IndexArray | None:
+        if not self._is_there("repeat"):
+            return None
+        repeat = self._vector("repeat")
+        counted = np.unique(repeat)
+        if not np.array_equal(counted, np.arange(len(counted))):
+            raise self.checker.error("repeat", "is not numbers from 0 that leave none out")
+        return repeat.astype(np.intp)
 
     def _sigma_map(self) -> FloatArray:
         self._checked("sigma_map")

@@ -140,7 +140,7 @@ def _arrays(path: Path, gap: float | None) -> tuple[Dataset, FloatArray]:
         solver = "per_angle_scaling_solver"
         name = solver if solver in file.names else "per_angle_scaling"
         scaling = _array(file, checker, name)
-        q = float(_array(file, checker, "q").ravel()[0])
+        q = np.full(len(phi), _array(file, checker, "q").ravel()[0])
     source = {"run": Provenance(str(path.parent), "run directory of homodyne 2.x")}
     return Dataset(c2, phi, t, q, gap, float(t[1] - t[0]), None, source), scaling
 

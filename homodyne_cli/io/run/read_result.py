@@ -70,7 +70,8 @@ def read_result(directory: Path, gap: float | None = None) -> SavedFit:
         directory=directory,
         result=result,
         phi=np.array(info.phi_angles),
-        q=info.q_value,
+        q=np.full(info.n_angles, info.q_value) if info.q_value else np.array(info.q_values),
+        repeat=np.array(info.repeats) if info.repeats else None,
         gap=info.stator_rotor_gap,
         dt=info.dt,
         provenance={n: Provenance(**dict(p)) for n, p in info.provenance.items()},
@@ -197,6 +198,6 @@ def _of_legacy(run: StoredRun, directory: Path) -> SavedFit:
     )  # fmt: skip
     notes = (*record.notes, "uncertainties taken as independent: it records no covariance")
     return SavedFit(
-        directory, result, data.phi, data.q, data.gap, data.dt, data.provenance, notes,
+        directory, result, data.phi, data.q, data.gap, data.dt, data.provenance, notes=notes,
         origin=Origin(written_by=record.written_by),
     )  # fmt: skip

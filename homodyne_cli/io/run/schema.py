@@ -29,6 +29,7 @@ from homodyne_cli.io.run.fields import (
     Rows,
     RunFile,
     Size,
+    SparseEntry,
     Table,
     Text,
     Whole,
@@ -71,8 +72,8 @@ class ScalingBounds(Entry):
     offset: Pair
 
 
-class ScalingEntry(Entry):
-    """Contrast, offset and noise at one angle (degrees)."""
+class ScalingEntry(SparseEntry):
+    """Contrast, offset and noise at one angle (degrees), of a ring (1/Å), in a repeat."""
 
     phi: float
     contrast: float
@@ -80,6 +81,8 @@ class ScalingEntry(Entry):
     offset: float
     offset_uncertainty: Size
     sigma: float
+    q: float | None = None
+    repeat: Count | None = None
 
 
 class CovarianceEntry(Entry):
@@ -200,14 +203,20 @@ class ProvenanceEntry(Entry):
     source: Text
 
 
-class DatasetInfo(Entry):
-    """What was fitted: 1/Å, seconds, Å and degrees."""
+class DatasetInfo(SparseEntry):
+    """What was fitted: 1/Å, seconds, Å and degrees.
+
+    `q_value` is null where maps are of several rings: `q_values` has that of each map then, and
+    `repeats` which measurement it is of, where there are several.
+    """
 
     n_angles: Count
     n_time_points: Annotated[int, Field(ge=0, le=MOST_FRAMES)]
     total_data_points: Count
     masked_pairs: Count
-    q_value: float
+    q_value: float | None
+    q_values: Rows[float] = ()
+    repeats: Rows[Count] = ()
     dt: float
     stator_rotor_gap: float | None
     phi_angles: Rows[float]
@@ -221,6 +230,15 @@ class DatasetInfo(Entry):
         if len(phi) != info.data.get("n_angles", len(phi)):
             raise PydanticCustomError("shape", "not as many as n_angles")
         return phi
+
+    @model_validator(mode="after")
+    def _every_map_has_a_ring(self) -> DatasetInfo:
+        sizes = {len(self.phi_angles)} | ({len(self.repeats)} if self.repeats else set())
+        if self.q_value is None:
+            sizes.add(len(self.q_values))
+        if len(sizes) > 1:
+            raise PydanticCustomError("shape", "q_values or repeats are not those of the maps")
+        return self
 
 
 class OptimizationSummary(Entry):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homodyne_cli.dataset import Dataset
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.io.run.fields import SCHEMA_VERSION
 from homodyne_cli.io.run.schema import RUN_FILES
@@ -79,7 +79,7 @@ def write_run(
 
 
 def _parameters(result: FitResult, dataset: Dataset, problem: FitProblem) -> dict[str, object]:
-    columns = {
+    columns: dict[str, FloatArray | IndexArray] = {
         "phi": dataset.phi,
         "contrast": result.contrast,
         "contrast_uncertainty": result.contrast_uncertainty,
@@ -87,6 +87,10 @@ def _parameters(result: FitResult, dataset: Dataset, problem: FitProblem) -> dic
         "offset_uncertainty": result.offset_uncertainty,
         "sigma": result.sigma,
     }
+    if len(dataset.rows.rings) > 1:
+        columns["q"] = dataset.q
+    if dataset.repeat is not None:
+        columns["repeat"] = dataset.repeat
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return {
         "per_angle_mode": result.per_angle_mode,
@@ -122,6 +126,10 @@ def _verdict(result: FitResult) -> str:
 
 
 def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str, object]:
+    one_ring = len(dataset.rows.rings) == 1
+    several: dict[str, object] = {} if one_ring else {"q_values": dataset.q.tolist()}
+    if dataset.repeat is not None:
+        several["repeats"] = dataset.repeat.tolist()
     return {
         "method": "nlsq",
         "fit_quality": {
@@ -138,7 +146,8 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str
             "n_time_points": dataset.n_frames,
             "total_data_points": result.n_points,
             "masked_pairs": dataset.n_masked,
-            "q_value": dataset.q,
+            "q_value": dataset.q[0] if one_ring else None,
+            **several,
             "dt": dataset.dt,
             "stator_rotor_gap": dataset.gap,
             "phi_angles": dataset.phi.tolist(),

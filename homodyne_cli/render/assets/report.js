@@ -84,12 +84,12 @@
       const z = square(a[d.kind], grid.side);
       return [[{ type: "heatmap", x: t, y: t, z, zmin: shown[3], zmax: shown[4], colorscale: shown[2], zsmooth: false,
                  hovertemplate: "t1 %{y:.4g} s, t2 %{x:.4g} s: %{z:.4g}<extra></extra>", colorbar: { thickness: 12, title: { text: shown[1], side: "right" } } }],
-              layout(shown[0] + ", φ = " + run.phi[d.angle].toFixed(2) + "°", axis("t2 (s)", { constrain: "domain" }), axis("t1 (s)", { scaleanchor: "x", constrain: "domain" }))];
+              layout(shown[0] + ", " + run.place[d.angle], axis("t2 (s)", { constrain: "domain" }), axis("t1 (s)", { scaleanchor: "x", constrain: "domain" }))];
     },
     profile(d) {
       const run = report.runs[d.run], p = run.profiles.angles[d.angle];
       const x = unpack(run.profiles.lag), y = unpack(p.data), f = unpack(p.fit), e = unpack(p.error);
-      const at = ", φ = " + run.phi[d.angle].toFixed(2) + "°", lag = axis("lag (s)", { type: "log" });
+      const at = ", " + run.place[d.angle], lag = axis("lag (s)", { type: "log" });
       if (d.kind === "pull")
         return [[{ x, y: y.map((v, k) => (v === null ? null : (v - f[k]) / e[k])), mode: "lines+markers", marker: { size: 4, color: colours[0] },
                    hovertemplate: "%{x:.4g} s: %{y:.3g}<extra></extra>" }],

@@ -54,7 +54,7 @@ def homodyne_2_arrays(run: StoredRun, sigma: FloatArray) -> dict[str, FloatArray
         "per_angle_scaling_solver": scaling,
         "t1": data.t,
         "t2": data.t,
-        "q": np.array([data.q]),
+        "q": data.rows.rings if len(data.rows.rings) == 1 else data.q,
     }
 
 
@@ -109,6 +109,9 @@ def write_nexus(path: Path, fit: SavedFit, run: StoredRun) -> None:
         for name, key, unit in (("phi", "phi_angles", "degree"), ("t1", "t1", "s"),
                                 ("t2", "t2", "s")):  # fmt: skip
             data.create_dataset(name, data=arrays[key]).attrs["units"] = unit
+        data.create_dataset("q", data=arrays["q"]).attrs["units"] = "1/angstrom"
+        if fit.repeat is not None:
+            data["repeat"] = fit.repeat
         function = _group(fitted, "global_fit_function", "NXfit_function")
         function["formula_description"] = _FORMULA
         function["description"] = f"{result.mode}, convention {result.convention}"

@@ -34,17 +34,25 @@ def csv_text(fit: SavedFit) -> str:
     """Return one row per figure: parameters, then contrast, offset and noise per angle.
 
     The columns are ``quantity, phi, value, uncertainty, unit``; what is not known is left empty.
+    After phi come ``q`` and ``repeat`` where there are several.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("quantity", "phi", "value", "uncertainty", "unit"))
+    told = {"phi": fit.phi.tolist()}
+    if len(fit.rows.rings) > 1:
+        told["q"] = fit.q.tolist()
+    if fit.repeat is not None:
+        told["repeat"] = (fit.repeat + 1).tolist()
+    table.writerow(("quantity", *told, "value", "uncertainty", "unit"))
     for p in fit.result.parameters:
-        table.writerow((p.name, "", *map(_figure, (p.value, p.uncertainty)), p.unit))
+        table.writerow(
+            (p.name, *("" for _ in told), *map(_figure, (p.value, p.uncertainty)), p.unit)
+        )
     for name in _PER_ANGLE:
         values = getattr(fit.result, name)
         errors = getattr(fit.result, f"{name}_uncertainty", [float("nan")] * len(values))
-        for phi, value, error in zip(fit.phi, values, errors, strict=True):
-            table.writerow((name, f"{phi:.10g}", *map(_figure, (value, error)), ""))
+        for row, value, error in zip(zip(*told.values(), strict=True), values, errors, strict=True):
+            table.writerow((name, *map(_figure, (*row, value, error)), ""))
     return text.getvalue()
 
 
@@ -58,16 +66,22 @@ def json_text(fit: SavedFit) -> str:
 
 
 def _fields(fit: SavedFit) -> dict[str, object]:
-    return {name: getattr(fit, name) for name in fit.__dataclass_fields__}
+    fields = {name: getattr(fit, name) for name in fit.__dataclass_fields__}
+    if len(fit.rows.rings) == 1:
+        fields["q"] = fit.q[0]
+    if fit.repeat is None:
+        del fields["repeat"]
+    return fields
 
 
 def latex_text(fit: SavedFit) -> str:
     """Return a tabular of the parameters, rounded by their uncertainties."""
     result = fit.result
+    listed_q = ", ".join(f"{q:.6g}" for q in fit.rows.rings)
     rows = "".join(f"{_latex_row(p)} \\\\\n" for p in result.parameters)
     quality = f"reduced $\\chi^2 = {format_number(result.reduced_chi2, 4)}$"
     return (
-        f"% {len(fit.phi)} angles, {fit.n_frames} frames, q = {fit.q:.6g} 1/A, "
+        f"% {len(fit.phi)} angles, {fit.n_frames} frames, q = {listed_q} 1/A, "
         f"convention {result.convention}\n"
         "\\begin{tabular}{lrl}\n\\hline\nparameter & value & unit \\\\\n\\hline\n"
         f"{rows}\\hline\n\\multicolumn{{3}}{{l}}{{{quality}}} \\\\\n\\hline\n\\end{{tabular}}\n"

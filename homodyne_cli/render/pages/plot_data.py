@@ -35,6 +35,7 @@ Texts = Mapping[str, str]
 
 #: Among 16-bit values, what stands for none.
 _MISSING = 65535
+_ANGLE = "φ = {:.2f}°"
 #: Lines are some 800 pixels wide on a page; profiles have marks beside them.
 _CURVE_POINTS = 400
 _PROFILE_POINTS = 160
@@ -96,6 +97,7 @@ def run_figures(saved: SavedFit, residuals: Residuals, side: int) -> RunFigures:
             "curves": [_curve(curve, chosen) for curve in result.curves],
             "correlation": {"names": result.covariance_names, "matrix": _correlation(saved)},
             "phi": saved.phi,
+            "place": [saved.rows.place(a, _ANGLE) for a in range(len(saved.phi))],
             "scaling": [
                 {"name": name, "title": f"{name.capitalize()} per angle", "value": v, "sigma": e}
                 for name, v, e in scalings
@@ -188,7 +190,7 @@ def _scaling_text(name: str, saved: SavedFit, value: FloatArray, error: FloatArr
     least, most = (_said(float(value[a]), float(error[a]), "") for a in (low, high))
     return (
         f"{name.capitalize()} per angle, with error bars of one sigma: from {least} at "
-        f"{saved.phi[low]:.2f}° to {most} at {saved.phi[high]:.2f}°."
+        f"{saved.rows.place(low, _ANGLE)} to {most} at {saved.rows.place(high, _ANGLE)}."
     )
 
 
@@ -206,8 +208,8 @@ def _profiles(saved: SavedFit, profiles: LagProfiles) -> tuple[Json, Texts]:
     data, fit = averaged(profiles.data), averaged(profiles.fit)
     lag = np.array([profiles.lag[a:b].mean() for a, b in pairwise(edges)])
     texts = [
-        _profile_texts(float(phi), lag, data[a], fit[a], error[a])
-        for a, phi in enumerate(saved.phi)
+        _profile_texts(saved.rows.place(a, _ANGLE), lag, data[a], fit[a], error[a])
+        for a in range(len(saved.phi))
     ]
     angles = [
         {"data": _packed(data[a]), "fit": _packed(fit[a]), "error": _packed(error[a]), "text": text}
@@ -217,13 +219,13 @@ def _profiles(saved: SavedFit, profiles: LagProfiles) -> tuple[Json, Texts]:
 
 
 def _profile_texts(
-    phi: float, lag: FloatArray, data: FloatArray, fit: FloatArray, error: FloatArray
+    place: str, lag: FloatArray, data: FloatArray, fit: FloatArray, error: FloatArray
 ) -> Texts:
     pull = np.nan_to_num((data - fit) / error)
     worst = int(np.argmax(np.abs(pull)))
     ends = [format_number(float(data[k]), 5) for k in (0, -1)]
     return {
-        "mean": f"c2 at φ = {phi:.2f}° averaged over ages, against lag: data from {ends[0]} at "
+        "mean": f"c2 at {place} averaged over ages, against lag: data from {ends[0]} at "
         f"{lag[0]:.4g} s to {ends[1]} at {lag[-1]:.4g} s, and the fit as a line.",
         "pull": f"What the fit leaves of it, in standard errors of white noise: at most "
         f"{pull[worst]:+.1f}, at a lag of {lag[worst]:.4g} s.",
@@ -237,7 +239,7 @@ def _maps(saved: SavedFit, residuals: Residuals, side: int) -> tuple[Json, Texts
     block = -(-len(frames) // side)
     coarse = baseline_block(len(frames), residuals.sigma, saved.result.contrast)
     angles, ranges = [], []
-    for a, phi in enumerate(saved.phi):
+    for a in range(len(saved.phi)):
         scaling = float(saved.result.contrast[a]) or 1.0, float(saved.result.offset[a])
         averaged = displayed(c2[a], side), displayed(fitted[a], side)
         residual = displayed((c2[a] - fitted[a]) / residuals.sigma[a], side)
@@ -250,7 +252,7 @@ def _maps(saved: SavedFit, residuals: Residuals, side: int) -> tuple[Json, Texts
                 "fit": _quantised(averaged[1]),
                 "residual": _quantised(residual),
                 "baseline": _quantised(baseline),
-                "text": spread.texts(float(phi), scaling[1]),
+                "text": spread.texts(saved.rows.place(a, _ANGLE), scaling[1]),
             }
         )
     maps = {
@@ -262,7 +264,7 @@ def _maps(saved: SavedFit, residuals: Residuals, side: int) -> tuple[Json, Texts
         "lobes": LOBES,
         "angles": angles,
     }
-    return maps, ranges[0].texts(float(saved.phi[0]), float(saved.result.offset[0]))
+    return maps, ranges[0].texts(saved.rows.place(0, _ANGLE), float(saved.result.offset[0]))
 
 
 def _grid(t: FloatArray, block: int) -> Json:
@@ -294,9 +296,9 @@ class _Spread:
             _percentile(data, 0.5), _percentile(data, 99.5), _percentile(np.abs(residual), 99.0)
         )
 
-    def texts(self, phi: float, offset: float) -> Texts:
+    def texts(self, place: str, offset: float) -> Texts:
         low, high = (format_number(end, 4) for end in (self.low, self.high))
-        where = f"at φ = {phi:.2f}° over both frame times"
+        where = f"at {place} over both frame times"
         return {
             "data": f"Measured c2 {where}: 99% of it between {low} and {high}.",
             "fit": f"Fitted c2 {where}, on the same colours.",

@@ -225,22 +225,31 @@ def _end(value: float | None) -> str:
 
 
 def _scaling(fit: SavedFit) -> str:
-    r = fit.result
+    r, told = fit.result, fit.rows.columns
     rows = [
         (
-            f"{phi:.2f}",
+            *place,
             *format_with_uncertainty(float(r.contrast[a]), float(r.contrast_uncertainty[a])),
             *format_with_uncertainty(float(r.offset[a]), float(r.offset_uncertainty[a])),
             format_digits(float(r.sigma[a])),
         )
-        for a, phi in enumerate(fit.phi)
+        for a, place in enumerate(zip(*told.values(), strict=True))
     ]
-    head = ("phi (°)", "contrast", "±", "offset", "± ", "noise")
+    head = (
+        *(name.replace("(deg)", "(°)") for name in told),
+        "contrast",
+        "±",
+        "offset",
+        "± ",
+        "noise",
+    )
     return table(head, rows, label="Contrast, offset and noise per angle", numeric=head)
 
 
 def _angles(fit: SavedFit, shown: RunFigures, index: int) -> str:
-    options = "".join(f"<option value='{a}'>{phi:.2f}°</option>" for a, phi in enumerate(fit.phi))
+    options = "".join(
+        f"<option value='{a}'>{fit.rows.place(a, '{:.2f}°')}</option>" for a in range(len(fit.phi))
+    )
     choice = (
         f"<p class='choose'><label>Angle φ <select data-run='{index}'>{options}</select></label>"
         " (arrow keys go through them)</p>"

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
-from homodyne_cli.dataset import FloatArray, IndexArray, MapArray
+from homodyne_cli.dataset import FloatArray, IndexArray, MapArray, Rows
 
 _DPI = 150
+_ANGLE = "φ = {:.2f}°"
 _PAGE = (17.0, 4.2)
 #: The panel near the baseline shows so many percent of the contrast around the offset: the first
 #: side lobe of (sin x / x)^2 is 4.7% high.
@@ -81,9 +82,14 @@ def _block_size(n: int, max_pixels: int) -> int:
     return -(-n // max_pixels)
 
 
-def file_names(phi: FloatArray) -> list[str]:
-    """Return one name per angle; angles that round alike are numbered."""
-    stems = [f"c2_heatmaps_phi_{angle:.1f}deg" for angle in phi]
+def file_names(rows: Rows) -> list[str]:
+    """Return one name per map; those that round alike are numbered."""
+    stems = [f"phi_{angle:.1f}deg" for angle in rows.phi]
+    if len(rows.rings) > 1:
+        stems = [f"q_{q:.5g}_{stem}" for q, stem in zip(rows.q, stems, strict=True)]
+    if rows.repeat is not None:
+        stems = [f"repeat_{k + 1}_{stem}" for k, stem in zip(rows.repeat, stems, strict=True)]
+    stems = [f"c2_heatmaps_{stem}" for stem in stems]
     often = Counter(stems)
     numbers: Counter[str] = Counter()
     names = []
@@ -95,7 +101,7 @@ def file_names(phi: FloatArray) -> list[str]:
 
 def save_heatmaps(
     directory: Path,
-    phi: FloatArray,
+    rows: Rows,
     t: FloatArray,
     c2: MapArray,
     fitted: MapArray,
@@ -122,17 +128,17 @@ def save_heatmaps(
     """
     coarse = baseline_block(len(t), sigma, scaling[0])
     page = _Page(t, _block_size(len(t), max_pixels), coarse)
-    paths = [directory / name for name in file_names(phi)]
+    paths = [directory / name for name in file_names(rows)]
     residuals = [
         displayed((c2[a] - fitted[a]) / float(sigma[a]), max_pixels).astype(np.float32)
-        for a in range(len(phi))
+        for a in range(len(rows.phi))
     ]
     reach = max(max(map(abs, _robust_range(r.ravel()))) for r in residuals)
     for a, path in enumerate(paths):
         maps = displayed(c2[a], max_pixels), displayed(fitted[a], max_pixels), residuals[a]
         contrast, offset = (float(values[a]) for values in scaling)
         baseline = near_baseline(c2[a], contrast or 1.0, offset, coarse)
-        page.draw(path, f"{title}φ = {phi[a]:.2f}°", (*maps, baseline), reach)
+        page.draw(path, f"{title}{rows.place(a, _ANGLE)}", (*maps, baseline), reach)
     return paths
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.dataset import Dataset, Rows
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
@@ -43,10 +43,11 @@ def draw_pictures(
     maps = dataset.selected(frames), fitted.selected(frames)
     # A dollar would begin a formula.
     shown = name.replace("$", r"\$")
-    title = f"{shown}, q = {dataset.q:.5g} 1/Å, "
+    rings = dataset.rows.rings
+    title = f"{shown}, q = {rings[0]:.5g} 1/Å, " if len(rings) == 1 else f"{shown}, "
     scaling = fitted.contrast, fitted.offset
     t = dataset.t[frames]
-    save_heatmaps(folder, dataset.phi, t, *maps, result.sigma, scaling, title=title)
+    save_heatmaps(folder, dataset.rows, t, *maps, result.sigma, scaling, title=title)
     labels = {key: label for key, (_, label) in CURVE_LABELS.items()}
     save_curves(folder / CURVES_PICTURE, result.curves, labels, title)
 
@@ -104,11 +105,11 @@ def show_fit(
     plots: bool,
 ) -> None:
     """Print what came out, again what is doubtful, where the run lies and what to type next."""
-    show_result(dataset.phi, result, seconds, truth)
+    show_result(dataset.rows, result, seconds, truth)
     findings = dataset.findings or ()
     print_findings(make_console(), findings)
     print_codes(make_console(), (*(f.code for f in findings), *result_codes(result)))
-    pictures = " (pictures: c2_heatmaps_phi_*.png, curves.png)" if plots else ""
+    pictures = " (pictures: c2_heatmaps_*.png, curves.png)" if plots else ""
     if target is not None:
         console = make_console()
         print_plain(console, f"Run directory: {target}{pictures}")
@@ -119,7 +120,7 @@ def show_fit(
 
 
 def show_result(
-    phi: FloatArray, result: FitResult, seconds: Seconds | None, truth: Truth = None
+    rows: Rows, result: FitResult, seconds: Seconds | None, truth: Truth = None
 ) -> None:
     """Print what a fit made of its data, and how it went."""
     console = make_console()
@@ -138,7 +139,7 @@ def show_result(
     print_plain(console, f"\n{charts}")
     console.print(
         scaling_table(
-            phi,
+            rows,
             result.contrast,
             result.contrast_uncertainty,
             result.offset,

@@ -89,15 +89,16 @@ def _charts(data: Dataset, profiles: LagProfiles, width: int, ascii_only: bool) 
     """Draw lag profiles of up to three angles, spread over those measured."""
     count = min(_PROFILES_SHOWN, data.n_phi)
     chosen = np.unique(np.linspace(0, data.n_phi - 1, count).astype(int))
+    places = {a: data.rows.place(a, "phi = {:.2f} deg") for a in chosen.tolist()}
     return [
         lag_profile(
             profiles.lag,
             profiles.data[a],
             profiles.fit[a],
-            title=f"c2 over lag (s), phi = {data.phi[a]:.2f} deg: marks data, curve fit",
+            title=f"c2 over lag (s), {place}: marks data, curve fit",
             width=width,
             height=_PROFILE_HEIGHT,
             ascii_only=ascii_only,
         )
-        for a in chosen
+        for a, place in places.items()
     ]

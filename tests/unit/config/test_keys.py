@@ -238,7 +238,7 @@ def read(config: Config, folder: Path) -> list[object]:
     data = read_dataset(selection, config.problem.mode)
     sigma = None if data.sigma is None else data.sigma.tolist()
     maps = np.nan_to_num(data.array, nan=-1.0).tolist()
-    return [data.phi.tolist(), data.t.tolist(), data.q, data.gap, sigma, maps]
+    return [data.phi.tolist(), data.t.tolist(), data.q.tolist(), data.gap, sigma, maps]
 
 
 def outcome(problem: FitProblem) -> tuple[object, ...]:

@@ -29,7 +29,7 @@ def test_npy_is_read_with_what_the_config_says(tmp_path: Path) -> None:
     selection = DataSelection(tmp_path / "c2.npy", q=0.0054, dt=0.1, phi=PHI)
     data = read_dataset(selection, "static")
     np.testing.assert_array_equal(data.array, C2[:, 1:, 1:])
-    assert (tuple(data.phi), data.q, data.dt) == (PHI, 0.0054, 0.1)
+    assert (tuple(data.phi), data.q[0], data.dt) == (PHI, 0.0054, 0.1)
     assert data.provenance["phi"].source.endswith("experimental_data.phi")
     for missing, said in (({"q": None}, "no wave vector"), ({"dt": None}, "no frame interval"),
                           ({"phi": PHI[:2]}, "2 angles")):  # fmt: skip
@@ -52,7 +52,7 @@ def test_any_array_is_read_by_its_name(tmp_path: Path, kind: str, axis: str) -> 
     selection = DataSelection(path, dataset=name, angle_axis=axis)  # type: ignore[arg-type]
     data = read_dataset(selection, "static")
     np.testing.assert_array_equal(data.array, C2[:, 1:, 1:])
-    assert data.q == pytest.approx(0.0054)
+    assert data.q[0] == pytest.approx(0.0054)
     with pytest.raises(DataError) as refused:
         read_dataset(replace(selection, dataset="none"), "static")
     assert refused.value.code is Code.LAYOUT

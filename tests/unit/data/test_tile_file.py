@@ -97,7 +97,7 @@ def test_a_step_that_needs_whole_maps_says_so(both: tuple[Dataset, Dataset]) -> 
 def test_a_file_over_the_budget_stays_on_disk(tmp_path: Path) -> None:
     data = make_dataset(130, 3, single=True)
     path = tmp_path / "data.h5"
-    write_aps_u(path, data.array, data.phi, data.q, data.dt)
+    write_aps_u(path, data.array, data.phi, float(data.q[0]), data.dt)
     selection = DataSelection(path=path, gap=2e6, bad_frames=(7,))
     loaded = read_dataset(selection, "laminar_flow")
     with open_dataset(selection, "laminar_flow", None, replace(TIGHT, scratch=tmp_path)) as stored:
@@ -113,7 +113,7 @@ def test_a_file_over_the_budget_stays_on_disk(tmp_path: Path) -> None:
 def test_budgets_that_cannot_work_are_refused(tmp_path: Path) -> None:
     data = make_dataset(130, 3, single=True)
     path = tmp_path / "data.h5"
-    write_aps_u(path, data.array, data.phi, data.q, data.dt)
+    write_aps_u(path, data.array, data.phi, float(data.q[0]), data.dt)
     selection = DataSelection(path=path, gap=2e6)
     with (
         pytest.raises(UsageError, match="cannot hold one map of 129 x 129"),

@@ -78,7 +78,7 @@ def test_library_gradients_are_those_of_autodiff(
         per_angle_scaling_solver: FloatArray
 
     data = Scripted(
-        dataset.phi, dataset.t, np.asarray(dataset.c2, dtype=float), dataset.q, 2e6,
+        dataset.phi, dataset.t, np.asarray(dataset.c2, dtype=float), float(dataset.q[0]), 2e6,
         np.stack(SCALING, axis=1),
     )  # fmt: skip
     problem = make_problem(mode, convention)
@@ -111,7 +111,7 @@ def data_with_gradients(target: FloatArray) -> tuple[Dataset, FloatArray]:
     norm = np.linalg.norm(jacobian, axis=0)
     unit = jacobian / norm
     shift = (unit @ np.linalg.solve(unit.T @ unit, target / norm / 2)).reshape(3, -1)
-    f = model_values(SLOW, dataset.t, dataset.phi, dataset.q, 2e6, "homodyne-2")
+    f = model_values(SLOW, dataset.t, dataset.phi, float(dataset.q[0]), 2e6, "homodyne-2")
     c2 = 0.28 * f + 1.1
     i, j = np.triu_indices(120, 1)
     c2[:, i, j] -= shift
@@ -185,7 +185,7 @@ def test_noise_floor_is_the_scatter_of_gradients() -> None:
             per_angle_scaling_solver: FloatArray
 
         scripted = Scripted(
-            data.phi, data.t, np.asarray(data.c2, dtype=float), data.q, 2e6,
+            data.phi, data.t, np.asarray(data.c2, dtype=float), float(data.q[0]), 2e6,
             np.array([[0.3017, 1.106]] * 2),
         )  # fmt: skip
         found = diagnose_gradient_imbalance(RESOLVED, scripted, None, "laminar_flow")

@@ -24,7 +24,7 @@ VECTORS = pytest.mark.parametrize(
 
 def model_of(values: FloatArray, convention: Convention, angle: int = 0) -> PairModel:
     curves = model_curves(DATA.t, DATA.phi, DATA.q, DATA.gap, values, convention)
-    return pair_model(curves, angle, DATA.q, convention)
+    return pair_model(curves, angle, convention)
 
 
 @VECTORS
@@ -33,7 +33,7 @@ def test_g1_and_f_are_those_of_the_loops(values: FloatArray, convention: Convent
     """Phases reach a few hundred radians, each to 1e-13: g1 to a few 1e-12 of 1."""
     every = np.arange(40)
     for angle in range(3):
-        slow = signed_g1(values, DATA.t, DATA.phi[angle], DATA.q, 2e6, convention)
+        slow = signed_g1(values, DATA.t, DATA.phi[angle], float(DATA.q[angle]), 2e6, convention)
         model = model_of(values, convention, angle)
         np.testing.assert_allclose(model.g1(every[:, None], every), slow, atol=1e-11)
         np.testing.assert_allclose(model.f(every[:, None], every), slow**2, atol=1e-11)
@@ -48,7 +48,7 @@ def test_the_version_that_is_differentiated_is_that_of_the_loops(
     """Two forms of the oracle, so that a slip in one does not stay unnoticed."""
     plain = model_values(values, DATA.t, DATA.phi, DATA.q, 2e6, convention)
     for angle in range(3):
-        slow = signed_g1(values, DATA.t, DATA.phi[angle], DATA.q, 2e6, convention)
+        slow = signed_g1(values, DATA.t, DATA.phi[angle], float(DATA.q[angle]), 2e6, convention)
         np.testing.assert_allclose(plain[angle], slow**2, atol=1e-11)
 
 

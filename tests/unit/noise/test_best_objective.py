@@ -211,12 +211,12 @@ def test_a_pass_without_columns_is_that_with_columns(bad: bool, static: bool) ->
     angle = angle_data(data, 0, 1000)
     assert angle is not None
     frames = angle.blocks.frames[:, 0]
-    model = pair_model(curves, 0, data.q, "he2024")
-    maps = angle_columns(model, curves, 0, 1.0, data.q, frames, frames)[:-1]
+    model = pair_model(curves, 0, "he2024")
+    maps = angle_columns(model, curves, 0, 1.0, frames, frames)[:-1]
     maps *= mask(angle.present, slice(0, len(frames)), slice(0, len(frames)))
     vectors = np.linalg.qr(np.random.default_rng(0).standard_normal((len(frames), 5)))[0]
     weighed = WeighedAngle(
-        angle, data.q, "he2024", PairPrecision(vectors, *4 * [np.ones(1)]),  # type: ignore[arg-type]
+        angle, "he2024", PairPrecision(vectors, *4 * [np.ones(1)]),  # type: ignore[arg-type]
         AngleNoise(0.3, 1.0, 1.0, 1.0, 1.0), Sketch(*3 * [vectors]),
     )  # fmt: skip
     passed = weighed.products(curves, derivatives=True)

@@ -47,7 +47,7 @@ def expected(experiment: Experiment, noise: Noise, using: Planner | None = None)
 def dense_sigma(e: Experiment, noise: Noise, *, shared: bool) -> FloatArray:
     """Invert the covariance of all pairs, written out moment by moment."""
     n, i, j = e.n_frames, *np.triu_indices(e.n_frames, 1)
-    data = Dataset(np.zeros((3, n, n)), e.phi, e.t, e.q, e.gap, e.dt, None, {})
+    data = Dataset(np.zeros((3, n, n)), e.phi, e.t, np.full(3, e.q), e.gap, e.dt, None, {})
     columns = autodiff_columns(data, TRUTH, "he2024")
     size = len(FREE) + (2 if shared else 6)
     hessian, variance = np.zeros((2, size, size))

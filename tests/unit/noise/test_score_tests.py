@@ -25,8 +25,8 @@ def test_columns_are_those_of_autodiff(convention: Convention) -> None:
     exact = autodiff_columns(data, RESOLVED, convention)
     i, j = np.triu_indices(12, 1)
     for angle in range(3):
-        model = pair_model(curves, angle, data.q, convention)
-        columns = angle_columns(model, curves, angle, 0.4, data.q)
+        model = pair_model(curves, angle, convention)
+        columns = angle_columns(model, curves, angle, 0.4)
         scale = np.array([0.4] * 7 + [1.0, 1.0])[:, None]
         # 1e-9 of a column's largest value, as for the fused pass.
         size = np.abs(exact[angle, :9]).max(axis=1, keepdims=True)

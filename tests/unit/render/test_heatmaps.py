@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.dataset import FloatArray, Rows
 from homodyne_cli.render.pictures.heatmaps import (
     baseline_block,
     displayed,
@@ -27,7 +27,7 @@ def times(n: int) -> FloatArray:
 
 
 def test_names_of_angles_that_round_alike_differ() -> None:
-    names = file_names(np.array([-25.51, 0.0, 0.04, 205.5]))
+    names = file_names(Rows(np.array([-25.51, 0.0, 0.04, 205.5]), np.full(4, 0.0054)))
     assert names[0] == "c2_heatmaps_phi_-25.5deg.png"
     assert names[3] == "c2_heatmaps_phi_205.5deg.png"
     assert len(set(names)) == 4
@@ -63,8 +63,8 @@ def test_pages_are_written_and_each_shows_its_own_map(tmp_path: Path) -> None:
     lower = np.tril_indices(40)
     c2[:, lower[0], lower[1]] = 0.0
     paths = save_heatmaps(
-        tmp_path, np.array([1.0, 1.01, 90.0]), times(40), c2, fitted, np.full(3, 0.05),
-        (np.full(3, 0.3), np.full(3, 1.1)),
+        tmp_path, Rows(np.array([1.0, 1.01, 90.0]), np.ones(3)), times(40), c2, fitted,
+        np.full(3, 0.05), (np.full(3, 0.3), np.full(3, 1.1)),
     )  # fmt: skip
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     first, second, third = (imread(p) for p in paths)
@@ -81,8 +81,8 @@ def test_float32_masked_and_empty_maps(tmp_path: Path) -> None:
     c2[0, 5] = np.nan
     c2[1] = np.nan
     paths = save_heatmaps(
-        tmp_path, np.array([0.0, 5.0]), times(30), c2, maps(30, 2), np.full(2, 0.1),
-        (np.full(2, 0.3), np.full(2, 1.1)),         max_pixels=8,
+        tmp_path, Rows(np.array([0.0, 5.0]), np.ones(2)), times(30), c2, maps(30, 2),
+        np.full(2, 0.1), (np.full(2, 0.3), np.full(2, 1.1)), max_pixels=8,
     )  # fmt: skip
     assert all(p.stat().st_size > 1000 for p in paths)
 

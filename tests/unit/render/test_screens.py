@@ -28,7 +28,9 @@ def check(name: str, status: CheckStatus) -> CheckResult:
 
 def stored() -> StoredRun:
     values = Solution({}, np.ones(1), np.ones(1))
-    data = Dataset(np.zeros((1, 2, 2)), np.zeros(1), np.ones(2), 0.01, None, 0.1, None, {})
+    data = Dataset(
+        np.zeros((1, 2, 2)), np.zeros(1), np.ones(2), np.full(1, 0.01), None, 0.1, None, {}
+    )
     return StoredRun(make_problem(), data, values, FitRecord(directory=RUN))
 
 

@@ -12,6 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from homodyne_cli.dataset import Rows
 from homodyne_cli.render.console import make_console
 from homodyne_cli.render.tables import (
     combination_table,
@@ -37,9 +38,9 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 def _scaling(n_phi: int) -> RenderableType:
     r = fit_result(n_phi)
-    phi = np.linspace(-25.5, 205.5, n_phi)
+    rows = Rows(np.linspace(-25.5, 205.5, n_phi), np.full(n_phi, 0.0054))
     return scaling_table(
-        phi, r.contrast, r.contrast_uncertainty, r.offset, r.offset_uncertainty, r.sigma
+        rows, r.contrast, r.contrast_uncertainty, r.offset, r.offset_uncertainty, r.sigma
     )
 
 

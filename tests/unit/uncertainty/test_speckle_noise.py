@@ -105,7 +105,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
         c = float(at.contrast[a])
         scaling = columns[a, -3:-1]
         jacobian = np.concatenate([c * columns[a, : len(values)], scaling]) * c / sigma**2
-        g = signed_g1(values, data.t, data.phi[a], data.q, 2e6, convention)
+        g = signed_g1(values, data.t, data.phi[a], float(data.q[a]), 2e6, convention)
         pairs = list(zip(i.tolist(), j.tolist(), strict=True))
         cov = np.array([[slow_covariance(g, np.sqrt(c), p, q) for q in pairs] for p in pairs])
         slow = jacobian @ cov @ jacobian.T
