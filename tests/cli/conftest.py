@@ -1,28 +1,14 @@
-"""A small experiment on disk, and the command line in a process of its own."""
+"""A small experiment on disk."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.support.commands import homodyne, started
 
-
-def homodyne(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a fresh process, as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "homodyne_cli", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
+__all__ = ["homodyne", "started"]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import homodyne
+from tests.cli.conftest import homodyne, started
 
 
 def test_the_demo_runs_whole_and_never_over_what_is_there(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_another_program_of_that_name_is_told(
     (site / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {owner}\nVersion: 2.23.0\n")
     (site / "entry_points.txt").write_text(f"[console_scripts]\nhomodyne = {script}\n")
     for line in (("--version",), ("init",)):
-        done = homodyne(*line, cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
+        done = started(*line, cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
         assert done.returncode == 0
         assert ("homodyne 2.23.0, installed here too" in done.stderr) is told
         assert ("python -m homodyne_cli" in done.stderr) is told

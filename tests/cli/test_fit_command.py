@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.io.config.load import load_config
-from tests.cli.conftest import homodyne
+from tests.cli.conftest import homodyne, started
 
 FIT_KEYS = [
     *("run_dir", "status", "converged", "convention", "n_points", "n_angles", "chi2"),
@@ -97,7 +97,7 @@ def test_a_run_says_what_its_map_did_and_what_is_determined(folder: Path) -> Non
 
 
 def test_tables_show_the_result_and_survive_ascii(folder: Path) -> None:
-    done = homodyne(
+    done = started(
         "fit", "config.yaml", "-o", "run", "--truth", "config.yaml", "--no-plots",
         cwd=folder, PYTHONIOENCODING="ascii",
     )  # fmt: skip
@@ -225,7 +225,7 @@ def test_locked_file_is_a_data_error(folder: Path) -> None:
     target.unlink()
     target.write_bytes(original)
     with h5py.File(target, "r+"):
-        done = homodyne("fit", "config.yaml", "-o", "run", cwd=folder)
+        done = started("fit", "config.yaml", "-o", "run", cwd=folder)
     assert done.returncode == 3, done.stderr
     assert "lock" in done.stderr
 
@@ -246,17 +246,17 @@ def test_measured_map_fits_statically(tmp_path: Path) -> None:
 
 def test_compiled_code_is_kept_in_a_private_folder_on_request(folder: Path) -> None:
     arguments = ("fit", "config.yaml", "--json", "--no-plots", "--quiet", "--compile-cache", "kept")
-    first = homodyne(*arguments, "-o", "one", cwd=folder)
+    first = started(*arguments, "-o", "one", cwd=folder)
     assert first.returncode == 0, first.stderr
     kept = list((folder / "kept").iterdir())
     assert kept
     assert (folder / "kept").stat().st_mode & 0o777 == 0o700
-    again = homodyne(*arguments, "-o", "two", cwd=folder)
+    again = started(*arguments, "-o", "two", cwd=folder)
     assert json.loads(again.stdout)["parameters"] == json.loads(first.stdout)["parameters"]
     compiled = {p.name for p in kept if p.name.endswith("-cache")}
     assert compiled == {p.name for p in (folder / "kept").glob("*-cache")}
     (folder / "kept").chmod(0o777)
-    refused = homodyne(*arguments, "-o", "three", cwd=folder)
+    refused = started(*arguments, "-o", "three", cwd=folder)
     assert refused.returncode == 2
     assert "others can write to it" in refused.stderr
 
@@ -273,7 +273,7 @@ def test_a_style_that_cannot_be_drawn_with_does_not_lose_the_fit(folder: Path, s
     """No LaTeX on the path, or a backend that there is not: a run, and a note."""
     environment = {"MPLBACKEND": "no-such"} if style == "backend" else {"PATH": ""}
     (folder / "matplotlibrc").write_text(style if style != "backend" else "")
-    done = homodyne("fit", "config.yaml", "-o", "styled", cwd=folder, **environment)
+    done = started("fit", "config.yaml", "-o", "styled", cwd=folder, **environment)
     assert done.returncode == 0, done.stderr
     assert "no pictures: matplotlib says" in done.stderr
     assert (folder / "styled" / "parameters.json").is_file()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import homodyne
+
 HOMODYNE = f"{sys.executable} -m homodyne_cli"
 FIT = "fit {data}/config.yaml --quiet --set optimization.nlsq.global_search=false"
 SIMULATE = "simulate {data}/config.yaml --frames 60 --phi 0,30,60"
@@ -136,7 +138,7 @@ def test_places_that_cannot_be_written_to(edited: Path, place: str) -> None:
     (edited / "loop").symlink_to("loop")
     (edited / "file").touch()
     before = {p.name for p in edited.iterdir()}
-    done = shell(f"homodyne init --force -o {place}", edited, edited)
+    done = homodyne("init", "--force", "-o", place, cwd=edited)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("error: ")
@@ -148,8 +150,8 @@ def test_places_where_no_run_can_be(folder: Path, place: str) -> None:
     (folder / "loop").symlink_to("loop")
     (folder / "file").touch()
     before = {p.name for p in folder.iterdir()}
-    for force in ("", " --force"):
-        done = shell(f"homodyne fit config.yaml -o {place}{force}", folder, folder)
+    for force in ((), ("--force",)):
+        done = homodyne("fit", "config.yaml", "-o", place, *force, cwd=folder)
         assert done.returncode == 2
         # A slow machine tells its progress first.
         assert "\nerror: " in f"\n{done.stderr}"

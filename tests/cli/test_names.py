@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from homodyne_cli.io.scale_fix.scale_fix import read_fix
+from tests.cli.conftest import homodyne, started
 
 #: A byte that is no UTF-8, a line break that would begin YAML, quotes, an emoji, steering signs.
 ODD = os.fsdecode(b"caf\xe9\nb: 1 # 'x\" \xf0\x9f\x98\x80 \x1b[31m \xe2\x80\xa8 ")
@@ -30,35 +29,26 @@ def odd(experiment: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def homodyne(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run(
-        [sys.executable, "-m", "homodyne_cli", *arguments],
-        cwd=folder, capture_output=True, check=False,
-    )  # fmt: skip
-    assert b"Traceback" not in done.stderr
-    return done
-
-
 def test_the_loop_with_odd_names(odd: Path) -> None:
     config, data, run, fix, page = (f"{ODD}{end}" for end in (".yaml", ".h5", "", "fix", ".html"))
     fit = homodyne(
-        odd, "fit", config, "--data", data, "-o", run, "--json",
-        "--set", "optimization.nlsq.global_search=false",
+        "fit", config, "--data", data, "-o", run, "--json",
+        "--set", "optimization.nlsq.global_search=false", cwd=odd,
     )  # fmt: skip
     assert fit.returncode in {0, 1}, fit.stderr
     assert json.loads(fit.stdout)["run_dir"].startswith(r"caf\udce9\nb: 1 # 'x")
     assert (odd / run / "config_original.yaml").read_bytes() == (odd / config).read_bytes()
-    diagnosis = homodyne(odd, "diagnose", run, "-o", fix)
+    diagnosis = homodyne("diagnose", run, "-o", fix, cwd=odd)
     assert diagnosis.returncode in {0, 1}, diagnosis.stderr
     assert set(read_fix(odd / fix)) >= {"D0", "phi0"}
-    assert homodyne(odd, "apply-scale", config, fix).returncode == 0
-    again = homodyne(odd, "verify", run, "--report", page, "--baseline", run, "--json")
+    assert homodyne("apply-scale", config, fix, cwd=odd).returncode == 0
+    again = homodyne("verify", run, "--report", page, "--baseline", run, "--json", cwd=odd)
     assert again.returncode in {0, 1}, again.stderr
     assert json.loads(again.stdout)["run_dir"].startswith(r"caf\udce9\nb: 1 # 'x")
     assert r"caf\udce9" in (odd / page).read_text(encoding="utf-8")
 
 
 def test_a_file_that_is_not_there_is_named(odd: Path) -> None:
-    done = homodyne(odd, "fit", f"{ODD}.yaml", "--data", f"{ODD}none.h5")
+    done = started("fit", f"{ODD}.yaml", "--data", f"{ODD}none.h5", cwd=odd)
     assert done.returncode == 3
-    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.startswith("error: ")

@@ -11,7 +11,7 @@ from typing import Final
 import psutil
 import pytest
 
-from tests.cli.conftest import homodyne
+from tests.cli.conftest import homodyne, started
 
 NOISES: Final = {"white": ("--noise", "0.02"), "speckles": ("--speckles", "400")}
 #: JAX counts cores when it is imported, so a process is bound before it imports anything.
@@ -47,7 +47,7 @@ def parameters(run: Path) -> dict[str, object]:
 
 
 def test_a_fit_again_is_the_same_to_the_bit(folder_of: Path) -> None:
-    done = homodyne("fit", "config.yaml", "-o", "again", "--no-plots", "--quiet", cwd=folder_of)
+    done = started("fit", "config.yaml", "-o", "again", "--no-plots", "--quiet", cwd=folder_of)
     assert done.returncode == 0, done.stderr
     assert parameters(folder_of / "again") == parameters(folder_of / "first")
 

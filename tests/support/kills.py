@@ -30,6 +30,7 @@ import h5py
 from homodyne_cli.errors import HomodyneError
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.run.read_run import read_run
+from tests.support.commands import homodyne, started
 
 CONFIG: Final = "config.yaml"
 HOMODYNE: Final = (sys.executable, "-m", "homodyne_cli")
@@ -136,9 +137,7 @@ class Bench:
 
     def run(self, *arguments: str) -> None:
         """Run a command that must work."""
-        done = subprocess.run(
-            [*HOMODYNE, *arguments], cwd=self.folder, capture_output=True, check=False, text=True
-        )
+        done = homodyne(*arguments, cwd=self.folder)
         assert done.returncode in DONE, done.stderr
 
     def restore(self) -> None:
@@ -160,7 +159,8 @@ class Bench:
         """Return how long a command takes if it is let be."""
         if command.name not in self.durations:
             start = time.monotonic()
-            self.run(*command.arguments)
+            done = started(*command.arguments, cwd=self.folder)
+            assert done.returncode in DONE, done.stderr
             self.durations[command.name] = time.monotonic() - start
             self.restore()
         return self.durations[command.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,12 @@ from tests.support.run_mutations import mutate
 
 SEED = 20
 PER_TEST = 20
+
+
+@pytest.fixture(autouse=True)
+def _no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a process for each command: what it is for is tested in `test_trial_of_runs`."""
+    monkeypatch.setattr(sys, "executable", "")
 
 
 @pytest.fixture(scope="module")
