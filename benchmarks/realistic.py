@@ -39,7 +39,7 @@ PARTS: Final = {
     "noise": ("estimate_sigma",),
     "tiles": ("pack",),
     "screening": ("costs",),
-    "coarse descents": ("_refine",),
+    "coarse descents": ("refine",),
     "minimisation on all pairs": ("minimise",),
     "noise along lags, uncertainties": ("weigh_angles", "with_equal_weights", "with_best_weights"),
 }

@@ -28,10 +28,11 @@ from homodyne_cli.parameters import (
 
 @dataclass(frozen=True)
 class Bounds:
-    """Closed interval that a parameter stays in."""
+    """Closed interval that a parameter stays in; `chosen` by the user, or by default."""
 
     lower: float
     upper: float
+    chosen: bool = field(default=True, compare=False, kw_only=True)
 
 
 _TRANSFORMS: Final = "optimization.nlsq.shear_transforms"
@@ -204,8 +205,9 @@ class SolverOptions:
 
 def default_bounds() -> dict[str, Bounds]:
     """Return the bounds of the parameter table, contrast and offset included."""
-    table = {name: Bounds(parameter.lower, parameter.upper) for name, parameter in BY_NAME.items()}
-    return {**table, "contrast": Bounds(*CONTRAST_BOUNDS), "offset": Bounds(*OFFSET_BOUNDS)}
+    table = {name: (parameter.lower, parameter.upper) for name, parameter in BY_NAME.items()}
+    table |= {"contrast": CONTRAST_BOUNDS, "offset": OFFSET_BOUNDS}
+    return {name: Bounds(*limits, chosen=False) for name, limits in table.items()}
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,9 @@ class FitProblem:
         "Highest harmonic in phi.", needs=("per_angle_mode", "fourier"))] = 2
     initial: Annotated[InitialParameters, Section("initial_parameters")] = InitialParameters()
     bounds: Annotated[Mapping[str, Bounds], Key(
-        "The fit stays inside these; contrast and offset are names too.",
+        "The fit stays inside these; contrast and offset are names too. Default bounds of rates "
+        "are widened where the data decay faster or slower, those of phi0 where no flow axis "
+        "within them describes the data.",
         at="parameter_space.bounds",
         written="list of {name, min, max}, or mapping name: [min, max]")] = field(
         default_factory=default_bounds)

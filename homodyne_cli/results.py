@@ -110,6 +110,9 @@ class SearchReport:
         Pairs that these chi2 are over.
     rivals
         Minima that noise alone could have made the lowest; looked for where an exponent is open.
+    beyond
+        A minimum outside of the bounds of phi0, much lower than that inside (its `chi2_above` is
+        negative); looked for where that does not describe the data.
     """
 
     screened: int
@@ -119,6 +122,7 @@ class SearchReport:
     runner_up: float | None
     n_points: int
     rivals: tuple[Rival, ...] = ()
+    beyond: Rival | None = None
 
 
 @dataclass(frozen=True)

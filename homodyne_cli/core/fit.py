@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from homodyne_cli.core.minimise.coordinates import Coordinates, fit_coordinates
-from homodyne_cli.core.minimise.global_search import Search, search
-from homodyne_cli.core.minimise.gradient_check import check_gradient, sample_frames, smooth_point
+from dataclasses import replace
+
+from homodyne_cli.core.minimise.coordinates import fit_coordinates
+from homodyne_cli.core.minimise.flow_axis import search_flow_axis
+from homodyne_cli.core.minimise.gradient_check import check_on_sample
 from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.noisy_minimum import interrupted_fit, minimise_with_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
-from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.core.objective.pair_objective import PairObjective
+from homodyne_cli.core.objective.build import (
+    bounded_parameters,
+    build_objective,
+    dataset_sigma,
+)
+from homodyne_cli.core.objective.default_bounds import with_default_bounds
 from homodyne_cli.core.objective.refusals import refuse_doubtful, refuse_undetermined
 from homodyne_cli.core.uncertainty.summary import summarise
 from homodyne_cli.core.uncertainty.symmetries import canonical
-from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult
 
@@ -45,14 +51,17 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
         If ``diagnostics.check_gradients`` finds the gradient wrong.
     """
     refuse_doubtful(dataset, problem)
+    problem = with_default_bounds(dataset, problem)
     objective = build_objective(dataset, problem, dataset_sigma(dataset))
     refuse_undetermined(objective)
+    lead = None
+    if problem.solver.global_search:
+        lead, problem = search_flow_axis(dataset, problem, objective)
+        objective = replace(objective, free=bounded_parameters(problem))
     free, options = objective.free, problem.solver
     coordinates = fit_coordinates(problem, free, dataset.t)
-
-    lead = _search(dataset, problem, objective, coordinates)
     start = free.start if lead is None else lead.x
-    _check(dataset, problem, objective, start, "at the start")
+    check_on_sample(dataset, problem, objective, start, "at the start")
 
     log = Minimisation(objective, options, coordinates, start, notify)
     with log.until_interrupted():
@@ -65,25 +74,5 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
             noisy = minimise_with_noise(dataset, problem, objective, log)
     if noisy is None:
         noisy = interrupted_fit(dataset, objective, log)
-    _check(dataset, problem, objective, log.x, "at the end")
+    check_on_sample(dataset, problem, objective, log.x, "at the end")
     return summarise(dataset, problem, noisy, lead)
-
-
-def _search(
-    dataset: Dataset, problem: FitProblem, objective: PairObjective, coordinates: Coordinates
-) -> Search | None:
-    if not problem.solver.global_search:
-        return None
-    return search(dataset, problem, objective, coordinates)
-
-
-def _check(
-    dataset: Dataset, problem: FitProblem, objective: PairObjective, x: FloatArray, stage: str
-) -> None:
-    options = problem.solver.diagnostics
-    if options.enabled and options.check_gradients:
-        frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
-        sample = build_objective(dataset, problem, objective.sigma, frames)
-        point = smooth_point(x, sample, dataset.t, problem.convention)
-        if point is not None:
-            check_gradient(sample, point, stage, reweighted=sample.robust)

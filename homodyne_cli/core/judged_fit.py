@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from homodyne_cli.core.assumptions.assumptions import with_assumptions
 from homodyne_cli.core.fit import fit
+from homodyne_cli.core.minimise.flow_axis import flow_axis_findings
 from homodyne_cli.core.minimise.minimisation import OnIteration
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.dataset import Dataset
@@ -40,6 +41,10 @@ def judged_fit(
         The dataset with what does not hold among its findings.
     """
     result = fit(dataset, problem, notify)
+    # The fit may have widened bounds that nobody chose.
+    problem = replace(problem, bounds={p.name: p.bounds for p in result.parameters})
+    findings = tuple(flow_axis_findings(result))
+    dataset = replace(dataset, findings=(*(dataset.findings or ()), *findings))
     if result.interrupted:
         return result, dataset
     if profiled:

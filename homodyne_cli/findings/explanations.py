@@ -227,6 +227,14 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "of 10% at rest took 28% off D0.",
         "Look for what scatters beside the sample: windows, parasitic scattering, sediment.",
         "Compare fits to angles along and across the flow (phi_filtering)."),
+    Code.FLOW_AXIS: Explanation(
+        "flow axis outside the bounds",
+        "No phi0 inside its bounds describes the data; one outside, of the whole period of 180 "
+        "degrees, does much better.",
+        "Default bounds were widened to the period, bounds that you gave were kept: then shear and "
+        "diffusion are those of a wrong axis.",
+        "Widen the bounds of phi0: --set \"parameter_space.bounds.phi0=[-90, 90]\".",
+        "See from where the detector counts phi, and whether the file's angles are in degrees."),
     Code.OSCILLATIONS: Explanation(
         "check: oscillations",
         "Side lobes of the flow are missing from the fit, or are there and not in the data.",

@@ -52,7 +52,9 @@ class Search:
 
 
 @dataclass(frozen=True)
-class _Refined:
+class Refined:
+    """The end of a descent on decimated pairs, and the start that it came from."""
+
     origin: FloatArray
     x: FloatArray
     chi2: float
@@ -121,14 +123,10 @@ def search(
     """
     free, options = whole.free, problem.solver
 
-    def decimate(count: int) -> PairObjective:
-        frames = decimated_frames(dataset.n_frames, count)
-        return build_objective(dataset, problem, whole.sigma, frames, like=whole)
+    def follow(level: PairObjective, x: FloatArray, origin: FloatArray, pace: Pace) -> Refined:
+        return refine(level, coordinates, options, x, origin, pace)
 
-    def refine(level: PairObjective, x: FloatArray, origin: FloatArray, pace: Pace) -> _Refined:
-        return _refine(level, coordinates, options, x, origin, pace)
-
-    coarse = decimate(policy.COARSE)
+    coarse = decimate(dataset, problem, whole, policy.COARSE)
     # The pass with derivatives compiles on one core while the other screens.
     with ThreadPoolExecutor(max_workers=1) as threads:
         compiling = threads.submit(coarse.derivatives, free.start)
@@ -138,20 +136,21 @@ def search(
     keep = starts[np.argsort(cost)[: max(options.multi_start, policy.REFINED)]]
     if problem.initial.values is not None:
         keep = np.vstack([free.start, keep])
-    refined = [refine(coarse, x, x, policy.SEARCH) for x in keep]
+    refined = [follow(coarse, x, x, policy.SEARCH) for x in keep]
     revived = switched_on(dataset, free, distinct_minima(refined)[0].x)
-    refined += [refine(coarse, x, x, policy.SEARCH) for x in revived]
+    refined += [follow(coarse, x, x, policy.SEARCH) for x in revived]
     minima = distinct_minima(refined)
     best = minima[0]
     chosen, level = best, coarse
     if dataset.n_frames > policy.MEDIUM:
-        level = medium = decimate(policy.MEDIUM)
+        level = medium = decimate(dataset, problem, whole, policy.MEDIUM)
         close = [m for m in minima[: policy.SECOND_LOOKS] if m.chi2 - best.chi2 < policy.CLOSE]
-        second_looks = [(refine(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
+        second_looks = [(follow(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
         best, chosen = min(second_looks, key=lambda pair: pair[0].chi2)
     for count in policy.FINER:
         if 2 * count <= dataset.n_frames:
-            best = refine(decimate(count), best.x, best.origin, policy.FOLLOWED)
+            finer = decimate(dataset, problem, whole, count)
+            best = follow(finer, best.x, best.origin, policy.FOLLOWED)
     best, rivals = _lowest_of_valleys(dataset, whole, level, best)
     others = [m.chi2 for m in minima if m is not chosen]
     report = SearchReport(
@@ -167,8 +166,8 @@ def search(
 
 
 def _lowest_of_valleys(
-    dataset: Dataset, whole: PairObjective, level: PairObjective, best: _Refined
-) -> tuple[_Refined, tuple[Rival, ...]]:
+    dataset: Dataset, whole: PairObjective, level: PairObjective, best: Refined
+) -> tuple[Refined, tuple[Rival, ...]]:
     """Return the lowest minimum of valleys that power laws leave open, and those near it.
 
     Where the data determine both exponents that is `best`.
@@ -192,7 +191,7 @@ def _lowest_of_valleys(
         for other, cost in others
         if cost - chi2 < policy.RIVAL
     )
-    return _Refined(best.origin, x, chi2), rivals
+    return Refined(best.origin, x, chi2), rivals
 
 
 def _apart(
@@ -208,14 +207,22 @@ def _apart(
     return minima
 
 
-def _refine(
+def decimate(
+    dataset: Dataset, problem: FitProblem, whole: PairObjective, count: int
+) -> PairObjective:
+    """Return the objective on the pairs of `count` frames."""
+    frames = decimated_frames(dataset.n_frames, count)
+    return build_objective(dataset, problem, whole.sigma, frames, like=whole)
+
+
+def refine(
     objective: PairObjective,
     coordinates: Coordinates,
     options: SolverOptions,
     x: FloatArray,
     origin: FloatArray,
     pace: Pace,
-) -> _Refined:
+) -> Refined:
     """Go down on decimated pairs."""
     options = replace(
         options,
@@ -230,7 +237,7 @@ def _refine(
         run_trust_region(log, enough=policy.AT_HAND, eager=True)
     if not pace.far or log.stop is StopReason.AT_HAND:
         gauss_newton(log, pace.edm)
-    return _Refined(origin, log.x, log.at.chi2, log.here.edm)
+    return Refined(origin, log.x, log.at.chi2, log.here.edm)
 
 
 def switched_on(dataset: Dataset, free: FreeParameters, x: FloatArray) -> FloatArray:
@@ -259,9 +266,9 @@ def switched_on(dataset: Dataset, free: FreeParameters, x: FloatArray) -> FloatA
     return np.reshape(starts, (-1, len(x)))
 
 
-def distinct_minima(refined: Sequence[_Refined]) -> list[_Refined]:
+def distinct_minima(refined: Sequence[Refined]) -> list[Refined]:
     """Return one descent per minimum, the lowest first."""
-    minima: list[_Refined] = []
+    minima: list[Refined] = []
     for one in sorted(refined, key=lambda m: m.chi2):
         if not minima or one.floor - minima[-1].chi2 >= policy.SAME_MINIMUM:
             minima.append(one)

@@ -22,10 +22,13 @@ import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.numerics.gram import column_norms, without_effect
+from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.objective.objective import Objective
-from homodyne_cli.dataset import FloatArray, IndexArray
+from homodyne_cli.core.objective.pair_objective import PairObjective
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.errors import DerivativeError
 from homodyne_cli.parameters import NAMES, RATES, Convention
+from homodyne_cli.problem import FitProblem
 
 
 def sample_frames(n: int, n_phi: int, pairs: int) -> IndexArray:
@@ -141,3 +144,22 @@ def differentiate(
             best, error = estimates[least], change
         row, previous = estimates, estimates[least]
     return best, error
+
+
+def check_on_sample(
+    dataset: Dataset, problem: FitProblem, objective: PairObjective, x: FloatArray, stage: str
+) -> None:
+    """Check the gradient on a sample of pairs, if the options ask for it.
+
+    Raises
+    ------
+    DerivativeError
+        If it is wrong.
+    """
+    options = problem.solver.diagnostics
+    if options.enabled and options.check_gradients:
+        frames = sample_frames(dataset.n_frames, dataset.n_phi, options.sample_size)
+        sample = build_objective(dataset, problem, objective.sigma, frames)
+        point = smooth_point(x, sample, dataset.t, problem.convention)
+        if point is not None:
+            check_gradient(sample, point, stage, reweighted=sample.robust)

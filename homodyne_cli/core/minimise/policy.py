@@ -136,6 +136,11 @@ DRAWN_DECAY, DRAWN_PHASE, DRAWN_IN_A_FRAME = 0.1, 1.0, 10.0
 #: and the exponents with which it is tried again (decision S3).
 VANISHED, REVIVED = 0.02, 0.5
 
+#: Chi2 over pairs that noise does not make on the few pairs of the search, where it is known to 2%:
+#: then the flow axis is looked for outside of the bounds of phi0, and named if it takes off more
+#: than a tenth of what is too much.
+MISFIT, MUCH_OF_MISFIT = 1.1, 0.1
+
 # -- Valleys of power laws -------------------------------------------------------------------------
 
 #: Uncertainty of an exponent, on all pairs, beyond which its valley is walked; and the share of a

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from homodyne_cli.core.gram_pass.device_tiles import pack
@@ -90,7 +88,7 @@ def build_objective(
         ),
         sigma=sigma,
         full=np.array([start[n] for n in names]),
-        free=_free_parameters(problem, start),
+        free=bounded_parameters(problem),
     )
 
 
@@ -117,8 +115,9 @@ def _per_angle(values: tuple[float, ...] | None, n_phi: int, quantity: str) -> F
     return np.broadcast_to(np.asarray(values, dtype=float), (n_phi,)).copy()
 
 
-def _free_parameters(problem: FitProblem, start: Mapping[str, float]) -> FreeParameters:
-    names = free_names(problem)
+def bounded_parameters(problem: FitProblem) -> FreeParameters:
+    """Return the free parameters with their start and bounds."""
+    names, start = free_names(problem), start_values(problem)
     bounds = [problem.bounds[n] for n in names]
     return FreeParameters(
         names,

@@ -139,7 +139,7 @@ def describe_direction(direction: dict[str, float]) -> str:
     """Say in words which combination of parameters the data leave free."""
     names = sorted(direction, key=lambda n: -abs(direction[n]))
     if len(names) == 1:
-        return f"{names[0]} is not determined: the data do not depend on it"
+        return f"{names[0]} is not determined: it changes nothing in the fitted maps"
     listed = ", ".join(names[:-1]) + f" and {names[-1]}"
     pair = [direction[n] for n in names[:2]]
     kind = "sum" if len(names) == 2 and pair[0] * pair[1] < 0 else "combination"

@@ -81,6 +81,8 @@ def _written(config: Config) -> dict[str, object]:
         "parameter_space.bounds": [
             {"name": name, "min": bounds.lower, "max": bounds.upper}
             for name, bounds in {**problem.bounds, **scaling}.items()
+            # Default ones may be widened to what the data show, and would be again.
+            if bounds.chosen
         ],
         "optimization.nlsq.x_scale": None if solver.x_scale == by_default else solver.x_scale,
     }

@@ -65,6 +65,7 @@ class SearchEntry(Entry):
     runner_up: Figure | None
     n_points: Count
     rivals: Rows[RivalEntry] = ()
+    beyond: RivalEntry | None = None
 
 
 class StepEntry(Entry):

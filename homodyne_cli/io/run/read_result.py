@@ -104,7 +104,8 @@ def _config(folder: RunFolder) -> Mapping[str, object]:
 
 def _search(entry: SearchEntry) -> SearchReport:
     rivals = tuple(Rival(**dict(rival)) for rival in entry.rivals)
-    return SearchReport(**dict(entry) | {"rivals": rivals})
+    beyond = None if entry.beyond is None else Rival(**dict(entry.beyond))
+    return SearchReport(**dict(entry) | {"rivals": rivals, "beyond": beyond})
 
 
 def _result(
