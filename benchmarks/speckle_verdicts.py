@@ -136,7 +136,7 @@ def _model_of(evaluated: EvaluatedRun) -> FittedModel:
     values, convention = run.solution.vector, run.problem.convention
     curves = model_curves(data.t, data.phi, data.q, data.gap, values, convention)
     places = tuple(evaluated.objective.places)
-    return FittedModel(curves, run.solution.contrast, convention, places, True)
+    return FittedModel(curves, run.solution.contrast, convention, places, np.arange(data.n_phi))
 
 
 def _misfit(experiment: Experiment, problem: FitProblem) -> FloatArray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -257,3 +257,15 @@ class Dataset:
     def n_frames(self) -> int:
         """Number of fitted frames (k = 0 left out)."""
         return int(self.c2.shape[1])
+
+
+def join_rings(datasets: Sequence[Dataset]) -> Dataset:
+    """Return the maps of several rings of one measurement as one; all of them are in memory."""
+    sigma = [one.sigma for one in datasets if one.sigma is not None]
+    return replace(
+        datasets[0],
+        c2=np.concatenate([one.array for one in datasets]),
+        phi=np.concatenate([one.phi for one in datasets]),
+        q=np.concatenate([one.q for one in datasets]),
+        sigma=np.concatenate(sigma) if sigma else None,
+    )

@@ -113,9 +113,9 @@ def make_run(
     """
     started = time.perf_counter() if started is None else started
     with ExitStack() as held:
-        from homodyne_cli.io.maps.trial import trial_reading
+        from homodyne_cli.io.maps.trial import trials_reading
 
-        wait_for_trial = held.enter_context(trial_reading(config.selection.path))
+        wait_for_trial = held.enter_context(trials_reading(config.selection.paths))
         from homodyne_cli.core.inputs.examine import examined
         from homodyne_cli.core.judged_fit import judged_fit
         from homodyne_cli.core.numerics.backend import fit_clock

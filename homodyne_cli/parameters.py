@@ -8,6 +8,7 @@ from typing import Final, Literal
 AnalysisMode = Literal["static", "laminar_flow"]
 Convention = Literal["he2024", "homodyne-2"]
 PerAngleMode = Literal["individual", "shared", "fixed", "fourier"]
+PerRepeatMode = Literal["individual", "shared"]
 Loss = Literal["linear", "soft_l1", "huber", "cauchy", "arctan"]
 XScaleMode = Literal["auto", "config", "jac", "unit"]
 NoiseWeights = Literal["auto", "equal", "best"]

@@ -22,6 +22,7 @@ from homodyne_cli.parameters import (
     Loss,
     NoiseWeights,
     PerAngleMode,
+    PerRepeatMode,
     XScaleMode,
 )
 
@@ -48,9 +49,10 @@ def _is_last_frame(frame: int) -> bool:
 class DataSelection:
     """Which part of which file is fitted."""
 
-    path: Annotated[Path, Key(
-        "HDF5 or npz file with two-time correlation maps, relative to the config's folder.",
-        at="experimental_data.file_path", example="data.h5")]
+    path: Annotated[Path | Annotated[tuple[Path, ...], MinLen(1)], Key(
+        "HDF5 or npz file with two-time correlation maps, relative to the config's folder; a list "
+        "of files are repeats of one experiment, fitted together.",
+        at="experimental_data.file_path", written="text, or list of texts", example="data.h5")]
     bad_frames: Annotated[tuple[Count, ...], Key(
         "Frames whose pairs are left out, counted from 1 in the file, for example [12, 40-43].",
         at="experimental_data.bad_frames", written="list of frames and ranges a-b")] = ()
@@ -78,9 +80,12 @@ class DataSelection:
     end_frame: Annotated[int, Predicate(_is_last_frame), Key(
         "Last frame, included; -1 is the last of the file.",
         at="analyzer_parameters.end_frame", written="integer >= 1, or -1", example="-1")] = -1
-    q: Annotated[Positive | None, Key(
-        "Wave vector: picks the nearest ring of the data file; null takes the only one.",
-        at="analyzer_parameters.scattering.wavevector_q", unit="1/Å", example="0.0054")] = None
+    q: Annotated[
+        Positive | Annotated[tuple[Positive, ...], MinLen(1)] | Literal["all"] | None, Key(
+        "Wave vector: picks the nearest ring of the data file, several of a list are fitted "
+        "together; null takes the only one.",
+        at="analyzer_parameters.scattering.wavevector_q", unit="1/Å",
+        written="number > 0, list of them, or all", example="0.0054")] = None
     gap: Annotated[Positive | None, Key(
         "Gap between stator and rotor, which the flow cannot do without; 200 µm are 2.0e6 Å.",
         at="analyzer_parameters.geometry.stator_rotor_gap", unit="Å", example="2.0e6",
@@ -93,6 +98,11 @@ class DataSelection:
     sigma: Annotated[Positive | None, Key(
         "Standard deviation of one c2 value; null takes the file's, or estimates it.",
         at="noise.sigma")] = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The data files: one, or one for each repeat."""
+        return self.path if isinstance(self.path, tuple) else (self.path,)
 
 
 @dataclass(frozen=True)
@@ -243,6 +253,9 @@ class FitProblem:
         "Weights of pairs: best takes the covariance of speckle noise into account, equal does "
         "not, auto is best where speckles are seen and it makes a parameter 2% more certain.",
         at="noise.weights")] = "auto"
+    per_repeat_mode: Annotated[PerRepeatMode, Key(
+        "Contrast and offset of repeats (file_path is a list): individual (of each its own), or "
+        "shared by the repeats of an angle.")] = "individual"
     solver: Annotated[SolverOptions, Section("optimization.nlsq")] = SolverOptions()
     setup: Annotated[Setup, Section("analyzer_parameters")] = Setup()
 

@@ -27,11 +27,12 @@ def config_fingerprint(config: Config, hash_of: Callable[[Path], str]) -> str:
     DataError
         If the data file cannot be read.
     """
-    path = config.selection.path
-    try:
-        data = hash_of(path)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path=path) from error
+    data = ""
+    for path in config.selection.paths:
+        try:
+            data += hash_of(path)
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", path=path) from error
     return _fingerprint(dump_yaml(config.resolved), data, VERSION)
 
 
@@ -40,9 +41,9 @@ def run_fingerprint(target: Path) -> str | None:
     try:
         manifest = json.loads((target / MANIFEST).read_bytes())
         config = (target / "config.yaml").read_text(encoding="utf-8")
-        return _fingerprint(
-            config, manifest["inputs"][-1]["sha256"], manifest["versions"]["homodyne"]
-        )
+        # The config comes first: its text is in the run.
+        data = "".join(entry["sha256"] for entry in manifest["inputs"][1:])
+        return _fingerprint(config, data, manifest["versions"]["homodyne"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

@@ -125,7 +125,7 @@ def _judged(
         file=str(job.data),
         scan=job.scan_number,
         time=job.time,
-        q=float(run.dataset.q[0]),
+        q=float(run.dataset.q[0]) if len(run.dataset.rows.rings) == 1 else None,
         fingerprint=fingerprint,
         state=converged,
         exit_code=ExitCode.GOOD if run.record.converged else ExitCode.NEGATIVE,

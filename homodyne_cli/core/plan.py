@@ -28,7 +28,7 @@ from homodyne_cli.core.objective.projection import angle_parts, project
 from homodyne_cli.core.objective.scaling import scaling_model
 from homodyne_cli.core.simulation import Experiment, Noise
 from homodyne_cli.core.uncertainty.covariance import ScoreNoise, covariance
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.dataset import FloatArray, Rows
 from homodyne_cli.parameters import N_DIFFUSION, names_of
 from homodyne_cli.problem import Bounds, FitProblem
 
@@ -117,7 +117,7 @@ class Planner:
         ConfigError
             If contrast and offset are series of more terms than there are angles.
         """
-        refuse_harmonics(self.problem, len(measurement.experiment.phi))
+        refuse_harmonics(self.problem, _rows(measurement.experiment))
         known = self._information(measurement)
         names = free_names(self.problem)
         sigma = _uncertainties(self.problem, measurement, known)
@@ -203,6 +203,10 @@ class Planner:
         return self._samplings[key]
 
 
+def _rows(experiment: Experiment) -> Rows:
+    return Rows(experiment.phi, np.full(len(experiment.phi), experiment.q))
+
+
 def _curves(experiment: Experiment) -> ModelCurves:
     return model_curves(
         experiment.t,
@@ -223,7 +227,7 @@ def _uncertainties(
     contrast, offset = experiment.scaling()
     model = scaling_model(
         problem.per_angle_mode,
-        experiment.phi,
+        _rows(experiment),
         order=problem.fourier_order,
         contrast=contrast,
         offset=offset,

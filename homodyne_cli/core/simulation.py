@@ -21,7 +21,7 @@ without the shot noise of counts on the diagonal, shifted from its baseline of 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +30,7 @@ import numpy as np
 from homodyne_cli.core.model.curves import model_curves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
 from homodyne_cli.core.numerics.threads import core_threads, serial_algebra
-from homodyne_cli.dataset import Dataset, FloatArray, MapArray, Provenance
+from homodyne_cli.dataset import Dataset, FloatArray, MapArray, Provenance, join_rings
 from homodyne_cli.errors import UsageError
 from homodyne_cli.parameters import Convention
 
@@ -161,6 +161,17 @@ def simulate(experiment: Experiment, noise: Noise, seed: int | np.random.Generat
         provenance={"layout": Provenance("none", source)},
     )
     return Simulation(dataset, experiment, noise)
+
+
+def simulate_rings(
+    experiments: Sequence[Experiment], noise: Noise, seed: int | np.random.Generator
+) -> Dataset:
+    """Simulate the rings of one measurement, each with noise of its own; see `simulate`."""
+    if len(experiments) == 1:
+        return simulate(experiments[0], noise, seed).dataset
+    streams = np.random.default_rng(seed).spawn(len(experiments))
+    each = zip(experiments, streams, strict=True)
+    return join_rings([simulate(ring, noise, stream).dataset for ring, stream in each])
 
 
 def _clean_maps(experiment: Experiment) -> Iterator[MapArray]:

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from homodyne_cli.dataset import MapArray
 from homodyne_cli.io.formats.halves import upper_pairs
 from homodyne_cli.io.formats.raw_source import RawSource
-from homodyne_cli.io.maps.load_maps import load_maps
+from homodyne_cli.io.maps.load_maps import HeldMaps, load_maps
 from homodyne_cli.io.maps.select import bad_positions, frame_window, mask_map, phi_mask, ring_ids
 
 # Multiples of 1/8 degree add and wrap without rounding.
@@ -153,12 +153,13 @@ def test_every_half_gives_the_same_pairs(
     )
     window = frame_window(1, -1, n)
     positions = bad_positions(bad, window, n)
-    loaded = load_maps(raw, np.array([1, 0]), window, positions)
-    assert loaded.c2.dtype == dtype
+    sink = HeldMaps(np.empty((2, window.size, window.size), raw.dtype))
+    loaded = load_maps(raw, np.array([1, 0]), window, positions, sink)
+    assert sink.whole.dtype == dtype
     assert loaded.halves == (half,)
     good = np.ones(n - 1, dtype=bool)
     good[positions] = False
     pairs = upper_pairs(n - 1) & good[:, None] & good[None, :]
-    np.testing.assert_array_equal(loaded.c2[0][pairs], full[1, 1:, 1:][pairs])
-    np.testing.assert_array_equal(loaded.c2[1][pairs], full[0, 1:, 1:][pairs])
+    np.testing.assert_array_equal(sink.whole[0][pairs], full[1, 1:, 1:][pairs])
+    np.testing.assert_array_equal(sink.whole[1][pairs], full[0, 1:, 1:][pairs])
     assert loaded.n_masked == 2 * (upper_pairs(n - 1) & ~pairs).sum()

@@ -45,7 +45,7 @@ class Regression:
             hessian, gradient = np.zeros_like(hessian), np.zeros_like(gradient)
         none = np.zeros(0)
         arrow = Arrow(hessian, np.zeros((0, len(x), 2)), np.zeros((0, 2, 2)))
-        directions = ScalingDirections(np.zeros((0, 2, 0)), own=False)
+        directions = ScalingDirections(np.zeros((0, 2, 0)), groups=None)
         return Projection(none, none, self._chi2(residual), arrow, gradient, directions)
 
     @staticmethod

@@ -42,10 +42,10 @@ class CheckRequest:
 def run_check(request: CheckRequest) -> int:
     """Show an input; return 1 if a fit would refuse it (with `strict` also if one warns)."""
     from homodyne_cli.io.config.load import load_config
-    from homodyne_cli.io.maps.trial import trial_reading
+    from homodyne_cli.io.maps.trial import trials_reading
 
     config = load_config(request.config, settings_of(request.override, request.data))
-    with trial_reading(config.selection.path) as wait_for_trial:
+    with trials_reading(config.selection.paths) as wait_for_trial:
         from homodyne_cli.core.inputs.examine import examined
         from homodyne_cli.io.maps.read_data import open_dataset
         from homodyne_cli.render.console import make_console, print_json, print_next

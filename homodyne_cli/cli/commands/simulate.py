@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -62,7 +62,7 @@ class SimulateRequest:
 
 def run_simulate(request: SimulateRequest) -> int:
     """Write maps of the config's initial values."""
-    from homodyne_cli.core.simulation import simulate
+    from homodyne_cli.core.simulation import simulate_rings
     from homodyne_cli.io.config.load import load_config
     from homodyne_cli.io.files.outputs import check_file
     from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
@@ -77,19 +77,33 @@ def run_simulate(request: SimulateRequest) -> int:
             hint="set analyzer_parameters.start_frame to 1",
         )
     phi = numbers(request.phi, "--phi")
-    experiment = config_experiment(config, phi, request.frames, "simulate")
+    q = config.selection.q
+    each = sorted(q) if isinstance(q, tuple) else [q]
+    rings = [
+        replace(config, selection=replace(config.selection, q=one)) for one in each if one != "all"
+    ]
+    experiments = [config_experiment(one, phi, request.frames, "simulate") for one in rings]
+    if not experiments:
+        raise ConfigError(
+            "simulate needs the wave vectors of the rings, not 'all'",
+            hint="list them in analyzer_parameters.scattering.wavevector_q",
+        )
     noise = _noise(request)
-    dataset = simulate(experiment, noise, request.seed).dataset
+    dataset = simulate_rings(experiments, noise, request.seed)
     pixels = request.speckles
     write = (
         write_aps_legacy if request.layout == "aps-legacy" else partial(write_aps_u, pixels=pixels)
     )
-    write(request.output, dataset.array, dataset.phi, experiment.q, dataset.dt, force=request.force)
+    q_of_rings = dataset.rows.rings
+    write(request.output, dataset.array, experiments[0].phi, q_of_rings, dataset.dt,
+          force=request.force)  # fmt: skip
+    what = "angles" if len(q_of_rings) == 1 else "maps"
     console = make_console(stderr=True)
     print_plain(
         console,
-        f"Wrote {request.output}: {dataset.n_phi} angles x {dataset.n_frames} frames, "
-        f"q {experiment.q:g} 1/Å, dt {dataset.dt:g} s, {_told(noise)}, seed {request.seed}",
+        f"Wrote {request.output}: {dataset.n_phi} {what} x {dataset.n_frames} frames, "
+        f"q {', '.join(f'{ring:g}' for ring in q_of_rings)} 1/Å, dt {dataset.dt:g} s, "
+        f"{_told(noise)}, seed {request.seed}",
     )
     print_next(console, "fit", request.config, "--data", request.output, "--truth", request.config)
     return 0

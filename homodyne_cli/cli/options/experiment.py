@@ -65,10 +65,11 @@ def config_experiment(
 
     truth = true_values(config, command)
     selection, initial = config.selection, config.problem.initial
-    if selection.q is None or selection.dt is None:
+    if not isinstance(selection.q, float) or selection.dt is None:
+        several = "" if selection.q is None else ", of one ring"
         raise ConfigError(
             f"{command} needs analyzer_parameters.dt and "
-            "analyzer_parameters.scattering.wavevector_q"
+            f"analyzer_parameters.scattering.wavevector_q{several}"
         )
     frames = own_frames(config) if frames is None else frames
     return Experiment(

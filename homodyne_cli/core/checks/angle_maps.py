@@ -17,6 +17,7 @@ from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.core.noise.score_tests import AngleScores, angle_scores
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.core.objective.build import free_names
+from homodyne_cli.core.objective.scaling import scaling_groups
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import Convention, names_of
 from homodyne_cli.problem import FitProblem
@@ -40,15 +41,15 @@ class FittedModel:
         Of the model.
     free
         Places of the free parameters in table order.
-    scaled_apart
-        Whether each angle has a contrast and an offset of its own.
+    groups
+        (n_phi,) which contrast and offset an angle has.
     """
 
     curves: ModelCurves
     contrast: FloatArray
     convention: Convention
     free: tuple[int, ...]
-    scaled_apart: bool
+    groups: IndexArray
 
     @classmethod
     def of(cls, dataset: Dataset, problem: FitProblem, solution: Solution) -> FittedModel:
@@ -58,8 +59,13 @@ class FittedModel:
             dataset.t, dataset.phi, dataset.q, dataset.gap, solution.vector, convention
         )
         free = tuple(table.index(name) for name in free_names(problem))
-        apart = problem.per_angle_mode != "shared"
-        return cls(curves, solution.contrast, convention, free, apart)
+        mode = problem.per_angle_mode
+        # What a smooth series leaves free is near to what single angles do.
+        own = mode in ("individual", "shared")
+        groups = scaling_groups(
+            mode if own else "individual", dataset.rows, problem.per_repeat_mode
+        )
+        return cls(curves, solution.contrast, convention, free, groups)
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def angle_maps(
     covariance = _covariance(pairs, contrast, noise, merged, angle, present)
     columns = angle_columns(pairs, curves, angle, contrast)
     p, n_free = len(columns) - 2, len(model.free)
-    scaling = n_free + (2 * angle if model.scaled_apart else 0)
+    scaling = n_free + 2 * int(model.groups[angle])
     places = np.array([*range(n_free), scaling, scaling + 1])
     free = np.array([*model.free, p, p + 1])
     return AngleMaps(pairs, residual, columns, free, places, covariance)

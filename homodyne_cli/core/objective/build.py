@@ -10,8 +10,8 @@ from homodyne_cli.core.gram_pass.losses import PairWeight
 from homodyne_cli.core.maps.pair_noise import estimate_sigma, rms_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
-from homodyne_cli.core.objective.scaling import scaling_model
-from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.core.objective.scaling import scaling_groups, scaling_model
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, Rows
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.parameters import BY_NAME, names_of
 from homodyne_cli.problem import FitProblem
@@ -71,7 +71,7 @@ def build_objective(
             "with contrast and offset",
             hint="give one value or one per angle for each, or use per_angle_mode: individual",
         )
-    refuse_harmonics(problem, dataset.n_phi)
+    refuse_harmonics(problem, dataset.rows)
     names = names_of(problem.mode)
     start = start_values(problem)
     return PairObjective(
@@ -79,7 +79,8 @@ def build_objective(
         kind=PassSpec(problem.mode, problem.convention, weight=PairWeight(problem.solver.loss)),
         scaling=scaling_model(
             problem.per_angle_mode,
-            dataset.phi,
+            dataset.rows,
+            repeats=problem.per_repeat_mode,
             order=problem.fourier_order,
             contrast=_per_angle(initial.contrast, dataset.n_phi, "contrast"),
             offset=_per_angle(initial.offset, dataset.n_phi, "offset"),
@@ -92,9 +93,11 @@ def build_objective(
     )
 
 
-def refuse_harmonics(problem: FitProblem, n_phi: int) -> None:
-    """Raise ConfigError if contrast and offset are series of more terms than angles."""
+def refuse_harmonics(problem: FitProblem, rows: Rows) -> None:
+    """Raise ConfigError if contrast and offset are series of more terms than angles of a ring."""
     terms = 2 * problem.fourier_order + 1
+    groups = scaling_groups(problem.per_angle_mode, rows, problem.per_repeat_mode)
+    n_phi = int(np.bincount(groups).min())
     if problem.per_angle_mode == "fourier" and terms > n_phi:
         raise ConfigError(
             f"per_angle_mode 'fourier' of order {problem.fourier_order} has "

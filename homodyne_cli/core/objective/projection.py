@@ -66,8 +66,9 @@ class Projection:
     def response(self) -> FloatArray:
         """(n_phi, 2, p) how the best contrast and offset of each angle follow the parameters."""
         p, head = len(self.gradient), self.hessian.head
-        if self.directions.own:
-            follow = eliminated(self.hessian)[1]
+        groups = self.directions.groups
+        if groups is not None:
+            follow = eliminated(self.hessian)[1][groups]
         else:
             follow = solve_gram(head[p:, p:], head[p:, :p])
         return -self.directions.each @ follow
@@ -109,7 +110,7 @@ def hold(
     grams: AngleGrams, contrast: FloatArray, offset: FloatArray, sigma: FloatArray
 ) -> Projection:
     """Evaluate cost and derivatives at a given scaling, not moved."""
-    none = ScalingDirections(np.zeros((len(sigma), 2, 0)), own=False)
+    none = ScalingDirections(np.zeros((len(sigma), 2, 0)), None)
     return _project_at(grams, contrast, offset, sigma, none)
 
 

@@ -1,10 +1,10 @@
 r"""Contrast and offset of the angles: how they may vary, and the best ones at given parameters.
 
 Both enter the model linearly, so the best ones solve a small least-squares problem with bounds.
-Each angle has its own (``individual``): two unknowns an angle, solved apart. All angles have the
-same (``shared``): two unknowns. Otherwise they are smooth in phi (``fourier``), for which
-c_a = sum_k B_ak theta_k with a basis B (n_phi, m) and likewise for the offset, or given
-(``fixed``), a basis without columns.
+Maps of a group have the same, two unknowns a group, solved apart: a group is a map (``individual``)
+or all maps of a ring (``shared``), and repeats of these are groups of their own unless they share
+theirs. Otherwise they are smooth in phi on a ring (``fourier``): c_a = sum_k B_ak theta_k with a
+basis B (n_phi, m) and likewise for the offset, or given (``fixed``), a basis without columns.
 
 Two unknowns in a box need no solver: either the free solution is inside, or the best point lies on
 one of the four edges, each of which is a problem of one unknown.
@@ -20,8 +20,8 @@ from scipy import linalg, optimize
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.numerics.arrow import Arrow, Spread, invert_blocks
 from homodyne_cli.core.numerics.gram import solve_gram
-from homodyne_cli.dataset import FloatArray
-from homodyne_cli.parameters import PerAngleMode
+from homodyne_cli.dataset import FloatArray, IndexArray, Rows
+from homodyne_cli.parameters import PerAngleMode, PerRepeatMode
 from homodyne_cli.problem import Bounds
 
 #: Relative distance to a bound at which contrast or offset counts as held by it: what the
@@ -30,6 +30,8 @@ _ACTIVE = 1e-9
 #: Share of the trace added to the diagonal before a factorisation: makes an angle without contrast
 #: solvable, and changes chi2 by less than rounding.
 _RIDGE = 1e-14
+#: Decimals of a degree up to which repeats have the same angle.
+_SAME_ANGLE = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class ScalingModel:
     Attributes
     ----------
     basis
-        (n_phi, m); None where each angle has its own.
+        (n_phi, m); None where each group has its own.
+    groups
+        (n_phi,) which group a map is of, from 0.
     fixed_contrast, fixed_offset
         (n_phi,) values that the basis adds to; zero unless the mode is ``fixed``.
     contrast_bounds, offset_bounds
@@ -47,6 +51,7 @@ class ScalingModel:
     """
 
     basis: FloatArray | None
+    groups: IndexArray
     fixed_contrast: FloatArray
     fixed_offset: FloatArray
     contrast_bounds: Bounds
@@ -55,7 +60,12 @@ class ScalingModel:
     @property
     def size(self) -> int:
         """Number of linear coefficients, contrast and offset together."""
-        return 2 * (len(self.fixed_contrast) if self.basis is None else self.basis.shape[1])
+        return 2 * (self.n_groups if self.basis is None else self.basis.shape[1])
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return int(self.groups.max()) + 1
 
     @property
     def box(self) -> tuple[FloatArray, FloatArray]:
@@ -64,10 +74,31 @@ class ScalingModel:
         return np.array([c.lower, o.lower]), np.array([c.upper, o.upper])
 
 
+def scaling_groups(mode: PerAngleMode, rows: Rows, repeats: PerRepeatMode) -> IndexArray:
+    """Return (n_phi,) which maps have contrast and offset, or their series, in common.
+
+    Numbers are from 0, in the order in which the maps come.
+    """
+    keys = [np.unique(rows.q, return_inverse=True)[1]]
+    if repeats == "individual" and rows.repeat is not None:
+        keys.append(rows.repeat)
+    if mode == "individual":
+        # Two maps of one angle are of repeats, or the user's own doing: they are told apart.
+        apart = rows.repeat is None or repeats == "individual"
+        keys.append(np.arange(len(rows.phi)) if apart else np.round(rows.phi, _SAME_ANGLE))
+    _, first, inverse = np.unique(
+        np.stack(keys, axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.ravel()]
+
+
 def scaling_model(
     mode: PerAngleMode,
-    phi: FloatArray,
+    rows: Rows,
     *,
+    repeats: PerRepeatMode = "individual",
     order: int,
     contrast: FloatArray,
     offset: FloatArray,
@@ -75,18 +106,21 @@ def scaling_model(
     offset_bounds: Bounds,
 ) -> ScalingModel:
     """Make the scaling model of a ``per_angle_mode``; contrast and offset serve ``fixed``."""
-    n_phi = len(phi)
-    zero = np.zeros(n_phi)
+    phi, groups = rows.phi, scaling_groups(mode, rows, repeats)
+    n_phi, zero = len(phi), np.zeros(len(phi))
     constants = (zero, zero)
     basis: FloatArray | None = None
     if mode == "fixed":
         basis, constants = np.zeros((n_phi, 0)), (contrast, offset)
-    elif mode == "shared":
-        basis = np.ones((n_phi, 1))
-    elif mode == "fourier" and 2 * order + 1 < n_phi:
+    elif mode == "fourier":
         angle = np.deg2rad(phi)[:, None] * np.arange(1, order + 1)
-        basis = np.hstack([np.ones((n_phi, 1)), np.cos(angle), np.sin(angle)])
-    return ScalingModel(basis, *constants, contrast_bounds, offset_bounds)
+        series = np.hstack([np.ones((n_phi, 1)), np.cos(angle), np.sin(angle)])
+        own = groups[:, None] == np.arange(groups.max() + 1)
+        basis = (own[:, :, None] * series[:, None, :]).reshape(n_phi, -1)
+        if series.shape[1] >= np.bincount(groups).min():
+            # As many coefficients as angles: each has its own.
+            basis, groups = None, np.arange(n_phi)
+    return ScalingModel(basis, groups, *constants, contrast_bounds, offset_bounds)
 
 
 @dataclass(frozen=True)
@@ -97,13 +131,13 @@ class ScalingDirections:
     ----------
     each
         (n_phi, 2, k): contrast and offset of each angle by coefficients.
-    own
-        Whether the coefficients are the angle's own, two of them (one that a bound holds moves
-        nothing), or those of all angles.
+    groups
+        (n_phi,) where the coefficients are those of a map's group, two of them (one that a bound
+        holds moves nothing); None where they are those of all angles.
     """
 
     each: FloatArray
-    own: bool
+    groups: IndexArray | None
 
     def assembled(self, parts: FloatArray) -> Arrow:
         """Return the sum over angles of matrices over [parameters, contrast, offset] of each.
@@ -116,15 +150,15 @@ class ScalingDirections:
         p = parts.shape[1] - 2
         head, crossed = parts[:, :p, :p].sum(axis=0), parts[:, :p, p:] @ self.each
         inner = self.each.swapaxes(1, 2) @ parts[:, p:, p:] @ self.each
-        if self.own:
-            return Arrow(head, crossed, inner)
+        if self.groups is not None:
+            return Arrow(head, grouped(crossed, self.groups), grouped(inner, self.groups))
         columns = crossed.sum(axis=0)
         whole = np.block([[head, columns], [columns.T, inner.sum(axis=0)]])
         return Arrow(whole, np.zeros((0, len(whole), 2)), np.zeros((0, 2, 2)))
 
     def covariances(self, spread: Spread, p: int) -> FloatArray:
         """Return the covariance of contrast and offset of each angle, (n_phi, 2, 2)."""
-        inner = spread.blocks if self.own else spread.head[p:, p:]
+        inner = spread.head[p:, p:] if self.groups is None else spread.blocks[self.groups]
         return np.asarray(self.each @ inner @ self.each.swapaxes(1, 2))
 
 
@@ -133,7 +167,7 @@ def solve_scaling(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the best contrast and offset, (..., n_phi) each, and their coefficients.
 
-    The latter are (..., 2 m) of the basis, or (..., n_phi, 2) without one.
+    The latter are (..., 2 m) of the basis, or (..., n_groups, 2) without one.
 
     Parameters
     ----------
@@ -143,30 +177,41 @@ def solve_scaling(
     matrix, right = _normal_equations(grams, model, inverse_variance)
     basis = model.basis
     if basis is None:
-        theta = _in_box(matrix, right, *model.box)
-        return theta[..., 0], theta[..., 1], theta
+        groups = model.groups
+        theta = _in_box(grouped(matrix, groups, -3), grouped(right, groups, -2), *model.box)
+        return theta[..., groups, 0], theta[..., groups, 1], theta
     m = basis.shape[1]
     theta = np.zeros((*right.shape[:-2], 2 * m))
-    if m == 1:
-        theta = _in_box(matrix.sum(axis=-3), right.sum(axis=-2), *model.box)
-    elif m:
+    if m:
         theta = _on_basis(matrix, right, model, basis)
     contrast, offset = theta[..., :m] @ basis.T, theta[..., m:] @ basis.T
     return model.fixed_contrast + contrast, model.fixed_offset + offset, theta
+
+
+def grouped(values: FloatArray, groups: IndexArray, axis: int = 0) -> FloatArray:
+    """Return the sums over the maps of each group, along an axis of maps."""
+    n_groups = int(groups.max()) + 1
+    if n_groups == len(groups):
+        return values
+    along = np.moveaxis(values, axis, 0)
+    sums = np.zeros((n_groups, *along.shape[1:]))
+    np.add.at(sums, groups, along)
+    return np.moveaxis(sums, 0, axis)
 
 
 def free_directions(model: ScalingModel, coefficients: FloatArray) -> ScalingDirections:
     """Return the directions in which no bound is active at the best coefficients of one point."""
     basis = model.basis
     if basis is None:
-        return ScalingDirections(_off_bounds(model, coefficients)[:, :, None] * np.eye(2), own=True)
+        free = _off_bounds(model, coefficients)[model.groups]
+        return ScalingDirections(free[:, :, None] * np.eye(2), model.groups)
     m = basis.shape[1]
     if m == 0:
-        return ScalingDirections(np.zeros((len(basis), 2, 0)), own=False)
+        return ScalingDirections(np.zeros((len(basis), 2, 0)), None)
     rows, limits = _constraints(model, basis)
     active = rows[rows @ coefficients < limits + _ACTIVE * (1.0 + np.abs(limits))]
     free = np.asarray(linalg.null_space(active)) if len(active) else np.eye(2 * m)
-    return ScalingDirections(np.stack([basis @ free[:m], basis @ free[m:]], axis=1), own=False)
+    return ScalingDirections(np.stack([basis @ free[:m], basis @ free[m:]], axis=1), None)
 
 
 def _normal_equations(

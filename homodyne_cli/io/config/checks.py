@@ -56,11 +56,15 @@ def settle(config: Config, forms: OtherForms, tree: ConfigTree, folder: Path) ->
     path = selection.path
     if tree.find(_DATA[0]) is None and forms.folder is not None and forms.file is not None:
         path = folder / os.path.expanduser(forms.folder) / forms.file  # noqa: PTH111
-    frames = tuple(sorted(set(selection.bad_frames)))
+    frames, q = tuple(sorted(set(selection.bad_frames))), selection.q
+    if isinstance(path, tuple) and len(path) == 1:
+        path = path[0]
+    if isinstance(q, tuple) and len(q) == 1:
+        q = q[0]
     ranges = None if forms.filtering is False else selection.phi_ranges or None
     return replace(
         config,
-        selection=replace(selection, path=path, bad_frames=frames, phi_ranges=ranges),
+        selection=replace(selection, path=path, q=q, bad_frames=frames, phi_ranges=ranges),
         problem=replace(
             problem,
             initial=replace(initial, values=values, active=active),
@@ -89,6 +93,10 @@ def _contradictions(
     if tree.find(_DATA[0]) is None and None in {forms.folder, forms.file}:
         hint = "give the data file, relative to the folder of the config"
         yield _Problem(_DATA[0], f"{_DATA[0]} is missing", hint, _DATA[1:])
+    twice = [path for path in selection.paths if selection.paths.count(path) > 1]
+    if twice:
+        message = f"{twice[0].name} is listed more than once, and would count as often"
+        yield _Problem(_DATA[0], message, "name each repeat once", named=True)
     if forms.filtering and not selection.phi_ranges:
         hint = "give the angles to keep in target_ranges, or set enabled to false"
         message = "phi_filtering is enabled, but names no angles"
@@ -161,6 +169,8 @@ def without_effect(config: Config, tree: ConfigTree) -> list[str]:
         names.append(f"{NLSQ}.multi_start")
     if tree.find(_DATA[0]) is not None:
         names += [where for where in _DATA[1:] if tree.find(where) is not None]
+    if problem.per_repeat_mode != "individual" and len(config.selection.paths) == 1:
+        names.append("per_repeat_mode")
     if problem.per_angle_mode == "fixed":
         table = default_bounds()
         scaling = {"contrast": problem.contrast_bounds, "offset": problem.offset_bounds}

@@ -26,8 +26,8 @@ from homodyne_cli.problem import Bounds, Config
 #: Sections (and keys at the top) in the order of the reference, of dumps and of templates.
 SECTIONS: Final = (
     *("analysis_mode", "model", "experimental_data", "analyzer_parameters", "phi_filtering"),
-    *("noise", "per_angle_mode", "fourier_order", "initial_parameters", "parameter_space"),
-    *("optimization", "output"),
+    *("noise", "per_angle_mode", "fourier_order", "per_repeat_mode", "initial_parameters"),
+    *("parameter_space", "optimization", "output"),
 )
 CONDITION: Final = " A fit uses it only with "
 _COMPARISONS: Final = {"gt": ">", "ge": ">=", "le": "<="}

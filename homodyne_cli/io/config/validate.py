@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, get_args
+from types import NoneType, UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -48,7 +49,8 @@ def read_config(tree: ConfigTree, folder: Path) -> tuple[Config, OtherForms]:
         try:
             checked = _adapter(key.hint).validate_python(_shaped(key, node.plain(), folder))
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
+            # Of the forms that a value may have, the one that it comes closest to is told first.
+            for detail in sorted(error.errors(include_url=False), key=lambda d: -len(d["loc"])):
                 _refuse(tree, key, node, detail)
         if not node.spoilt:
             values[key.fields] = _bounds(checked) if _mentions(key.hint, Bounds) else checked
@@ -122,11 +124,18 @@ def _refuse(tree: ConfigTree, key: ConfigKey, node: Node, detail: ErrorDetails) 
         return
     value = detail["input"]
     kind = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Input should be "))
+    if _is_union(key.hint):
+        kind = key.type
     if not detail["loc"] and detail["type"] not in {"too_short", "less_than_equal"}:
         kind = key.type
     near = nearest(value, kind.split(" | ")) if isinstance(value, str) and "|" in kind else None
     hint = f"did you mean {near!r}? " * (near is not None) + f"it should be: {kind}"
     tree.refuse(node, f"{_shown(value)} is not accepted", hint=hint)
+
+
+def _is_union(hint: Any) -> bool:
+    """Whether a value may have one of several forms; of which one it falls short is not known."""
+    return len({*get_args(hint)} - {NoneType}) > 1 and get_origin(hint) in {Union, UnionType}
 
 
 def _shown(value: object) -> str:

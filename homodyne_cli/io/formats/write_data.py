@@ -20,14 +20,14 @@ def write_aps_u(
     path: Path,
     c2: MapArray,
     phi: FloatArray,
-    q: float,
+    q: float | FloatArray,
     dt: float,
     *,
     frame_start: int = 1,
     pixels: int | None = None,
     force: bool = False,
 ) -> None:
-    """Write maps of one ring as APS-U two-time results.
+    """Write maps as APS-U two-time results.
 
     Like the facility's files: float32, the half above the diagonal with the raw diagonal,
     zeros below. The first frame given becomes frame `frame_start`; what lies before is NaN.
@@ -39,11 +39,13 @@ def write_aps_u(
     path
         File to make.
     c2
-        (n_phi, n, n) maps for t = 0, dt, 2 dt, ...; only i <= j is written.
+        (n_rings * n_phi, n, n) maps for t = 0, dt, 2 dt, ..., ring by ring; only i <= j is written.
     phi
-        (n_phi,) angles in degrees.
-    q, dt
-        1/Å and s.
+        (n_phi,) angles in degrees, the same on all rings.
+    q
+        1/Å of the ring, or of all rings in ascending order, (n_rings,).
+    dt
+        s.
     frame_start
         Number of the frame at t = 0, from 1.
     pixels
@@ -59,17 +61,18 @@ def write_aps_u(
     ValueError
         Shapes do not fit together.
     """
-    _check(c2, phi, frame_start)
+    rings = np.atleast_1d(np.asarray(q, dtype=np.float64))
+    _check(c2, phi, rings, frame_start)
     with new_file(path, force=force) as made, hdf5_output(made) as out:
         file = out.file
         _write_maps(out, "/xpcs/twotime/correlation_map/c2", _stored_maps(c2, frame_start))
-        bins = np.arange(1, len(phi) + 1)
+        bins = np.arange(1, len(c2) + 1)
         file["/xpcs/twotime/processed_bins"] = bins
         file["/xpcs/twotime/config/stride_frame"] = 1
         file["/xpcs/twotime/config/avg_frame"] = 1
-        file["/xpcs/qmap/dynamic_v_list_dim0"] = np.array([q])
+        file["/xpcs/qmap/dynamic_v_list_dim0"] = rings
         file["/xpcs/qmap/dynamic_v_list_dim1"] = np.asarray(phi, dtype=np.float64)
-        file["/xpcs/qmap/dynamic_num_pts"] = np.array([1, len(phi)])
+        file["/xpcs/qmap/dynamic_num_pts"] = np.array([len(rings), len(phi)])
         file["/xpcs/qmap/dynamic_index_mapping"] = bins - 1
         if pixels is not None:
             roi = np.repeat(bins.astype(np.uint32)[:, None], pixels, axis=1)
@@ -84,14 +87,15 @@ def write_aps_legacy(
     path: Path,
     c2: MapArray,
     phi: FloatArray,
-    q: float,
+    q: float | FloatArray,
     dt: float,
     *,
     frame_start: int = 1,
     force: bool = False,
 ) -> None:
-    """Write maps of one ring as APS 8-ID-I legacy two-time results; see `write_aps_u`."""
-    _check(c2, phi, frame_start)
+    """Write maps as APS 8-ID-I legacy two-time results; see `write_aps_u`."""
+    rings = np.atleast_1d(np.asarray(q, dtype=np.float64))
+    _check(c2, phi, rings, frame_start)
     with new_file(path, force=force) as made, hdf5_output(made) as out:
         file = out.file
         _write_maps(out, "/exchange/C2T_all/g2", _stored_maps(c2, frame_start))
@@ -99,20 +103,20 @@ def write_aps_legacy(
         file["/xpcs/Version"] = b"1.0"
         file["/xpcs/analysis_type"] = b"Twotime"
         file["/xpcs/output_data"] = b"/exchange"
-        file["/xpcs/dqlist"] = np.full((1, len(phi)), q)
-        file["/xpcs/dphilist"] = np.asarray(phi, dtype=np.float64)[np.newaxis]
-        file["/xpcs/dnoq"] = np.ones((1, 1))
+        file["/xpcs/dqlist"] = np.repeat(rings, len(phi))[np.newaxis]
+        file["/xpcs/dphilist"] = np.tile(np.asarray(phi, dtype=np.float64), len(rings))[np.newaxis]
+        file["/xpcs/dnoq"] = np.full((1, 1), float(len(rings)))
         file["/xpcs/dnophi"] = np.full((1, 1), float(len(phi)))
-        file["/xpcs/qphi_bin_to_process"] = np.arange(1, len(phi) + 1)
+        file["/xpcs/qphi_bin_to_process"] = np.arange(1, len(c2) + 1)
         file["/xpcs/stride_frames"] = one
         file["/xpcs/avg_frames"] = one
         file["/measurement/instrument/detector/exposure_period"] = np.full((1, 1), dt)
         file["/measurement/instrument/detector/exposure_time"] = np.full((1, 1), dt)
 
 
-def _check(c2: MapArray, phi: FloatArray, frame_start: int) -> None:
-    if c2.ndim != 3 or c2.shape[1] != c2.shape[2] or phi.shape != c2.shape[:1]:
-        raise ValueError(f"c2 {c2.shape} and phi {phi.shape} do not fit together")
+def _check(c2: MapArray, phi: FloatArray, rings: FloatArray, frame_start: int) -> None:
+    if c2.ndim != 3 or c2.shape[1] != c2.shape[2] or len(c2) != len(phi) * len(rings):
+        raise ValueError(f"c2 {c2.shape}, phi {phi.shape} and q {rings.shape} do not fit together")
     if frame_start < 1:
         raise ValueError(f"frame_start {frame_start} is below 1")
 

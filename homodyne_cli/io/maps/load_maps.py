@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.halves import asymmetry, stored_half, upper_pairs
 from homodyne_cli.io.formats.raw_source import BlockReader, RawSource
 from homodyne_cli.io.maps.select import FrameWindow, Masked, mask_map
-from homodyne_cli.io.maps.spool import Spool
 
 #: Called with the number of maps read and the number to read.
 Progress = Callable[[int, int], None]
@@ -23,25 +22,66 @@ Progress = Callable[[int, int], None]
 _NOT_SYMMETRIC: Final = 1e-3
 
 
+class MapSink(Protocol):
+    """Takes maps one by one: those of one file after those of another."""
+
+    @property
+    def n_put(self) -> int:
+        """Number of maps that it has."""
+        ...
+
+    @property
+    def n_maps(self) -> int:
+        """Number of maps that it takes."""
+        ...
+
+    def put(self, one: MapArray) -> None:
+        """Take the next one, (n, n), valid for i < j; NaN marks pairs that are not fitted."""
+        ...
+
+    def maps(self) -> MapArray | MapSource:
+        """Return all that was put in."""
+        ...
+
+
+@dataclass
+class HeldMaps:
+    """Maps in memory: `whole` (n_maps, n, n) is filled from the first one on."""
+
+    whole: MapArray
+    n_put: int = 0
+
+    @property
+    def n_maps(self) -> int:
+        """Number of maps that it takes."""
+        return len(self.whole)
+
+    def put(self, one: MapArray) -> None:
+        """Take the next one."""
+        self.whole[self.n_put] = one
+        self.n_put += 1
+
+    def maps(self) -> MapArray:
+        """Return all that was put in."""
+        return self.whole
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """Loaded maps.
+    """What is known of maps once they are loaded.
 
     Attributes
     ----------
-    c2
-        (n_maps, n, n), valid for i < j; in the spool if one was given.
     sigma
-        Likewise, where the file has noise per pair.
+        (n_maps, n, n) where the file has noise per pair.
     n_masked
-        Pairs i < j that are NaN in `c2`.
+        Pairs i < j that are NaN.
     halves
         Which halves the file has filled, for display.
     notes
         Sentences the user should read.
     """
 
-    c2: MapArray | MapSource
     sigma: FloatArray | None
     n_masked: int
     halves: tuple[str, ...]
@@ -53,10 +93,10 @@ def load_maps(
     index: NDArray[np.intp],
     window: FrameWindow,
     bad: NDArray[np.intp],
+    sink: MapSink,
     progress: Progress | None = None,
-    spool: Spool | None = None,
 ) -> Loaded:
-    """Load the window of the maps `index`, with the frames at `bad` masked.
+    """Load the window of the maps `index` into a sink, with the frames at `bad` masked.
 
     Every map is read once, one at a time; of an HDF5 file only the window is read. Where the
     source has noise per pair, pairs whose noise is zero, negative or not finite are masked, and
@@ -69,8 +109,6 @@ def load_maps(
     """
     size = window.size
     upper = upper_pairs(size)
-    held = 0 if spool else len(index)
-    c2: MapArray = np.empty((held, size, size), dtype=raw.dtype)
     read_noise = raw.sigma.read if raw.sigma is not None else None
     sigma = None if read_noise is None else np.empty((len(index), size, size))
     halves: dict[str, None] = {}
@@ -94,14 +132,10 @@ def load_maps(
             raise _nothing_left(raw, k, window, noiseless)
         if raw.shift != 0.0:
             one += raw.shift
-        if spool is None:
-            c2[place] = one
-        else:
-            spool.put(place, one)
+        sink.put(one)
         if progress is not None:
-            progress(place + 1, len(index))
+            progress(sink.n_put, sink.n_maps)
     return Loaded(
-        c2=c2 if spool is None else spool.maps(),
         sigma=sigma,
         n_masked=sum(one.pairs for one in masked) + n_noiseless,
         halves=tuple(halves),

@@ -1,51 +1,57 @@
-"""Read two-time correlation maps of one ring from a file of any known layout."""
+"""Read two-time correlation maps from files of any known layout: rings of one, repeats of several.
+
+Repeats are measurements of one experiment: the same frames at the same times and the same rings.
+Their angles may differ, since every map has its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from homodyne_cli.dataset import Dataset, FloatArray, Provenance, Stated
+from homodyne_cli.dataset import Dataset, FloatArray, Provenance, Rows, Stated
 from homodyne_cli.errors import ConfigError, DataError
 from homodyne_cli.io.formats.layouts import open_source
-from homodyne_cli.io.formats.raw_source import NamedArray, RawSource
-from homodyne_cli.io.formats.units import to_degrees
-from homodyne_cli.io.maps.frame_times import frame_times
-from homodyne_cli.io.maps.load_maps import Progress, load_maps
-from homodyne_cli.io.maps.memory import MemoryBudget
-from homodyne_cli.io.maps.select import (
-    FrameWindow,
-    bad_positions,
-    choose_angles,
-    choose_ring,
-    frame_window,
-    ring_ids,
-    ring_values,
+from homodyne_cli.io.formats.raw_source import RawSource
+from homodyne_cli.io.maps.choose_maps import (
+    Q_AGREES,
+    ChosenMaps,
+    choose_maps,
+    named_array,
+    source_as_told,
 )
+from homodyne_cli.io.maps.frame_times import FrameTimes, frame_times
+from homodyne_cli.io.maps.load_maps import HeldMaps, Loaded, MapSink, Progress, load_maps
+from homodyne_cli.io.maps.memory import MemoryBudget
+from homodyne_cli.io.maps.select import FrameWindow, bad_positions, frame_window
 from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.parameters import AnalysisMode
 from homodyne_cli.problem import DataSelection
 
-#: Relative differences of dt and q up to which config and file agree: a percent of dt is a percent
-#: of D0, of q two of them, which is as much as the best fits know.
-_Q_AGREES: Final = 0.01
+#: Relative difference up to which two files have their frames at the same times.
+_SAME_TIMES = 1e-6
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """Maps of one ring of `of_ring`: `index` into the source, q in 1/Å, angles in degrees."""
+class _OpenFile:
+    """One file, and what of it is fitted."""
 
-    index: NDArray[np.intp]
-    q: float
-    phi: FloatArray
-    provenance: dict[str, Provenance]
-    of_ring: int
-    notes: tuple[str, ...]
+    raw: RawSource
+    chosen: ChosenMaps
+    n_frames: int
+    window: FrameWindow
+    bad: NDArray[np.intp]
+    times: FrameTimes
+
+    @property
+    def name(self) -> str:
+        """The file's, for messages."""
+        return self.raw.path.name
 
 
 def read_dataset(
@@ -73,7 +79,7 @@ def open_dataset(
     Parameters
     ----------
     selection
-        File, frames, q, angles, bad frames.
+        Files, frames, q, angles, bad frames.
     mode
         ``laminar_flow`` needs the angles and the gap, ``static`` does not.
     progress
@@ -84,7 +90,7 @@ def open_dataset(
     Raises
     ------
     DataError
-        The file cannot be read, or does not hold what is selected.
+        A file cannot be read, or does not hold what is selected; repeats do not fit together.
     ConfigError
         The mode needs a gap and there is none.
     UsageError
@@ -108,57 +114,174 @@ def _read(
             "laminar_flow needs the gap between stator and rotor",
             hint="set analyzer_parameters.geometry.stator_rotor_gap, in Å",
         )
-    with open_source(selection.path, _named(selection)) as opened:
-        raw = _as_told(_renumbered(opened, selection), selection)
-        if selection.sigma is not None:
-            # What the file says of noise must then mask nothing, and keep nothing in memory.
-            raw = replace(raw, sigma=None)
-        chosen = _choose(raw, selection, mode)
-        n_frames, window, bad = _frames(raw, chosen.index, selection)
-        times = frame_times(raw, window, selection.dt)
-        shape = (len(chosen.index), window.size, window.size)
-        spool = None
-        if memory is not None and not memory.holds(shape, raw.dtype):
-            per_pair = raw.sigma is not None and raw.sigma.read is not None
-            memory.check_streaming(shape, raw.dtype, per_pair=per_pair)
-            spool = held.enter_context(open_spool(memory.scratch, shape, raw.dtype))
-        loaded = load_maps(raw, chosen.index, window, bad, progress, spool)
-        sigma, sigma_resolved = _sigma(raw, selection, chosen.index, loaded.sigma)
+    with ExitStack() as opened:
+        files = [_open(path, selection, mode, opened) for path in selection.paths]
+        _refuse_unlike(files)
+        sink = _sink(files, memory, held)
+        loaded = [load_maps(f.raw, f.chosen.index, f.window, f.bad, sink, progress) for f in files]
+        each = zip(files, loaded, strict=True)
+        noise = [_sigma(f.raw, selection, f.chosen.index, one.sigma) for f, one in each]
+    sigma = _joined_sigma(files, [values for values, _ in noise])
+    rows, n_masked = _rows(files), sum(one.n_masked for one in loaded)
     # Pairs of which at least one frame is bad.
-    by_config = len(chosen.index) * len(bad) * (2 * window.size - len(bad) - 1) // 2
-    unusable = loaded.n_masked - by_config
-    halves = " and ".join(loaded.halves)
-    provenance = {
-        **chosen.provenance,
-        "dt": times.resolved,
-        "frames": _frames_resolved(window, n_frames, raw.numbered_from),
-        "sigma": sigma_resolved,
-        "layout": Provenance(f"{raw.layout}, {halves} maps", "content of the file"),
+    by_config = sum(_pairs_of_bad(f) for f in files)
+    first = files[0]
+    named = {
+        **_together(files, [f.chosen.provenance for f in files]),
+        **_together(files, [{"dt": f.times.resolved} for f in files]),
+        **_together(files, [{"frames": _frames_resolved(f)} for f in files]),
+        **_together(files, [{"sigma": resolved} for _, resolved in noise]),
+        **_together(files, [_layout(*both) for both in zip(files, loaded, strict=True)]),
     }
     if selection.gap is not None:
-        provenance["gap"] = Provenance(f"{selection.gap:g} Å", "config")
-    if loaded.n_masked:
-        whose = f"{len(bad)} bad frames in the config, {unusable:,} for their values"
-        provenance["masked"] = Provenance(f"{loaded.n_masked:,} pairs", whose)
+        named["gap"] = Provenance(f"{selection.gap:g} Å", "config")
+    if n_masked:
+        whose = f"{len(first.bad)} bad frames in the config, {n_masked - by_config:,} for values"
+        named["masked"] = Provenance(f"{n_masked:,} pairs", whose)
     return Dataset(
-        c2=loaded.c2,
-        phi=chosen.phi,
-        t=times.t,
-        q=np.full(len(chosen.phi), chosen.q),
+        c2=sink.maps(),
+        phi=rows.phi,
+        t=first.times.t,
+        q=rows.q,
         gap=selection.gap,
-        dt=times.dt,
+        dt=first.times.dt,
         sigma=sigma,
-        provenance=provenance,
-        n_masked=loaded.n_masked,
-        notes=raw.notes + chosen.notes + loaded.notes,
+        provenance=named,
+        n_masked=n_masked,
+        notes=_notes(files, loaded),
         stated=Stated(
-            dt=times.stated,
-            n_phi=chosen.of_ring,
-            units=raw.units if selection.phi_unit is None else raw.units | {"phi"},
-            unusable=unusable,
-            first_frame=window.first,
+            dt=first.times.stated,
+            n_phi=sum(f.chosen.of_rings for f in files),
+            units=frozenset.intersection(*(_units(f.raw, selection) for f in files)),
+            unusable=n_masked - by_config,
+            first_frame=first.window.first,
         ),
+        repeat=rows.repeat,
     )
+
+
+def _open(path: Path, selection: DataSelection, mode: AnalysisMode, opened: ExitStack) -> _OpenFile:
+    source = opened.enter_context(open_source(path, named_array(selection)))
+    raw = source_as_told(source, selection)
+    chosen = choose_maps(raw, selection, mode)
+    n_frames, window, bad = _frames(raw, chosen.index, selection)
+    return _OpenFile(raw, chosen, n_frames, window, bad, frame_times(raw, window, selection.dt))
+
+
+def _refuse_unlike(files: list[_OpenFile]) -> None:
+    """Refuse repeats that are not of one experiment."""
+    first = files[0]
+    for other in files[1:]:
+        if other.window.size != first.window.size:
+            fewest = min(f.window.last for f in files)
+            raise _unlike(
+                first, other, f"{other.window.size} frames", f"{first.window.size}",
+                f"set analyzer_parameters.end_frame to {fewest}, which all have",
+            )  # fmt: skip
+        if not np.allclose(other.times.t, first.times.t, rtol=_SAME_TIMES, atol=0.0):
+            raise _unlike(
+                first, other, f"frames every {other.times.dt:.6g} s", f"{first.times.dt:.6g} s",
+                "fit files of another frame interval apart (homodyne batch)",
+            )  # fmt: skip
+        rings = [np.unique(f.chosen.q) for f in (first, other)]
+        if rings[0].shape != rings[1].shape or np.any(
+            np.abs(rings[1] - rings[0]) > Q_AGREES * rings[0]
+        ):
+            raise _unlike(
+                first, other, f"rings at {_listed(rings[1])} 1/Å", _listed(rings[0]),
+                "name rings that all files have in analyzer_parameters.scattering.wavevector_q",
+            )  # fmt: skip
+
+
+def _unlike(first: _OpenFile, other: _OpenFile, has: str, against: str, hint: str) -> DataError:
+    return DataError(
+        f"no repeat of {first.name}: it has {has}, {first.name} has {against}",
+        path=other.raw.path,
+        hint=hint,
+    )
+
+
+def _listed(values: FloatArray) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)
+
+
+def _sink(files: list[_OpenFile], memory: MemoryBudget | None, held: ExitStack) -> MapSink:
+    """Return the place for all maps: in memory, or on disk where they exceed the budget."""
+    n_maps, n = sum(len(f.chosen.index) for f in files), files[0].window.size
+    shape, dtype = (n_maps, n, n), np.result_type(*(f.raw.dtype for f in files))
+    if memory is None or memory.holds(shape, dtype):
+        return HeldMaps(np.empty(shape, dtype=dtype))
+    per_pair = any(f.raw.sigma is not None and f.raw.sigma.read is not None for f in files)
+    memory.check_streaming(shape, dtype, per_pair=per_pair)
+    return held.enter_context(open_spool(memory.scratch, shape, dtype))
+
+
+def _rows(files: list[_OpenFile]) -> Rows:
+    """Return which maps there are; rings of repeats have the q of the first file."""
+    rings = np.unique(files[0].chosen.q)
+    q = [rings[np.unique(f.chosen.q, return_inverse=True)[1]] for f in files]
+    phi = np.concatenate([f.chosen.phi for f in files])
+    counts = [len(f.chosen.index) for f in files]
+    repeat = np.repeat(np.arange(len(files)), counts) if len(files) > 1 else None
+    return Rows(phi, np.concatenate(q), repeat)
+
+
+def _together(files: list[_OpenFile], each: list[dict[str, Provenance]]) -> dict[str, Provenance]:
+    """Return what all files resolve alike as one, and what they do not file by file."""
+    joined = {}
+    for name, first in each[0].items():
+        all_of_them = [resolved[name] for resolved in each]
+        if all(one == first for one in all_of_them):
+            joined[name] = first
+            continue
+        values, sources = (
+            dict.fromkeys(getattr(one, part) for one in all_of_them) for part in ("value", "source")
+        )
+        joined[name] = Provenance("; ".join(values), "; ".join(sources))
+    if len(files) > 1:
+        joined["repeats"] = Provenance(str(len(files)), ", ".join(f.name for f in files))
+    return joined
+
+
+def _layout(file: _OpenFile, loaded: Loaded) -> dict[str, Provenance]:
+    halves = " and ".join(loaded.halves)
+    return {"layout": Provenance(f"{file.raw.layout}, {halves} maps", "content of the file")}
+
+
+def _notes(files: list[_OpenFile], loaded: list[Loaded]) -> tuple[str, ...]:
+    """Return the notes of all files, each once, with its file where there are several."""
+    notes = {}
+    for file, one in zip(files, loaded, strict=True):
+        begin = f"{file.name}: " if len(files) > 1 else ""
+        of_file = (*file.raw.notes, *file.chosen.notes, *one.notes)
+        notes.update(dict.fromkeys(f"{begin}{note}" for note in of_file))
+    return tuple(notes)
+
+
+def _units(raw: RawSource, selection: DataSelection) -> frozenset[str]:
+    return raw.units if selection.phi_unit is None else raw.units | {"phi"}
+
+
+def _pairs_of_bad(file: _OpenFile) -> int:
+    return len(file.chosen.index) * len(file.bad) * (2 * file.window.size - len(file.bad) - 1) // 2
+
+
+def _joined_sigma(files: list[_OpenFile], each: list[FloatArray | None]) -> FloatArray | None:
+    """Return the noise of all maps; None where it is to be estimated."""
+    known = [values for values in each if values is not None]
+    if not known:
+        return None
+    if len(known) < len(each) or len({values.ndim for values in known}) > 1:
+        lacking = next(
+            (f for f, v in zip(files, each, strict=True) if v is None or v.ndim != known[0].ndim),
+            files[0],
+        )
+        raise DataError(
+            "does not say its noise as the other files do",
+            path=lacking.raw.path,
+            hint="give noise.sigma in the config, or files that all have it in the same form",
+        )
+    return np.concatenate(known)
 
 
 def _frames(
@@ -173,110 +296,12 @@ def _frames(
     return n_frames, window, bad
 
 
-def _frames_resolved(window: FrameWindow, n_frames: int, numbered_from: int) -> Provenance:
+def _frames_resolved(file: _OpenFile) -> Provenance:
+    window, n_frames, numbered_from = file.window, file.n_frames, file.raw.numbered_from
     return Provenance(
         f"{window.first}-{window.last} ({window.size} fitted; frame {window.first} is t = 0)",
         f"config; the file holds {n_frames}, {numbered_from}-{numbered_from + n_frames - 1}",
     )
-
-
-def _named(selection: DataSelection) -> NamedArray | None:
-    name = selection.dataset
-    return None if name is None else NamedArray(name, selection.angle_axis)
-
-
-def _as_told(raw: RawSource, selection: DataSelection) -> RawSource:
-    """Return the source with what the config says of it and the file does not."""
-    if selection.baseline is not None:
-        raw = replace(raw, shift=1.0 - selection.baseline)
-    if selection.phi is not None:
-        if len(selection.phi) != len(raw.maps):
-            raise DataError(
-                f"{len(selection.phi)} angles in experimental_data.phi for {len(raw.maps)} maps",
-                path=raw.path,
-                hint="give one angle per map, in the order of the file",
-            )
-        phi = np.array(selection.phi)
-        raw = replace(raw, phi=phi, phi_source="config: experimental_data.phi", phi_factor=1.0)
-    if selection.phi_unit is not None and raw.phi is not None:
-        raw = replace(raw, phi=raw.phi * (to_degrees(selection.phi_unit) / raw.phi_factor))
-    return raw
-
-
-def _renumbered(raw: RawSource, selection: DataSelection) -> RawSource:
-    """Return the source with the frame numbers of a cache that was cut to just this selection."""
-    length = selection.end_frame - selection.start_frame + 1
-    if (
-        raw.layout != "homodyne 2.x cache"
-        or raw.numbered_from != 1
-        or selection.start_frame == 1
-        or raw.shapes[0][-1] != length
-    ):
-        return raw
-    note = (
-        f"the cache holds {length} frames, as many as frames {selection.start_frame} to "
-        f"{selection.end_frame}: it was taken to be cut to these"
-    )
-    return replace(raw, numbered_from=selection.start_frame, notes=(*raw.notes, note))
-
-
-def _choose(raw: RawSource, selection: DataSelection, mode: AnalysisMode) -> _Chosen:
-    ring, q, q_resolved, notes = _ring(raw, selection)
-    angles = None if raw.phi is None else raw.phi[ring]
-    if angles is None:
-        if mode == "laminar_flow" or selection.phi_ranges is not None:
-            raise DataError(
-                "the file has no angles",
-                path=raw.path,
-                dataset=raw.phi_source,
-                hint="laminar_flow and phi_filtering need phi, in degrees, for each map",
-            )
-        notes.append("the file has no angles; static mode does not need them, phi = 0 is shown")
-        angles = np.zeros(len(ring))
-    kept = choose_angles(angles, selection.phi_ranges, path=raw.path)
-    phi = np.asarray(angles[kept], dtype=np.float64)
-    span = f"{phi[0]:g}" if len(phi) == 1 else f"{len(phi)} angles, {phi.min():g} to {phi.max():g}"
-    filtered = f"; phi_filtering kept {len(kept)} of {len(ring)}" if selection.phi_ranges else ""
-    source = f"file: {raw.phi_source}" if raw.phi is not None else "none in the file"
-    provenance = {"q": q_resolved, "phi": Provenance(f"{span} deg", source + filtered)}
-    return _Chosen(ring[kept], q, phi, provenance, len(ring), tuple(notes))
-
-
-def _ring(
-    raw: RawSource, selection: DataSelection
-) -> tuple[NDArray[np.intp], float, Provenance, list[str]]:
-    if raw.q is None:
-        if selection.q is None:
-            raise DataError(
-                "no wave vector in the file, and none in the config",
-                path=raw.path,
-                dataset=raw.q_source,
-                hint="set analyzer_parameters.scattering.wavevector_q, in 1/Å",
-            )
-        resolved = Provenance(f"{selection.q:.6g} 1/Å", "config (none in the file)")
-        return np.arange(len(raw.maps)), selection.q, resolved, []
-    rings = ring_ids(raw.q, raw.phi) if raw.rings is None else raw.rings
-    known = np.isfinite(raw.q) & (raw.q > 0)
-    if raw.phi is not None:
-        known &= np.isfinite(raw.phi)
-    rings = np.where(known, rings, -1)
-    index, q = choose_ring(raw.q, rings, selection.q, path=raw.path)
-    n_rings = len(ring_values(raw.q, rings))
-    notes = []
-    source = f"file: {raw.q_source}, "
-    if selection.q is None:
-        source += "its only ring"
-    else:
-        source += f"the ring nearest to {selection.q:.6g} of {n_rings}"
-        if abs(q - selection.q) > _Q_AGREES * selection.q:
-            notes.append(
-                f"q is {selection.q:.6g} 1/Å in the config; the nearest ring, {q:.6g} 1/Å "
-                f"({q / selection.q - 1:+.1%}), was used"
-            )
-    spread = np.ptp(raw.q[index]) / q
-    if spread > _Q_AGREES / 10:
-        notes.append(f"the maps of this ring have q within {spread:.2%}: their mean was used")
-    return index, q, Provenance(f"{q:.6g} 1/Å", source), notes
 
 
 def _frames_stored(raw: RawSource, index: NDArray[np.intp]) -> int:

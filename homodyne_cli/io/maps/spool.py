@@ -156,15 +156,25 @@ class Spool:
         self._dtype = dtype
         self._moments: list[Moments] = []
 
-    def put(self, angle: int, one: MapArray) -> None:
-        """Write the tiles of one angle.
+    @property
+    def n_put(self) -> int:
+        """Number of maps that it has."""
+        return len(self._moments)
+
+    @property
+    def n_maps(self) -> int:
+        """Number of maps that it takes."""
+        return self._shape[0]
+
+    def put(self, one: MapArray) -> None:
+        """Write the tiles of the next map.
 
         Parameters
         ----------
         one
             (n, n), valid for i < j; NaN marks pairs that are not fitted.
         """
-        n = len(one)
+        n, angle = len(one), self.n_put
         rows, columns = tile_places(n)
         size = TILE * TILE * self._dtype.itemsize
         shift: FloatArray | None = None

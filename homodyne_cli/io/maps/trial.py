@@ -13,8 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +52,19 @@ def trial_reading(path: Path) -> AbstractContextManager[Callable[[], None]]:
         wait for the imports.
     """
     return trial_by(__name__ if file_kind(path) == "hdf5" else None, path)
+
+
+@contextmanager
+def trials_reading(paths: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    """Do the same for several files side by side; the function waits for all of them."""
+    with ExitStack() as held:
+        waits = [held.enter_context(trial_reading(path)) for path in paths]
+
+        def wait_for_all() -> None:
+            for wait in waits:
+                wait()
+
+        yield wait_for_all
 
 
 @contextmanager

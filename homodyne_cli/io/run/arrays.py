@@ -51,7 +51,7 @@ FITTED_DATA: Final[Mapping[str, ArrayEntry]] = {
         _PER_ANGLE, "wave vector of each map, where they differ", "1/Å", "positive", required=False
     ),
     "repeat": ArrayEntry(
-        _PER_ANGLE, "which repeat a map is of, from 0, where there are several", required=False
+        _PER_ANGLE, "which repeat a map is of, from 1, where there are several", required=False
     ),
     "dt": ArrayEntry((), "frame interval", "s", "positive"),
     "stator_rotor_gap": ArrayEntry((), "left out where unknown", "Å", "positive", required=False),

@@ -137,9 +137,9 @@ class _Reader:
             return None
         repeat = self._vector("repeat")
         counted = np.unique(repeat)
-        if not np.array_equal(counted, np.arange(len(counted))):
-            raise self.checker.error("repeat", "is not numbers from 0 that leave none out")
-        return repeat.astype(np.intp)
+        if not np.array_equal(counted, np.arange(1, len(counted) + 1)):
+            raise self.checker.error("repeat", "is not numbers from 1 that leave none out")
+        return repeat.astype(np.intp) - 1
 
     def _sigma_map(self) -> FloatArray:
         self._checked("sigma_map")
@@ -165,7 +165,7 @@ class _Reader:
         memory.check_streaming(shape, dtype, per_pair=per_pair)
         spool = held.enter_context(open_spool(memory.scratch, shape, dtype))
         for angle in range(len(stored)):
-            spool.put(angle, one(angle))
+            spool.put(one(angle))
         return spool.maps()
 
 

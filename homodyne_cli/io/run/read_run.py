@@ -173,6 +173,7 @@ def _read(folder: RunFolder, memory: MemoryBudget | None, held: ExitStack) -> St
         mode=parameters.analysis_mode,
         convention=parameters.convention,
         per_angle_mode=parameters.per_angle_mode,
+        per_repeat_mode=parameters.per_repeat_mode,
         fourier_order=parameters.fourier_order,
         initial=InitialParameters(
             fixed={n: r.value for n, r in rows.items() if r.fixed},

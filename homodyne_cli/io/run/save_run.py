@@ -57,7 +57,7 @@ def save_run(
     OutputError
         If it cannot be written.
     """
-    inputs = [path for path in (config.path, config.selection.path) if path is not None]
+    inputs = [path for path in (config.path, *config.selection.paths) if path is not None]
     with output_errors(run.target):
         _save_maps(run, dataset, result, draw)
         write_curves(run.path / CURVES, result.curves)

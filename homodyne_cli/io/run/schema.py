@@ -40,6 +40,7 @@ from homodyne_cli.parameters import (
     Convention,
     Loss,
     PerAngleMode,
+    PerRepeatMode,
     names_of,
 )
 
@@ -82,7 +83,7 @@ class ScalingEntry(SparseEntry):
     offset_uncertainty: Size
     sigma: float
     q: float | None = None
-    repeat: Count | None = None
+    repeat: Annotated[int, Field(ge=1)] | None = None
 
 
 class CovarianceEntry(Entry):
@@ -133,13 +134,14 @@ class CombinationEntry(Entry):
     unit: Text
 
 
-class ParametersFile(RunFile):
+class ParametersFile(SparseEntry, RunFile):
     """``parameters.json``: what the fit found."""
 
     timestamp: Text = ""
     analysis_mode: AnalysisMode
     convention: Convention
     per_angle_mode: PerAngleMode
+    per_repeat_mode: PerRepeatMode = "individual"
     loss: Loss
     noise: NoiseEntry | None = None
     profiles: Rows[ProfileEntry] = ()
@@ -216,7 +218,7 @@ class DatasetInfo(SparseEntry):
     masked_pairs: Count
     q_value: float | None
     q_values: Rows[float] = ()
-    repeats: Rows[Count] = ()
+    repeats: Rows[Annotated[int, Field(ge=1)]] = ()
     dt: float
     stator_rotor_gap: float | None
     phi_angles: Rows[float]

@@ -90,10 +90,12 @@ def _parameters(result: FitResult, dataset: Dataset, problem: FitProblem) -> dic
     if len(dataset.rows.rings) > 1:
         columns["q"] = dataset.q
     if dataset.repeat is not None:
-        columns["repeat"] = dataset.repeat
+        columns["repeat"] = dataset.repeat + 1
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    repeats = {"per_repeat_mode": problem.per_repeat_mode} if dataset.repeat is not None else {}
     return {
         "per_angle_mode": result.per_angle_mode,
+        **repeats,
         "loss": result.loss,
         "noise": result.noise,
         "profiles": result.profiles,
@@ -129,7 +131,7 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str
     one_ring = len(dataset.rows.rings) == 1
     several: dict[str, object] = {} if one_ring else {"q_values": dataset.q.tolist()}
     if dataset.repeat is not None:
-        several["repeats"] = dataset.repeat.tolist()
+        several["repeats"] = (dataset.repeat + 1).tolist()
     return {
         "method": "nlsq",
         "fit_quality": {

@@ -111,7 +111,7 @@ def write_nexus(path: Path, fit: SavedFit, run: StoredRun) -> None:
             data.create_dataset(name, data=arrays[key]).attrs["units"] = unit
         data.create_dataset("q", data=arrays["q"]).attrs["units"] = "1/angstrom"
         if fit.repeat is not None:
-            data["repeat"] = fit.repeat
+            data["repeat"] = fit.repeat + 1
         function = _group(fitted, "global_fit_function", "NXfit_function")
         function["formula_description"] = _FORMULA
         function["description"] = f"{result.mode}, convention {result.convention}"

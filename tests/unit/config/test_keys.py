@@ -74,6 +74,7 @@ CHANGES: Mapping[str, Sequence[str]] = {
     "noise.weights": ["noise.weights=equal"],
     "per_angle_mode": ["per_angle_mode=shared"],
     "fourier_order": ["per_angle_mode=fourier", "fourier_order=1"],
+    "per_repeat_mode": ["experimental_data.file_path=[a.h5, b.h5]", "per_repeat_mode=shared"],
     f"{INITIAL}.parameter_names": [
         f"{INITIAL}.values=[0.1, 0.2, 300, 2e-3, 0.0, 0.0, 1.0]",
         "parameter_space.bounds.D0.min=0.01",
@@ -153,6 +154,8 @@ ELSEWHERE = {
     f"{ANALYZER}.beam_size",
     "model.convention",
     "noise.weights",
+    # Of several files: unit/rows.
+    "per_repeat_mode",
     f"{NLSQ}.loss",
     f"{NLSQ}.diagnostics.sample_size",
     f"{NLSQ}.diagnostics.check_gradients",

@@ -36,8 +36,8 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Dataset, Dataset]]:
     data = make_dataset(130, 3, masked=4000, spread=0.1)
     c2 = np.asarray(data.array, dtype=request.param)
     with open_spool(None, c2.shape, c2.dtype) as spool:
-        for angle, one in enumerate(c2):
-            spool.put(angle, one)
+        for one in c2:
+            spool.put(one)
         yield replace(data, c2=c2), replace(data, c2=spool.maps())
 
 

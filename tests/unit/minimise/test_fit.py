@@ -155,7 +155,7 @@ def test_bounded_projection_matches_bounded_least_squares(limits: tuple[float, f
     grams = evaluate(pack(DATA), PassSpec("laminar_flow", "he2024"), PUBLISHED)
     model = scaling_model(
         "individual",
-        DATA.phi,
+        DATA.rows,
         order=0,
         contrast=np.zeros(4),
         offset=np.zeros(4),

@@ -9,7 +9,7 @@ from scipy import optimize
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.objective.projection import project, project_costs
 from homodyne_cli.core.objective.scaling import ScalingModel, scaling_model
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.dataset import FloatArray, Rows
 from homodyne_cli.parameters import PerAngleMode
 from homodyne_cli.problem import Bounds
 from tests.support.arrows import dense
@@ -38,7 +38,7 @@ def grams_of(columns: FloatArray) -> AngleGrams:
 def model_of(mode: PerAngleMode, contrast: Bounds, offset: Bounds) -> ScalingModel:
     held = np.full(ANGLES, CONTRAST), np.full(ANGLES, OFFSET)
     return scaling_model(
-        mode, PHI, order=1, contrast=held[0], offset=held[1],
+        mode, Rows(PHI, np.full(ANGLES, 0.0054)), order=1, contrast=held[0], offset=held[1],
         contrast_bounds=contrast, offset_bounds=offset,
     )  # fmt: skip
 

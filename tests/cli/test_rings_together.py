@@ -1,0 +1,131 @@
+"""Rings and repeats through every command: one fit, and nothing forgets which map is which."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.cli.conftest import homodyne
+
+CONFIG = """\
+analysis_mode: laminar_flow
+experimental_data: {file_path: [a.h5, b.h5]}
+analyzer_parameters:
+  dt: 0.1
+  scattering: {wavevector_q: [0.0054, 0.0081]}
+  geometry: {stator_rotor_gap: 2.0e+6}
+initial_parameters:
+  values: [3000.0, -0.4, 600.0, 1.0e-3, -0.25, 1.0e-4, 2.0]
+  fixed_parameters: {D_offset: 600.0, gamma_dot_t_offset: 1.0e-4}
+"""
+#: Two files, two rings, three angles.
+N_MAPS = 12
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two files of two rings and a run of all of them."""
+    folder = tmp_path_factory.mktemp("joint")
+    (folder / "config.yaml").write_text(CONFIG)
+    steps: list[tuple[str, ...]] = [
+        ("simulate", "config.yaml", "-o", f"{name}.h5", "--frames", "40", "--noise", "0.01",
+         "--phi=-30,0,45", "--seed", str(seed))
+        for seed, name in enumerate("ab")
+    ]  # fmt: skip
+    for step in (*steps, ("fit", "config.yaml", "-o", "run", "--quiet")):
+        done = homodyne(*step, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_run_directory_says_of_every_map_which_it_is(joint: Path) -> None:
+    run = joint / "run"
+    scaling = json.loads((run / "parameters.json").read_text())["scaling"]
+    expected = [
+        (repeat, q, phi)
+        for repeat in (1, 2)
+        for q in (0.0054, 0.0081)
+        for phi in (-30.0, 0.0, 45.0)
+    ]
+    assert [(row["repeat"], row["q"], row["phi"]) for row in scaling] == expected
+    info = json.loads((run / "analysis_results_nlsq.json").read_text())["dataset_info"]
+    assert info["q_value"] is None
+    assert list(zip(info["repeats"], info["q_values"], info["phi_angles"], strict=True)) == expected
+    with h5py.File(run / "fitted_data.h5") as file:
+        assert "q" not in file
+        assert file["c2"].shape == (N_MAPS, 39, 39)
+        columns = [file[name][:].tolist() for name in ("repeat", "q_of_map", "phi")]
+    assert list(zip(*columns, strict=True)) == expected
+    assert len(list(run.glob("c2_heatmaps_repeat_*_q_*_phi_*.png"))) == N_MAPS
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert [Path(entry["path"]).name for entry in manifest["inputs"]] == [
+        "config.yaml", "a.h5", "b.h5",
+    ]  # fmt: skip
+
+
+def test_every_command_reads_it(joint: Path) -> None:
+    shown = homodyne("show", "run", cwd=joint, COLUMNS="100")
+    assert shown.returncode == 0, shown.stderr
+    assert "repeat  q (1/Å)  phi (deg)" in shown.stdout
+    verified = homodyne("verify", "run", "--json", cwd=joint)
+    checks = {c["id"]: c["status"] for c in json.loads(verified.stdout)["checks"]}
+    assert checks["chi_squared"] == checks["convergence"] == "pass", verified.stdout
+    diagnosis = json.loads(homodyne("diagnose", "run", "--json", cwd=joint).stdout)
+    assert not diagnosis["premature"]
+    text = homodyne("export", "run", cwd=joint).stdout
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["quantity"] == "contrast"]
+    assert [row["repeat"] for row in rows] == ["1"] * 6 + ["2"] * 6
+    assert len({(row["repeat"], row["q"], row["phi"]) for row in rows}) == N_MAPS
+    done = homodyne("export", "run", "--format", "npz", "-o", "run.npz", cwd=joint)
+    assert done.returncode == 0, done.stderr
+    with np.load(joint / "run.npz") as arrays:
+        assert arrays["q"].shape == arrays["phi_angles"].shape == (N_MAPS,)
+    done = homodyne("report", "run", "-o", "run.html", cwd=joint)
+    assert done.returncode == 0, done.stderr
+    page = (joint / "run.html").read_text(encoding="utf-8")
+    assert "repeat 2, q = 0.0081 1/Å, 45.00°" in page
+    compared = json.loads(homodyne("compare", "run", "run", "--json", cwd=joint).stdout)
+    assert any("0.0054, 0.0081" in str(row) for row in compared["data"])
+
+
+def test_one_ring_is_written_as_it_always_was(joint: Path) -> None:
+    words = ("--set", "experimental_data.file_path=a.h5", "--set",
+             "analyzer_parameters.scattering.wavevector_q=0.0054")  # fmt: skip
+    done = homodyne("fit", "config.yaml", "-o", "one", "--no-plots", "--quiet", *words, cwd=joint)
+    assert done.returncode == 0, done.stderr
+    scaling = json.loads((joint / "one" / "parameters.json").read_text())["scaling"]
+    assert set(scaling[0]) == {
+        "phi", "contrast", "contrast_uncertainty", "offset", "offset_uncertainty", "sigma",
+    }  # fmt: skip
+    info = json.loads((joint / "one" / "analysis_results_nlsq.json").read_text())["dataset_info"]
+    assert info["q_value"] == 0.0054
+    assert not {"q_values", "repeats"} & set(info)
+    with h5py.File(joint / "one" / "fitted_data.h5") as file:
+        assert file["q"][()] == 0.0054
+        assert not {"q_of_map", "repeat"} & set(file)
+
+
+def test_streamed_rings_give_the_same_answer(joint: Path) -> None:
+    done = homodyne(
+        "fit", "config.yaml", "-o", "streamed", "--no-plots", "--quiet", "--memory", "500.1MB",
+        cwd=joint,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    held, streamed = (
+        json.loads((joint / name / "parameters.json").read_text())["parameters"]
+        for name in ("run", "streamed")
+    )
+    for name, parameter in held.items():
+        assert streamed[name]["value"] == pytest.approx(parameter["value"], rel=1e-6)
+
+
+def test_commands_that_take_one_ring_say_so(joint: Path) -> None:
+    done = homodyne("plan", "config.yaml", "--noise", "0.01", cwd=joint)
+    assert done.returncode == 2
+    assert "wavevector_q, of one ring" in done.stderr
