@@ -80,6 +80,12 @@ class DataSelection:
     end_frame: Annotated[int, Predicate(_is_last_frame), Key(
         "Last frame, included; -1 is the last of the file.",
         at="analyzer_parameters.end_frame", written="integer >= 1, or -1", example="-1")] = -1
+    time_origin: Annotated[Literal["window", "series"] | Annotated[float, Ge(0)], Key(
+        "When t is 0: window is start_frame; series is the beginning of the measurement, which "
+        "frame numbers, APS-U files and caches tell; a number is t in seconds at the first frame "
+        "of the file. An exponent depends on it.",
+        at="analyzer_parameters.time_origin", written="window | series | number of seconds >= 0",
+        )] = "window"
     q: Annotated[
         Positive | Annotated[tuple[Positive, ...], MinLen(1)] | Literal["all"] | None, Key(
         "Wave vector: picks the nearest ring of the data file, several of a list are fitted "

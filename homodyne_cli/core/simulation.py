@@ -51,7 +51,7 @@ class Experiment:
     phi
         (n_phi,) degrees.
     n_frames
-        Frames at dt, 2 dt, ...
+        Frames at start + dt, start + 2 dt, ...
     q, gap, dt
         1/Å, Å (None without shear), s.
     contrast, offset
@@ -59,8 +59,10 @@ class Experiment:
     convention
         Of the model.
     from_zero
-        Begin with a frame at t = 0, as files do and fits do not. Power laws are singular there, so
-        its dynamics are those of the next frame.
+        Begin with a frame at `start`, as files do and fits do not. Power laws are singular at
+        t = 0, so its dynamics are those of the next frame.
+    start
+        Seconds at the frame before those, 0 for a window that begins with the measurement.
     """
 
     parameters: FloatArray
@@ -73,11 +75,14 @@ class Experiment:
     offset: float | FloatArray = 1.1
     convention: Convention = "he2024"
     from_zero: bool = False
+    start: float = 0.0
 
     @property
     def t(self) -> FloatArray:
         """(n_frames,) seconds, or one more."""
-        return np.asarray(self.dt * np.arange(not self.from_zero, self.n_frames + 1), dtype=float)
+        return np.asarray(
+            self.start + self.dt * np.arange(not self.from_zero, self.n_frames + 1), dtype=float
+        )
 
     def angles(self) -> list[PairModel]:
         """Return g1 and f of each angle, frames as in `t`."""

@@ -34,6 +34,7 @@ _LABELS = {
     "phi": "angles",
     "dt": "dt",
     "frames": "frames",
+    "origin": "t = 0",
     "gap": "gap",
     "sigma": "noise",
     "layout": "layout",

@@ -10,7 +10,7 @@ from homodyne_cli.parameters import names_of
 
 if TYPE_CHECKING:
     from homodyne_cli.core.simulation import Experiment
-    from homodyne_cli.problem import Config
+    from homodyne_cli.problem import Config, DataSelection
 
 #: Detector angles where none are given.
 PHI: Final = "-30,-15,0,30,60"
@@ -83,7 +83,16 @@ def config_experiment(
         offset=np.array(_scaling("offset", initial.offset or (DEFAULT_OFFSET,), len(phi))),
         convention=config.problem.convention,
         from_zero=True,
+        start=_start(selection, selection.dt),
     )
+
+
+def _start(selection: DataSelection, dt: float) -> float:
+    """Return t at the first frame of the selection, in seconds."""
+    if selection.time_origin == "window":
+        return 0.0
+    began = 0.0 if selection.time_origin == "series" else selection.time_origin
+    return began + (selection.start_frame - 1) * dt
 
 
 def _scaling(name: str, values: tuple[float, ...], n_phi: int) -> tuple[float, ...]:

@@ -28,6 +28,7 @@ _STRIDES: Final = (
     "/xpcs/stride_frames",
     "/xpcs/stride_frame",
 )
+_BEGIN: Final = f"{_TWOTIME}/config/begin_frame"
 _AVERAGES: Final = (
     f"{_TWOTIME}/config/avg_frame",
     f"{_TWOTIME}/config/avg_frames",
@@ -74,6 +75,7 @@ def read_aps_u(file: Hdf5File) -> RawSource:
     return RawSource(
         path=file.path,
         layout="APS-U",
+        began=_began(file),
         maps=paths,
         shapes=tuple(file.shape(p) for p in paths),
         dtype=_common_type(file, paths),
@@ -140,6 +142,16 @@ def read_aps_legacy(file: Hdf5File, group: str) -> RawSource:
         interval=interval,
         notes=notes,
     )
+
+
+def _began(file: Hdf5File) -> Interval | None:
+    """Return the time before the first correlated frame; ``begin_frame`` counts from 0."""
+    first, period = file.scalar(_BEGIN), first_scalar(file, _FRAME_TIMES)
+    if first is None or not first > 0 or period is None:
+        return None
+    unit = file.attribute(period[1], "units")
+    seconds = first * period[0] * ((unit and to_seconds(unit)) or 1.0)
+    return Interval(seconds, f"{_BEGIN} {first:g} x {period[1]}")
 
 
 def _reader(file: Hdf5File, paths: Sequence[str]) -> BlockReader:

@@ -262,7 +262,8 @@ def _cache(archive: NpzFile) -> RawSource:
         )
     n_frames = arrays.shape[-1]
     notes = ["dt comes from t1 of a homodyne 2.x cache, which copied it from its own config"]
-    interval = _spacing(archive, n_frames)
+    times = _times(archive, n_frames)
+    interval = _spacing(times)
     numbered_from = _first_frame(archive.path, n_frames)
     if numbered_from != 1:
         notes.append(
@@ -282,11 +283,13 @@ def _cache(archive: NpzFile) -> RawSource:
         phi_source="phi_angles_list",
         interval=interval,
         numbered_from=numbered_from,
+        began=Interval(float(times[0]), "t1[0]") if times is not None and times[0] > 0 else None,
         notes=tuple(notes[0 if interval else 1 :]),
     )
 
 
-def _spacing(archive: NpzFile, n_frames: int) -> Interval | None:
+def _times(archive: NpzFile, n_frames: int) -> FloatArray | None:
+    """Return t1, (n_frames,) seconds; None if the cache has none."""
     if "t1" not in archive.names:
         return None
     stack = archive.stack("t1")
@@ -298,7 +301,13 @@ def _spacing(archive: NpzFile, n_frames: int) -> Interval | None:
         times = np.array([stack.slice(k)[0] for k in range(stack.shape[0])])
     if times.shape != (n_frames,) or n_frames < 2:
         return None
-    step = float((times[-1] - times[0]) / (n_frames - 1))
+    return np.asarray(times, dtype=float)
+
+
+def _spacing(times: FloatArray | None) -> Interval | None:
+    if times is None:
+        return None
+    step = float((times[-1] - times[0]) / (len(times) - 1))
     return Interval(step, "spacing of t1") if np.isfinite(step) and step > 0 else None
 
 

@@ -81,6 +81,8 @@ class RawSource:
         Noise, None if the file has none.
     numbered_from
         Number of the first stored frame.
+    began
+        How long before it the measurement began, and where from; None if the file does not say.
     shift
         To be added to the maps.
     units
@@ -107,6 +109,7 @@ class RawSource:
     times: FloatArray | None = None
     sigma: SigmaSource | None = None
     numbered_from: int = 1
+    began: Interval | None = None
     shift: float = 0.0
     units: frozenset[str] = STATED
     notes: tuple[str, ...] = ()

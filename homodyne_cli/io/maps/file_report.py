@@ -75,6 +75,9 @@ class FileReport:
     ----------
     layout, n_maps, n_frames, numbered_from
         As it is read; None and 0 where it cannot be.
+    began, began_source
+        Seconds from the beginning of the measurement to the first frame and where from; None if
+        the file does not say.
     dt, dt_source
         Seconds between frames and where from; None if the file does not say.
     q_source, phi_source, units
@@ -96,6 +99,8 @@ class FileReport:
     n_maps: int = 0
     n_frames: int = 0
     numbered_from: int = 1
+    began: float | None = None
+    began_source: str = ""
     dt: float | None = None
     dt_source: str = ""
     q_source: str = ""
@@ -157,6 +162,8 @@ def _report(raw: RawSource, q: float | None) -> FileReport:
         n_maps=len(raw.maps),
         n_frames=raw.shapes[0][-1] if raw.shapes[0] else 0,
         numbered_from=raw.numbered_from,
+        began=None if raw.began is None else raw.began.seconds,
+        began_source="" if raw.began is None else raw.began.source,
         dt=None if raw.interval is None else raw.interval.seconds,
         dt_source="" if raw.interval is None else raw.interval.source,
         q_source="" if raw.q is None else raw.q_source,

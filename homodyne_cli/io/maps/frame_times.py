@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from homodyne_cli.dataset import FloatArray, Provenance
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.raw_source import Interval, RawSource
 from homodyne_cli.io.maps.select import FrameWindow
+
+TimeOrigin: TypeAlias = Literal["window", "series"] | float
 
 _DT_AGREES: Final = 0.01
 #: Share of a step by which steps between time stamps may differ: a tenth of a frame is jitter.
@@ -25,11 +27,13 @@ class FrameTimes:
     Attributes
     ----------
     t
-        (n,) seconds since the frame before the first fitted one.
+        (n,) seconds since the origin.
     dt
         Their step, the median one where they are uneven.
     resolved
         dt, and where from.
+    origin
+        When t is 0, and why.
     stated
         dt of the file; None if it states none that dt could be compared with.
     """
@@ -37,10 +41,16 @@ class FrameTimes:
     t: FloatArray
     dt: float
     resolved: Provenance
+    origin: Provenance
     stated: float | None
 
 
-def frame_times(raw: RawSource, window: FrameWindow, wanted: float | None) -> FrameTimes:
+def frame_times(
+    raw: RawSource,
+    window: FrameWindow,
+    wanted: float | None,
+    time_origin: TimeOrigin = "window",
+) -> FrameTimes:
     """Return when the frames of a window were taken.
 
     Where the file has a time for every frame and they are not evenly spaced, these are the times.
@@ -49,6 +59,8 @@ def frame_times(raw: RawSource, window: FrameWindow, wanted: float | None) -> Fr
     ----------
     wanted
         dt of the config; None takes the file's.
+    time_origin
+        As in the config.
 
     Raises
     ------
@@ -59,8 +71,10 @@ def frame_times(raw: RawSource, window: FrameWindow, wanted: float | None) -> Fr
     if interval is None and times is not None and len(times) > 1:
         interval = Interval(float(np.median(np.diff(times))), "spacing of t")
     dt, resolved = resolve_dt(wanted, interval, raw.path)
-    even = np.arange(1, window.size + 1, dtype=np.float64) * dt
-    as_even = FrameTimes(even, dt, resolved, None if interval is None else interval.seconds)
+    start, origin = _start(raw, window, dt, time_origin)
+    even = start + np.arange(1, window.size + 1, dtype=np.float64) * dt
+    stated = None if interval is None else interval.seconds
+    as_even = FrameTimes(even, dt, resolved, origin, stated)
     if times is None or len(times) < window.high:
         return as_even
     stamps = times[window.low - 1 : window.high]
@@ -76,7 +90,36 @@ def frame_times(raw: RawSource, window: FrameWindow, wanted: float | None) -> Fr
     if np.abs(steps - step).max() <= _EVEN * step:
         return as_even
     source = Provenance(f"{step:.6g} s (median)", "file: t, not evenly spaced; used as it is")
-    return FrameTimes(stamps[1:] - stamps[0], step, source, None)
+    return FrameTimes(start + stamps[1:] - stamps[0], step, source, origin, None)
+
+
+def _start(
+    raw: RawSource, window: FrameWindow, dt: float, time_origin: TimeOrigin
+) -> tuple[float, Provenance]:
+    """Return t at the first frame of the window, which is not fitted, and what is said of it."""
+    if time_origin == "window":
+        shown = f"frame {window.first}, the first of the window"
+        return 0.0, Provenance(shown, "analyzer_parameters.time_origin: window")
+    began, source = _began(raw, dt) if time_origin == "series" else (time_origin, "seconds")
+    times = raw.times
+    since = (window.first - raw.numbered_from) * dt
+    if times is not None and len(times) >= window.high:
+        since = float(times[window.low - 1] - times[0])
+    start = began + since
+    shown = f"{start:.6g} s before frame {window.first}"
+    words = f"{time_origin}" if time_origin == "series" else f"{time_origin:g}"
+    return start, Provenance(shown, f"analyzer_parameters.time_origin: {words} ({source})")
+
+
+def _began(raw: RawSource, dt: float) -> tuple[float, str]:
+    """Return t at the first stored frame of a series that began at t = 0, and where from."""
+    if raw.began is not None:
+        return raw.began.seconds, f"file: {raw.began.source}"
+    if raw.times is not None:
+        return float(raw.times[0]), "file: t"
+    if raw.numbered_from > 1:
+        return (raw.numbered_from - 1) * dt, f"the file begins at frame {raw.numbered_from}"
+    return 0.0, "the series begins with the file"
 
 
 def resolve_dt(

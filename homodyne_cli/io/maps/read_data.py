@@ -130,6 +130,7 @@ def _read(
         **_together(files, [f.chosen.provenance for f in files]),
         **_together(files, [{"dt": f.times.resolved} for f in files]),
         **_together(files, [{"frames": _frames_resolved(f)} for f in files]),
+        **_together(files, [{"origin": f.times.origin} for f in files]),
         **_together(files, [{"sigma": resolved} for _, resolved in noise]),
         **_together(files, [_layout(*both) for both in zip(files, loaded, strict=True)]),
     }
@@ -165,7 +166,8 @@ def _open(path: Path, selection: DataSelection, mode: AnalysisMode, opened: Exit
     raw = source_as_told(source, selection)
     chosen = choose_maps(raw, selection, mode)
     n_frames, window, bad = _frames(raw, chosen.index, selection)
-    return _OpenFile(raw, chosen, n_frames, window, bad, frame_times(raw, window, selection.dt))
+    times = frame_times(raw, window, selection.dt, selection.time_origin)
+    return _OpenFile(raw, chosen, n_frames, window, bad, times)
 
 
 def _refuse_unlike(files: list[_OpenFile]) -> None:
@@ -299,7 +301,7 @@ def _frames(
 def _frames_resolved(file: _OpenFile) -> Provenance:
     window, n_frames, numbered_from = file.window, file.n_frames, file.raw.numbered_from
     return Provenance(
-        f"{window.first}-{window.last} ({window.size} fitted; frame {window.first} is t = 0)",
+        f"{window.first}-{window.last} ({window.size} fitted, all but the first)",
         f"config; the file holds {n_frames}, {numbered_from}-{numbered_from + n_frames - 1}",
     )
 

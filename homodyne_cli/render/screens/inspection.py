@@ -29,6 +29,8 @@ def inspection_answer(report: FileReport) -> dict[str, object]:
         "n_maps": report.n_maps,
         "n_frames": report.n_frames,
         "first_frame": report.numbered_from,
+        "began": report.began,
+        "began_source": report.began_source,
         "dt": report.dt,
         "dt_source": report.dt_source,
         "rings": report.rings,
@@ -73,6 +75,8 @@ def _summary(report: FileReport) -> Iterator[tuple[str, str, str]]:
     yield "frames", f"{report.numbered_from}-{last} ({report.n_frames})", "shape of the maps"
     dt = "not in the file: set analyzer_parameters.dt"
     yield "dt", dt if report.dt is None else f"{report.dt:.6g} s", report.dt_source
+    if report.began is not None:
+        yield "began", f"{report.began:.6g} s before the first frame", report.began_source
     if report.rings:
         q = ", ".join(f"{ring.q:.6g}" for ring in report.rings[:_LISTED])
         more = f", ... ({len(report.rings)})" if len(report.rings) > _LISTED else ""

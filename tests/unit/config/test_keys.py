@@ -91,6 +91,7 @@ CHANGES: Mapping[str, Sequence[str]] = {
         *("per_angle_mode=fixed", f"{INITIAL}.per_angle_scaling.contrast=0.3"),
         *(f"{INITIAL}.per_angle_scaling.offset={value}" for value in (1.1, 1.0)),
     ],
+    "analyzer_parameters.time_origin": ["analyzer_parameters.time_origin=5.0"],
     "parameter_space.bounds": ["parameter_space.bounds.D0=[1, 5500]"],
     f"{NLSQ}.max_iterations": [f"{NLSQ}.max_iterations=2"],
     f"{NLSQ}.ftol": [f"{NLSQ}.ftol=1e-2"],

@@ -49,7 +49,7 @@ def test_aps_u_maps_land_at_their_angles_with_a_masked_bin(tmp_path: Path, half:
     assert data.notes == ()
     assert data.dt == 0.05
     np.testing.assert_allclose(data.t, 0.05 * np.arange(1, grid.n))
-    assert set(data.provenance) == {"q", "phi", "dt", "frames", "gap", "sigma", "layout"}
+    assert set(data.provenance) == {"q", "phi", "dt", "frames", "gap", "origin", "sigma", "layout"}
     assert data.sigma is None
 
 
