@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ FOLDER: Final = Path(__file__).parents[1] / "data/nist"
 _PARAMETER = re.compile(r"^\s*b\d+\s*=\s*(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", re.MULTILINE)
 
 Model = Callable[[jax.Array, jax.Array], jax.Array]
+Compiled = Callable[[FloatArray, FloatArray], jax.Array]
 
 
 def _cubic_ratio(b: jax.Array, x: jax.Array) -> jax.Array:
@@ -80,6 +82,12 @@ MODELS: Final[dict[str, Model]] = {
 }
 
 
+@cache
+def _compiled(model: Model) -> tuple[Compiled, Compiled]:
+    """Return a model and its derivative: some problems take thousands of evaluations."""
+    return jax.jit(model), jax.jit(jax.jacfwd(model))
+
+
 @dataclass(frozen=True)
 class Problem:
     """One problem: `x` is (n,) or (2, n); `starts` two (p,) points; `certified` (p,)."""
@@ -92,12 +100,11 @@ class Problem:
 
     def residual(self, b: FloatArray) -> FloatArray:
         """Return model minus data."""
-        return np.asarray(self.model(jnp.asarray(b), jnp.asarray(self.x))) - self.y
+        return np.asarray(_compiled(self.model)[0](b, self.x)) - self.y
 
     def jacobian(self, b: FloatArray) -> FloatArray:
         """Return the (n, p) derivative of the residual."""
-        slope = jax.jacfwd(self.model)(jnp.asarray(b), jnp.asarray(self.x))
-        return np.asarray(slope)
+        return np.asarray(_compiled(self.model)[1](b, self.x))
 
     def digits(self, b: FloatArray) -> float:
         """Return to how many digits every parameter agrees with the certified value."""
