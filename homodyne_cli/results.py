@@ -45,7 +45,9 @@ class Solution:
 class FittedParameter:
     """One parameter after the fit; `uncertainty` is NaN where the data give none.
 
-    `uncertainty_hessian` is that of the inverse Hessian of what was minimised.
+    `uncertainty_hessian` is that of the inverse Hessian of what was minimised. Where another
+    parameter is at a bound, `uncertainty` holds for it there, and `uncertainty_unbounded` is what
+    it would be if the bound were none; NaN elsewhere.
     """
 
     name: str
@@ -58,6 +60,7 @@ class FittedParameter:
     fixed: bool
     unmoved: bool
     uncertainty_hessian: float = float("nan")
+    uncertainty_unbounded: float = float("nan")
 
     @property
     def moved(self) -> bool:

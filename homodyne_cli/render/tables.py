@@ -44,6 +44,8 @@ _LABELS = {
 
 #: What the figure stands for, beside it wherever it is shown.
 EDM_MEANS = "χ² that one more step would still gain: far below 1 is converged"
+#: Uncertainties without a bound that another parameter is at are told from this much more on.
+_WIDENED = 1.1
 #: Columns from which parameters, numbers, units and remarks fit beside each other.
 _WIDE = 88
 _WIDE_WITH_TRUTH = 104
@@ -67,6 +69,8 @@ def parameter_flag(parameter: FittedParameter) -> str:
         return "not determined"
     if parameter.unmoved:
         return "did not move from its start"
+    if parameter.uncertainty_unbounded > _WIDENED * parameter.uncertainty:
+        return f"±{format_number(parameter.uncertainty_unbounded, 2)} without the bound"
     return ""
 
 

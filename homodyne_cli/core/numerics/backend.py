@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -52,8 +55,10 @@ def devices() -> list[jax.Device]:
     Raises
     ------
     UsageError
-        If ``JAX_PLATFORMS`` names none that is there.
+        If ``JAX_PLATFORMS`` names none that is there, or ``XLA_FLAGS`` what XLA does not know.
     """
+    if os.environ.get("XLA_FLAGS"):
+        _try_flags(os.environ["XLA_FLAGS"])
     try:
         return jax.devices()
     except (RuntimeError, AssertionError) as error:
@@ -63,6 +68,20 @@ def devices() -> list[jax.Device]:
             f"JAX finds no device to compute on (JAX_PLATFORMS is '{platforms}')",
             hint="unset JAX_PLATFORMS, or name what is there: JAX_PLATFORMS=cpu",
         ) from error
+
+
+@cache
+def _try_flags(flags: str) -> None:
+    """Refuse flags that XLA does not know: it would end the process where it meets them."""
+    trial = (sys.executable, "-c", "import jax; jax.devices()")
+    ran = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
+    complaint = [line for line in ran.stderr.splitlines() if "XLA_FLAGS" in line]
+    if ran.returncode != 0 and complaint:
+        reason = complaint[-1].rpartition("] ")[2]
+        raise UsageError(
+            f"XLA does not take the flags in XLA_FLAGS, {flags!r}: {reason}",
+            hint="unset XLA_FLAGS, or correct it",
+        )
 
 
 def describe_device() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,15 @@ from homodyne_cli.results import FitResult, FittedParameter
 
 @dataclass(frozen=True)
 class _Uncertainty:
-    """Covariance with the noise as it is, and as if it were white, of parameters inside bounds."""
+    """Covariance with the noise as it is, and as if it were white, of parameters inside bounds.
+
+    `unbounded` is the former with those at a bound let go, by parameter; empty if there are none.
+    """
 
     names: tuple[str, ...]
     actual: Covariance
     hessian: Covariance
+    unbounded: Mapping[str, float]
 
     def of(self, name: str, unknown: float) -> tuple[float, float]:
         """Return both standard deviations of a parameter, `unknown` if it is not one of them."""
@@ -122,7 +127,12 @@ def _uncertainty(fit: NoisyFit) -> _Uncertainty:
         covariance(held, names, width, noise.restricted(keep))
         for noise in (fit.actual, fit.independent)
     )
-    return _Uncertainty(names, actual, hessian)
+    unbounded: dict[str, float] = {}
+    if not inside.all():
+        let_go = covariance(at, free.names, free.width, fit.actual).parameters
+        deviations = np.sqrt(np.diag(let_go)).tolist()
+        unbounded = {n: s for n, s in zip(free.names, deviations, strict=True) if n in names}
+    return _Uncertainty(names, actual, hessian, unbounded)
 
 
 def _fitted(
@@ -153,6 +163,7 @@ def _fitted(
                 fixed=not is_free,
                 unmoved=is_free and not has_moved(starts[name], value, sigma),
                 uncertainty_hessian=plain,
+                uncertainty_unbounded=known.unbounded.get(name, float("nan")),
             )
         )
     return tuple(out)

@@ -58,6 +58,7 @@ class ParameterEntry(Entry):
     value: Number
     uncertainty: Size = math.nan
     uncertainty_hessian: Size = math.nan
+    uncertainty_unbounded: Size = math.nan
     unit: Text = ""
     at_bound: Flag = False
     fixed: Flag = False

@@ -89,6 +89,7 @@ def _parameter(parameter: FittedParameter, truth: Truth) -> dict[str, object]:
         "value": parameter.value,
         "uncertainty": parameter.uncertainty,
         "uncertainty_hessian": parameter.uncertainty_hessian,
+        "uncertainty_unbounded": parameter.uncertainty_unbounded,
         "unit": parameter.unit,
         "at_bound": parameter.at_bound,
     }

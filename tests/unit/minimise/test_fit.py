@@ -223,6 +223,28 @@ def test_parameter_at_bound_is_flagged_and_held_in_the_covariance() -> None:
     assert np.isfinite(result.parameters[0].uncertainty)
 
 
+def test_an_active_bound_hides_no_uncertainty() -> None:
+    """With D_offset held at 0 D0 looks ten times better known: both figures are given.
+
+    Over noise, the wider one has to cover the truth.
+    """
+    truth = np.array([15000.0, -0.3, 500.0])
+    pulls, held = [], 0
+    for seed in range(12):
+        data = make_dataset(60, 3, seed=seed, parameters=truth, noise=0.02, gap=None)
+        problem = make_problem("static", start=None, bounds={"D_offset": Bounds(0.0, 1e5)})
+        result = fit(data, problem)
+        d0, offset = result.parameters[0], result.parameters[2]
+        if not offset.at_bound:
+            assert np.isnan(d0.uncertainty_unbounded)
+            continue
+        held += 1
+        assert d0.uncertainty_unbounded > 3.0 * d0.uncertainty
+        pulls.append((d0.value - truth[0]) / d0.uncertainty_unbounded)
+    assert held >= 2
+    assert np.abs(pulls).max() < 3.0
+
+
 def test_wide_bounds_change_nothing() -> None:
     """A bound acts where the fit runs into it, however far away the other one is."""
     data = make_dataset(60, 4, seed=1, parameters=RESOLVED, noise=0.01)

@@ -32,6 +32,17 @@ def test_a_platform_that_is_not_there_is_named() -> None:
     assert ran.stdout.strip().endswith("2")
 
 
+def test_flags_that_xla_does_not_know_are_named() -> None:
+    """XLA itself ends the process where it meets them."""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_of_another_year=1", "JAX_PLATFORMS": "cpu"}
+    ran = subprocess.run(
+        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "--xla_of_another_year=1" in ran.stdout
+    assert "unset XLA_FLAGS" in ran.stdout
+    assert ran.stdout.strip().endswith("2")
+
+
 def test_an_assertion_of_jax_is_that_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing() -> list[object]:
         raise AssertionError
