@@ -57,6 +57,10 @@ asked for and ends with what it found. Where stdout cannot be written, as on a f
 the same, then says so and ends with 2. SIGINT, SIGTERM and SIGHUP end it with 130 and leave nothing
 half written; a fit that has begun to step saves the best point so far, marked as interrupted, from
 which `--resume` goes on, and ends at once at the second signal.
+
+With `--json` a command prints one object to stdout and nothing else, also when it fails:
+`{"error": {"code", "message", "hint", "exit_code"}}`, the code being one of [these](codes.md). A
+fit whose run directory could not be written is there all the same, with that error beside it.
 """
 
 

@@ -61,6 +61,8 @@ class HomodyneError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        #: Whether what the command printed for scripts already holds it.
+        self.answered = False
         if code is not None:
             self.code = code
 

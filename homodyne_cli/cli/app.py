@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Annotated, Literal, Self
 
 import typer
+from typer._click.exceptions import ClickException
 
 from homodyne_cli.cli import commands, runs
 from homodyne_cli.cli.commands.demo import DemoRequest, run_demo
@@ -89,7 +90,13 @@ runs.add_commands(app)
 
 
 class _ErrorsToMessages:
-    """Turns what a command raises into a message and an exit code; the only place that does."""
+    """Turns what a command raises into a message and an exit code; the only place that does.
+
+    Where a script asked for JSON, the error is an object on stdout as well.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
 
     def __enter__(self) -> Self:
         return self
@@ -106,14 +113,33 @@ class _ErrorsToMessages:
             from homodyne_cli.render.console import print_error
 
             print_error(error)
+            self._answer(error)
             raise SystemExit(error.exit_code) from None
+        if isinstance(error, ClickException):
+            error.show()
+            hint = "--help lists what the command takes"
+            wrong = UsageError(error.format_message(), hint=hint)
+            self._answer(wrong)
+            raise SystemExit(ExitCode.USAGE) from None
         traceback.print_exception(kind, error, trace)
         text = "homodyne: internal error; please report it with the lines above"
         sys.stderr.write(f"{text} [{Code.INTERNAL}]\n")
+        message = f"{type(error).__name__}: {error}"
+        self._answer(HomodyneError(message, hint="report it with what stands on stderr"))
         raise SystemExit(ExitCode.INTERNAL) from None
+
+    def _answer(self, error: HomodyneError) -> None:
+        if self._as_json and not error.answered:
+            from homodyne_cli.render.console import error_answer, print_json
+
+            print_json({"error": error_answer(error)})
 
 
 def main() -> None:
     """Run the command line."""
-    with _ErrorsToMessages():
+    as_json = "--json" in sys.argv[1:]
+    with _ErrorsToMessages(as_json=as_json):
+        if as_json:
+            # Typer would end the process itself where it cannot read the words.
+            raise SystemExit(app(standalone_mode=False) or 0)
         app()

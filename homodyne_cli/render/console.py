@@ -132,6 +132,16 @@ def print_json(answer: object) -> None:
     sys.stdout.write(to_json(answer) + "\n")
 
 
+def error_answer(error: HomodyneError) -> dict[str, object]:
+    """Return what ``--json`` says of an error."""
+    return {
+        "code": error.code,
+        "message": str(error),
+        "hint": error.hint,
+        "exit_code": int(error.exit_code),
+    }
+
+
 def print_note(console: Console, text: str) -> None:
     """Print one note, marked as such."""
     console.print("note: ", style="cyan", end="", highlight=False)

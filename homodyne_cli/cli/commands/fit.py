@@ -179,12 +179,16 @@ def _show_input(request: FitRequest, dataset: Dataset) -> None:
 
 
 def _show(request: FitRequest, made: MadeRun, truth: Mapping[str, float] | None) -> None:
-    from homodyne_cli.render.console import print_json
+    from homodyne_cli.render.console import error_answer, print_json
     from homodyne_cli.render.screens.fit import fit_answer, show_fit
 
     shown = made.directory, made.dataset, made.result, made.seconds, truth
     if request.as_json:
-        print_json(fit_answer(*shown))
+        answer = fit_answer(*shown)
+        if made.unsaved is not None:
+            answer["error"] = error_answer(made.unsaved)
+            made.unsaved.answered = True
+        print_json(answer)
     else:
         show_fit(*shown, plots=not request.no_plots)
 
