@@ -7,8 +7,8 @@ from typing import Literal
 
 from homodyne_cli.findings.codes import Code
 
-#: A fit is made in spite of a warning; an error refuses it.
-Severity = Literal["warning", "error"]
+#: A fit is made in spite of a warning, and an error refuses it; a note rests on what nobody said.
+Severity = Literal["note", "warning", "error"]
 
 
 @dataclass(frozen=True)

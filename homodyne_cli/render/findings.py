@@ -13,7 +13,11 @@ from homodyne_cli.findings.finding import Finding, Severity
 from homodyne_cli.render.console import command_line, print_plain
 from homodyne_cli.results import FitResult
 
-_STYLES: Mapping[Severity, str] = {"warning": "bold yellow", "error": "bold red"}
+_STYLES: Mapping[Severity, str] = {
+    "note": "cyan",
+    "warning": "bold yellow",
+    "error": "bold red",
+}
 
 
 def finding_text(finding: Finding) -> str:

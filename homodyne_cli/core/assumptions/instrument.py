@@ -120,7 +120,7 @@ def _blur(fit: FittedCurves) -> Iterator[Finding]:
     until = fit.dataset.t[int(np.flatnonzero(excess).max())]
     yield Finding(
         Code.BLUR,
-        "warning",
+        "warning" if exposure else "note",
         f"within one exposure of {share * dt:.3g} s{known} c2 changes: blur adds more "
         f"than {LIMIT:.0%} of the contrast in {blurred:.0%} of the frames (up to t = {until:.3g} "
         f"s; at most {min(float(effect.max()), 1.0):.0%}): rates and exponents are biased there",

@@ -47,7 +47,7 @@ _CLASSES: Mapping[CheckStatus, str] = {
     "pass": "pass", "warn": "warn", "fail": "fail", "n/a": "advice",
 }  # fmt: skip
 
-_SEVERITIES: Mapping[Severity, str] = {"warning": "warn", "error": "fail"}
+_SEVERITIES: Mapping[Severity, str] = {"note": "advice", "warning": "warn", "error": "fail"}
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def test_blur_by_the_exposure() -> None:
     assert "within one exposure of 0.1 s c2 changes" in found[Code.BLUR].message
     unknown = findings_of(EXPERIMENT, replace(SETUP, exposure=None))[Code.BLUR]
     assert "exposure is not given" in unknown.message
+    assert (found[Code.BLUR].severity, unknown.severity) == ("warning", "note")
 
 
 def test_lobes_between_frames() -> None:
