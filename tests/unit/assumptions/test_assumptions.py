@@ -50,11 +50,14 @@ def findings_of(
     return findings(simulate(experiment, noise, 3).dataset, problem(setup))
 
 
-@pytest.mark.parametrize("noise", [WHITE, Noise(white=0.06), Noise(speckles=3000, counts=1.0)])
-def test_none_is_told_in_right_fits(noise: Noise) -> None:
-    """42 fits; a false alarm is expected in 0.005 of the two score tests each: 0.4 in all."""
+@pytest.mark.parametrize(
+    ("noise", "fits"),
+    [(WHITE, 14), (Noise(white=0.06), 14), (Noise(speckles=3000, counts=1.0), 6)],
+)
+def test_none_is_told_in_right_fits(noise: Noise, fits: int) -> None:
+    """34 fits; a false alarm is expected in 0.005 of the two score tests each: 0.3 in all."""
     told = []
-    for seed in range(14):
+    for seed in range(fits):
         told += list(findings(simulate(EXPERIMENT, noise, seed).dataset, problem()))
     assert told == []
 

@@ -44,7 +44,7 @@ def test_good_data_are_not_doubted(n: int) -> None:
     ("change", "stated", "code", "words"),
     [
         ({}, {"dt": 0.05}, Code.DT_DISAGREES, ("0.1 s", "0.05 s", "dt=null")),
-        ({"q": 0.54}, {"units": frozenset({"phi"})}, Code.Q_UNIT, ("1/nm?", "0.054")),
+        ({"q": np.full(4, 0.54)}, {"units": frozenset({"phi"})}, Code.Q_UNIT, ("1/nm?", "0.054")),
         ({"gap": 200.0}, {}, Code.GAP_UNIT, ("in µm?", "stator_rotor_gap=2e+06")),
         ({"gap": 0.2}, {}, Code.GAP_UNIT, ("in mm?", "stator_rotor_gap=2e+06")),
         ({"gap": 1.0}, {}, Code.GAP_UNIT, ("stator_rotor_gap=1e+07",)),
