@@ -130,7 +130,8 @@ class CheckResult:
     ----------
     id
         ``oscillations``, ``chi_squared``, ``uncertainties``, ``residuals``,
-        ``gradient_balance``, ``convergence`` or ``physical``.
+        ``gradient_balance``, ``convergence`` or ``physical``; ``rings`` or ``repeats`` of a joint
+        fit.
     value, threshold
         The figure that decided and its limit; None where there is none.
     message

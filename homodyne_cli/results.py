@@ -11,6 +11,7 @@ import numpy as np
 
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.findings.agreement import Agreement
 from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport
 from homodyne_cli.parameters import AnalysisMode, Convention, Loss, PerAngleMode, XScaleMode
 from homodyne_cli.problem import Bounds
@@ -225,6 +226,8 @@ class FitResult:
         What is determined of parameters that are not known apart.
     equivalents
         Other values inside the bounds, by parameter, that describe the data exactly as well.
+    agreements
+        Whether rings agree, and repeats, where there are several.
     search
         What the global stage found; None where the fit went down from the given start alone.
     """
@@ -262,6 +265,7 @@ class FitResult:
     plain_chi2: float = float("nan")
     combinations: tuple[Combination, ...] = ()
     equivalents: tuple[Mapping[str, float], ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     def value(self, name: str) -> float:
         """Return the fitted value of a parameter."""

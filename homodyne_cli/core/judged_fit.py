@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from homodyne_cli.assessments import StoredRun
+from homodyne_cli.core.agreement import find_agreement
+from homodyne_cli.core.agreement_verdicts import agreement_findings
 from homodyne_cli.core.assumptions.assumptions import with_assumptions
+from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.flow_axis import flow_axis_findings
 from homodyne_cli.core.minimise.minimisation import OnIteration
@@ -51,4 +55,19 @@ def judged_fit(
         if on_profile is not None:
             on_profile(profiled)
         result = replace(result, profiles=profile(dataset, problem, result, profiled))
-    return result, with_assumptions(dataset, problem, result.solution, result.sigma)
+    dataset = with_assumptions(dataset, problem, result.solution, result.sigma)
+    return _compared(result, dataset, problem)
+
+
+def _compared(
+    result: FitResult, dataset: Dataset, problem: FitProblem
+) -> tuple[FitResult, Dataset]:
+    """Compare rings and repeats, where there are several."""
+    rows = dataset.rows
+    if len(rows.rings) == 1 and rows.n_repeats == 1:
+        return result, dataset
+    noisy = dataset if dataset.sigma is not None else replace(dataset, sigma=result.sigma)
+    evaluated = evaluate_run(StoredRun(problem, noisy, result.solution, result.record))
+    agreements = find_agreement(evaluated)
+    findings = (*(dataset.findings or ()), *agreement_findings(agreements))
+    return replace(result, agreements=agreements), replace(dataset, findings=findings)

@@ -1,10 +1,14 @@
-"""Whether a fit is good: a run, evaluated once, before the seven checks."""
+"""Whether a fit is good: a run, evaluated once, before the checks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, StoredRun
+from homodyne_cli.core.agreement import find_agreement
+from homodyne_cli.core.agreement_verdicts import check_agreement
 from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.checks.residuals import check_residuals
@@ -13,14 +17,27 @@ from homodyne_cli.core.diagnosis import diagnose
 from homodyne_cli.core.evaluation import EvaluatedRun
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset
+from homodyne_cli.findings.agreement import Agreement
 
 #: Rows of two maps that are held at a time, for maps that lie on disk.
 _COMPARED_ROWS = 256
 
 
-def verify(evaluated: EvaluatedRun, older: StoredRun | None = None) -> tuple[CheckResult, ...]:
-    """Run the checks on a run, beside an older one on the same data if there is one."""
-    return run_checks(check_inputs(evaluated, older))
+def verify(
+    evaluated: EvaluatedRun,
+    older: StoredRun | None = None,
+    agreements: Sequence[Agreement] | None = None,
+) -> tuple[CheckResult, ...]:
+    """Run the checks on a run, beside an older one on the same data if there is one.
+
+    Parameters
+    ----------
+    agreements
+        Of its rings and repeats, if they have been compared.
+    """
+    compared = find_agreement(evaluated) if agreements is None else agreements
+    checks = run_checks(check_inputs(evaluated, older))
+    return (*checks, *(check_agreement(agreement) for agreement in compared))
 
 
 def check_inputs(evaluated: EvaluatedRun, older: StoredRun | None = None) -> CheckInputs:

@@ -55,6 +55,8 @@ class Code(StrEnum):
     GRADIENT_BALANCE = "H505"
     CONVERGENCE = "H506"
     PHYSICAL = "H507"
+    RINGS = "H508"
+    REPEATS = "H509"
     PREMATURE = "H601"
     IMBALANCE = "H602"
     DERIVATIVE = "H901"

@@ -271,6 +271,20 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "be.", "The minimum may be one without physical meaning.",
         "Widen the bounds that are named, or fix the cause.",
         "Start elsewhere: initial_parameters.values: null leaves it to the search."),
+    Code.RINGS: Explanation(
+        "check: rings",
+        "Rings that were fitted together do not agree on J, the shear rate or phi0.",
+        "The model has one J for all q and one flow: one of the two does not hold, and the joint "
+        "values are a compromise.",
+        "Fit the rings one by one (fit --each), and look at the deviations against q.",
+        "Leave out rings whose decay is within one frame, or whose lobes are not sampled."),
+    Code.REPEATS: Explanation(
+        "check: repeats",
+        "Repeats of one experiment differ by more than their stated uncertainties.",
+        "Either the sample or the flow changed from one to the other, or the uncertainties are too "
+        "small.",
+        "Fit the repeats one by one (fit --each).",
+        "Multiply the uncertainties by the scatter that is told, and say so."),
     Code.PREMATURE: Explanation(
         "stopped too early", "diagnose finds chi2 still to be had where the fit stopped.",
         "Parameters are on their way, not there.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 from tests.cli.conftest import homodyne
 
@@ -76,6 +77,14 @@ def test_every_command_reads_it(joint: Path) -> None:
     verified = homodyne("verify", "run", "--json", cwd=joint)
     checks = {c["id"]: c["status"] for c in json.loads(verified.stdout)["checks"]}
     assert checks["chi_squared"] == checks["convergence"] == "pass", verified.stdout
+    assert checks["rings"] == checks["repeats"] == "pass", verified.stdout
+    agreement = json.loads(verified.stdout)["agreement"]
+    assert agreement["rings"]["parts"] == [0.0054, 0.0081]
+    assert [q["name"] for q in agreement["repeats"]["quantities"]] == ["J", "shear rate", "phi0"]
+    assert (joint / "run" / "rings.png").stat().st_size > 1000
+    table = homodyne("verify", "run", cwd=joint, COLUMNS="80").stdout
+    assert "Repeats off the joint fit" in table
+    assert not [line for line in table.splitlines() if cell_len(line) > 80]
     diagnosis = json.loads(homodyne("diagnose", "run", "--json", cwd=joint).stdout)
     assert not diagnosis["premature"]
     text = homodyne("export", "run", cwd=joint).stdout

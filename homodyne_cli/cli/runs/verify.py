@@ -58,6 +58,7 @@ def run_verify(request: VerifyRequest) -> int:
     from homodyne_cli.io.run.read_run import open_run, trial_of_runs
 
     with trial_of_runs(*places) as wait_for_trial:
+        from homodyne_cli.core.agreement import find_agreement
         from homodyne_cli.core.assumptions.assumptions import with_assumptions
         from homodyne_cli.core.checks.lag_profiles import lag_profiles
         from homodyne_cli.core.evaluation import evaluate_run
@@ -74,18 +75,19 @@ def run_verify(request: VerifyRequest) -> int:
     with ExitStack() as held:
         run, *older = (held.enter_context(open_run(place, gap, memory)) for place in places)
         evaluated = evaluate_run(run)
-        checks = verify(evaluated, *older)
+        agreements = find_agreement(evaluated)
+        checks = verify(evaluated, older[0] if older else None, agreements)
         sigma = evaluated.residuals.sigma
         dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma)
         run = replace(run, dataset=dataset)
         bad = ("fail", "warn") if request.strict else ("fail",)
         passed = not any(check.status in bad for check in checks)
         if request.as_json:
-            print_json(checks_answer(run, checks, passed=passed))
+            print_json(checks_answer(run, checks, agreements, passed=passed))
         else:
             profiles = lag_profiles(evaluated.residuals)
             show_checks(
-                run, checks, profiles,
+                run, checks, profiles, agreements,
                 reduced_chi2=evaluated.chi2 / evaluated.degrees_of_freedom,
                 strict=request.strict, quiet=request.quiet,
             )  # fmt: skip

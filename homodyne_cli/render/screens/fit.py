@@ -11,6 +11,7 @@ from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
 from homodyne_cli.render.findings import print_codes, print_findings, result_codes
+from homodyne_cli.render.screens.agreement import agreements_answer, show_agreements
 from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables import (
     combination_table,
@@ -36,6 +37,7 @@ def draw_pictures(
         Of the run.
     """
     # Half of what there is to import, for pictures alone.
+    from homodyne_cli.render.pictures.agreement_picture import save_agreement
     from homodyne_cli.render.pictures.curve_picture import CURVES_PICTURE, save_curves
     from homodyne_cli.render.pictures.heatmaps import drawn_frames, save_heatmaps
 
@@ -50,6 +52,8 @@ def draw_pictures(
     save_heatmaps(folder, dataset.rows, t, *maps, result.sigma, scaling, title=title)
     labels = {key: label for key, (_, label) in CURVE_LABELS.items()}
     save_curves(folder / CURVES_PICTURE, result.curves, labels, title)
+    for agreement in result.agreements:
+        save_agreement(folder / f"{agreement.kind}.png", agreement, title)
 
 
 def fit_answer(
@@ -80,6 +84,7 @@ def fit_answer(
         "combinations": result.combinations,
         "equivalents": result.equivalents,
         "codes": result_codes(result),
+        **agreements_answer(result.agreements),
         **input_answer(dataset),
     }
 
@@ -148,4 +153,5 @@ def show_result(
             result.sigma,
         )
     )
+    show_agreements(console, result.agreements)
     console.print(fit_summary(result, seconds))

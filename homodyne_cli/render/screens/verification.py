@@ -10,11 +10,14 @@ import numpy as np
 from homodyne_cli.assessments import CheckResult, CheckStatus, StoredRun, verdict_on
 from homodyne_cli.core.checks.lag_profiles import LagProfiles
 from homodyne_cli.dataset import Dataset
+from homodyne_cli.findings.agreement import Agreement
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import lag_profile
 from homodyne_cli.render.console import is_ascii, make_console, print_plain
 from homodyne_cli.render.findings import print_codes, print_findings
 from homodyne_cli.render.numbers import format_number
+from homodyne_cli.render.screens.agreement import agreements_answer, show_agreements
 from homodyne_cli.render.screens.inputs import input_answer
 from homodyne_cli.render.tables_checks import checks_table
 
@@ -24,7 +27,7 @@ _STYLES: dict[CheckStatus, str] = {"pass": "green", "warn": "yellow", "fail": "b
 
 
 def checks_answer(
-    run: StoredRun, checks: Sequence[CheckResult], *, passed: bool
+    run: StoredRun, checks: Sequence[CheckResult], agreements: Sequence[Agreement], *, passed: bool
 ) -> dict[str, object]:
     """Return what ``verify --json`` prints."""
     return {
@@ -41,6 +44,7 @@ def checks_answer(
             }
             for c in checks
         ],
+        **agreements_answer(agreements),
         **input_answer(run.dataset),
     }
 
@@ -49,6 +53,7 @@ def show_checks(
     run: StoredRun,
     checks: Sequence[CheckResult],
     profiles: LagProfiles,
+    agreements: Sequence[Agreement],
     *,
     reduced_chi2: float,
     strict: bool,
@@ -65,10 +70,13 @@ def show_checks(
     print_plain(console, f"{run.title}, reduced χ² {format_number(reduced_chi2, 5)}")
     for note in run.record.notes:
         print_plain(console, f"Note: {note}")
-    print_findings(console, run.dataset.findings or ())
+    # What checks say is not said twice.
+    findings = [f for f in run.dataset.findings or () if f.code not in (Code.RINGS, Code.REPEATS)]
+    print_findings(console, findings)
     if not quiet:
         for chart in _charts(run.dataset, profiles, min(console.width, 100), is_ascii(console)):
             print_plain(console, chart + "\n")
+    show_agreements(console, agreements)
     console.print(checks_table(checks))
     status, said = verdict_on(checks)
     if status == "warn" and strict:
@@ -89,13 +97,15 @@ def _charts(data: Dataset, profiles: LagProfiles, width: int, ascii_only: bool) 
     """Draw lag profiles of up to three angles, spread over those measured."""
     count = min(_PROFILES_SHOWN, data.n_phi)
     chosen = np.unique(np.linspace(0, data.n_phi - 1, count).astype(int))
+    told = data.rows.columns
     places = {a: data.rows.place(a, "phi = {:.2f} deg") for a in chosen.tolist()}
     return [
         lag_profile(
             profiles.lag,
             profiles.data[a],
             profiles.fit[a],
-            title=f"c2 over lag (s), {place}: marks data, curve fit",
+            # The chart says itself what is what; where a map has a long name nothing else fits.
+            title=f"c2 over lag (s), {place}" + ": marks data, curve fit" * (len(told) == 1),
             width=width,
             height=_PROFILE_HEIGHT,
             ascii_only=ascii_only,

@@ -58,7 +58,7 @@ def test_the_verdict_never_passes_over_a_warning(
     lag = np.ones(1)
     profiles = LagProfiles(lag, lag[None], lag[None], lag[None], lag[None])
     verification.show_checks(
-        stored(), checks, profiles, reduced_chi2=1.25, strict=strict, quiet=True
+        stored(), checks, profiles, (), reduced_chi2=1.25, strict=strict, quiet=True
     )
     shown = capsys.readouterr().out
     codes = [c.code for c in checks if c.status in ("warn", "fail")]
