@@ -8,28 +8,29 @@ The whole series becomes a run directory, which is checked.
 
 from pathlib import Path
 
-from homodyne_cli import evaluate_run, fit, load_config, load_data, load_run, make_run, verify
-from homodyne_cli.results import FitResult
+from homodyne_cli import fit, load_config, make_run, verify
+from homodyne_cli.library.fitted import Fit
 
 HERE = Path(__file__).parent
 
 
-def show(window: str, result: FitResult) -> None:
-    d0 = result.parameters[0]
-    print(f"{window:>6}  {result.reduced_chi2:12.4f}  {d0.value:.4g} +- {d0.uncertainty:.2g}")
+def show(window: str, fitted: Fit) -> None:
+    d0 = fitted["D0"]
+    print(
+        f"{window:>6}  {fitted.result.reduced_chi2:12.4f}  {d0.value:.4g} +- {d0.uncertainty:.2g}"
+    )
 
 
 def main() -> None:
     print("frames  reduced chi2  D0")
     for last in (50, 75):
         config = load_config(HERE / "aps_u.yaml", [f"analyzer_parameters.end_frame={last}"])
-        data = load_data(config.selection, config.problem.mode)
-        show(str(last), fit(data, config.problem))
+        show(str(last), fit(config))
 
     target = HERE / "run_windows"
-    made = make_run(load_config(HERE / "aps_u.yaml"), target, force=True, plots=False)
-    show("all", made.result)
-    for check in verify(evaluate_run(load_run(target))):
+    run = make_run(load_config(HERE / "aps_u.yaml"), target, force=True)
+    show("all", run)
+    for check in verify(run):
         print(f"{check.status:5} {check.id}: {check.message}")
 
 

@@ -2,16 +2,16 @@
 
 The library is imported when a name is used first, so that the command line starts at once::
 
-    from homodyne_cli import diagnose, evaluate_run, fit, load_config, load_data, load_run, verify
+    from homodyne_cli import diagnose, fit, load_config, load_data, load_run, verify
 
-    config = load_config(Path("config.yaml"))
-    data = load_data(config.selection, config.problem.mode)
-    result = fit(data, config.problem)
+    config = load_config("config.yaml")
+    data = load_data(config)
+    result = fit(config, data)            # a table in a notebook; result["D0"].value
+    diagnosis, checks = diagnose(result), verify(result)
+    run = load_run("run1")                # what `homodyne fit -o run1` wrote
 
-    run = evaluate_run(load_run(Path("run1")))
-    diagnosis, checks = diagnose(run), verify(run)
-
-``make_run(config, Path("run1"))`` does what ``homodyne fit`` does, and writes the run directory.
+``make_run(config, "run1")`` does what ``homodyne fit`` does, and writes the run directory. Every
+result has ``to_dict()``, ``to_dataframe()`` and a view in notebooks.
 """
 
 from __future__ import annotations
@@ -20,18 +20,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from homodyne_cli.core.diagnosis import diagnose
-    from homodyne_cli.core.evaluation import evaluate_run
-    from homodyne_cli.core.fit import fit
-    from homodyne_cli.core.verification import verify
-    from homodyne_cli.flow import make_run
-    from homodyne_cli.io.config.load import load_config
-    from homodyne_cli.io.maps.read_data import read_dataset as load_data
-    from homodyne_cli.io.run.read_run import read_run as load_run
+    from homodyne_cli.library.calls import diagnose, fit, load_run, make_run, verify
+    from homodyne_cli.library.inputs import load_config, load_data
 
 __all__ = [
     "diagnose",
-    "evaluate_run",
     "fit",
     "load_config",
     "load_data",
@@ -40,25 +33,16 @@ __all__ = [
     "verify",
 ]
 
-_HOMES: Final = {
-    "diagnose": ("core.diagnosis", "diagnose"),
-    "evaluate_run": ("core.evaluation", "evaluate_run"),
-    "fit": ("core.fit", "fit"),
-    "load_config": ("io.config.load", "load_config"),
-    "load_data": ("io.maps.read_data", "read_dataset"),
-    "load_run": ("io.run.read_run", "read_run"),
-    "make_run": ("flow", "make_run"),
-    "verify": ("core.verification", "verify"),
-}
+_INPUTS: Final = ("load_config", "load_data")
 
 
 if not TYPE_CHECKING:
     # A type checker that saw it would take every mistyped name for one that is there.
     def __getattr__(name: str) -> object:
-        if name not in _HOMES:
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home, function = _HOMES[name]
-        return getattr(import_module(f"{__name__}.{home}"), function)
+        home = "inputs" if name in _INPUTS else "calls"
+        return getattr(import_module(f"{__name__}.library.{home}"), name)
 
 
 def __dir__() -> list[str]:

@@ -30,6 +30,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("render/screens", "render/pages", "render/exports"),
     ("flow",),
     ("batch",),
+    ("library",),
     ("api",),
     ("cli/options",),
     ("cli/commands", "cli/runs"),

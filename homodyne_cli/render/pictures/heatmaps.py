@@ -133,7 +133,7 @@ def save_heatmaps(
         displayed((c2[a] - fitted[a]) / float(sigma[a]), max_pixels).astype(np.float32)
         for a in range(len(rows.phi))
     ]
-    reach = max(max(map(abs, _robust_range(r.ravel()))) for r in residuals)
+    reach = max(max(map(abs, robust_range(r.ravel()))) for r in residuals)
     for a, path in enumerate(paths):
         maps = displayed(c2[a], max_pixels), displayed(fitted[a], max_pixels), residuals[a]
         contrast, offset = (float(values[a]) for values in scaling)
@@ -158,7 +158,7 @@ class _Page:
         for k, (title, unit, colours, size) in enumerate(kinds):
             averaged = f", mean of {size} × {size}" if size > 1 and colours == "RdBu_r" else ""
             place = self._figure.add_subplot(1, len(kinds), k + 1)
-            self._panels.append(_Panel(place, title + averaged, unit, colours, _extent(t, size)))
+            self._panels.append(_Panel(place, title + averaged, unit, colours, extent_of(t, size)))
         self._title = self._figure.suptitle("")
         self._figure.subplots_adjust(left=0.04, right=0.955, top=0.84, bottom=0.13, wspace=0.42)
         for artist in self._changing():
@@ -170,7 +170,7 @@ class _Page:
         return [self._title, *(artist for panel in self._panels for artist in panel.changing())]
 
     def draw(self, target: Path, title: str, maps: tuple[np.ndarray, ...], reach: float) -> None:
-        low, high = _robust_range(np.concatenate([maps[0].ravel(), maps[1].ravel()]))
+        low, high = robust_range(np.concatenate([maps[0].ravel(), maps[1].ravel()]))
         limits = ((low, high), (low, high), (-reach, reach), (-LOBES, LOBES))
         for panel, values, ends in zip(self._panels, maps, limits, strict=True):
             panel.show(values, *ends)
@@ -182,7 +182,7 @@ class _Page:
         imsave(target, pixels, format="png", pil_kwargs={"compress_level": _COMPRESSION})
 
 
-def _extent(t: FloatArray, block: int) -> tuple[float, float, float, float]:
+def extent_of(t: FloatArray, block: int) -> tuple[float, float, float, float]:
     """Return the ends of both axes; the last block may reach past the last frame."""
     step = float(t[1] - t[0]) if len(t) > 1 else 1.0
     low = float(t[0]) - step / 2
@@ -223,7 +223,8 @@ class _Panel:
         self._image.set_clim(low, high)
 
 
-def _robust_range(values: np.ndarray) -> tuple[float, float]:
+def robust_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the range of the values but for half a percent at each end."""
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return 0.0, 1.0
