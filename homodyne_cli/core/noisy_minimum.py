@@ -13,8 +13,8 @@ import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
-from homodyne_cli.core.minimise.minimise import minimise
-from homodyne_cli.core.minimise.state import StopReason
+from homodyne_cli.core.minimise.minimise import minimise, step_without_a_pass
+from homodyne_cli.core.minimise.state import StopReason, is_converged
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.best_objective import (
     MANY_FRAMES,
@@ -90,7 +90,7 @@ def _worth_best_weights(
     few = (read_sparsely,) if dataset.n_frames > MANY_FRAMES else ()
     for read in (*few, read_angles):
         objective = best_objective(dataset, pairs, weights, read(dataset))
-        if objective.scores(log.x, objective.derivatives(log.x)).gain >= WORTHWHILE_GAIN:
+        if objective.scores(log.x).gain >= WORTHWHILE_GAIN:
             return speckles
     return None
 
@@ -108,7 +108,9 @@ def _minimise_best(
     for _ in range(_MOST_REFRESHES):
         log.change_objective(objective)
         still = log.here.edm < policy.EDM_STILL
-        minimise(log, near=True, to_the_end=still)
+        minimise(log, near=True, to_the_end=False)
+        if is_converged(log.stop, log.here.edm):
+            step_without_a_pass(log)
         if still or log.iterations_left <= 0:
             break
         objective = objective.renewed(log.x, log.at.contrast)

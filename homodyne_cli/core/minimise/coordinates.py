@@ -48,12 +48,15 @@ class Coordinates:
         the reference time before the above applies.
     log_time
         Logarithm of the reference time in seconds.
+    last
+        Time of the last frame in seconds; zero where Gauss-Newton steps are straight in x.
     """
 
     logarithmic: np.ndarray
     reference: FloatArray
     rates: tuple[tuple[int, int], ...] = ()
     log_time: float = 0.0
+    last: float = 0.0
 
     def to_u(self, x: FloatArray) -> FloatArray:
         """Return optimiser coordinates."""
@@ -143,7 +146,8 @@ class ScaledCoordinates:
 def fit_coordinates(problem: FitProblem, free: FreeParameters, t: FloatArray) -> Coordinates:
     """Make the coordinates that a problem asks for, on frames at (n,) times `t` in seconds."""
     transforms = problem.solver.shear_transforms
-    return coordinates_of(free.names, transforms, problem.bounds, reference_time(t))
+    coordinates = coordinates_of(free.names, transforms, problem.bounds, reference_time(t))
+    return replace(coordinates, last=float(t[-1]))
 
 
 def coordinates_of(

@@ -17,9 +17,10 @@ balances its columns, the phase ends as `UNBALANCED` and another begins with a f
 
 **Near the minimum** undamped Gauss-Newton steps are better: SciPy keeps away from bounds by a term
 in its Hessian that damps steps along valleys even where bounds are far, and takes five steps where
-Gauss-Newton takes two. They are kept while each takes a fifth off the EDM; where one does not, the
-trust region takes over from there (`gauss_newton`). They pass over a scale, a radius, xtol and
-gtol, so that a minimisation for which one of these was chosen is left to the trust region.
+Gauss-Newton takes two. They go along the rates that the data see (`rate_steps`), and are kept while
+each takes a fifth off the EDM, or chi2 falls by a fifth of what was predicted; where one does
+neither, the trust region takes over from there (`gauss_newton`). They pass over a scale, a radius,
+xtol and gtol, so that a minimisation for which one of these was chosen is left to the trust region.
 
 **The end.** SciPy stops where chi2 falls by less than ftol of itself, which with ten million pairs
 is a few hundredths of an uncertainty short of the minimum. Full steps go on from there while the
@@ -49,6 +50,7 @@ import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.rate_steps import step_along_rates
 from homodyne_cli.core.minimise.state import (
     MinimiserState,
     StopReason,
@@ -57,6 +59,7 @@ from homodyne_cli.core.minimise.state import (
     linear_step,
 )
 from homodyne_cli.core.minimise.trust_region import run_trust_region
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import SolverOptions
 
 #: What Gauss-Newton steps would pass over.
@@ -137,20 +140,28 @@ def polish(log: Minimisation) -> None:
         if log.here.edm < policy.EDM_NOTHING:
             break
         if _edm_after_next_step(log) < policy.EDM_CERTAIN:
-            _step_without_a_pass(log)
+            step_without_a_pass(log)
             break
         if not _gauss_newton_step(log, 1.0):
             break
 
 
 def _gauss_newton_step(log: Minimisation, share: float) -> bool:
-    """Take the step if it leaves less than that share of the EDM; return whether it did."""
+    """Take the step if it leaves less than that share of the EDM, or chi2 falls as predicted.
+
+    Returns
+    -------
+    taken
+        If it does neither, the minimisation stays where it is.
+    """
     step, edm = linear_step(log.at, log.x, log.free)
-    x = log.free.clip(log.x + step)
+    x = _end_of(step, log)
     entry = log.describe(x)
     # In a curved valley a full step may end on its wall.
-    allowed = max(min(edm, policy.EDM_CONVERGED), policy.ROUNDING_OF_CHI2 * log.at.chi2)
-    if not (entry.edm < share * edm and entry.chi2 - log.at.chi2 <= allowed):
+    rounding = policy.ROUNDING_OF_CHI2 * log.at.chi2
+    rise = entry.chi2 - log.at.chi2
+    nearer = entry.edm < share * edm and rise <= max(min(edm, policy.EDM_CONVERGED), rounding)
+    if not nearer and not -rise > max(policy.WORTH_A_STEP * edm, rounding):
         return False
     log.accept(x, entry)
     return True
@@ -163,7 +174,7 @@ def _edm_after_next_step(log: Minimisation) -> float:
     return log.here.edm**2 / log.history[-2].edm
 
 
-def _step_without_a_pass(log: Minimisation) -> None:
+def step_without_a_pass(log: Minimisation) -> None:
     """Take a step so short that everything is linear over it; EDM stays that of the last pass."""
     at, (step, edm) = log.at, linear_step(log.at, log.x, log.free)
     follow = at.response @ step
@@ -173,4 +184,12 @@ def _step_without_a_pass(log: Minimisation) -> None:
         contrast=at.contrast + follow[:, 0],
         offset=at.offset + follow[:, 1],
     )
-    log.relocate(replace(log.state(), x=log.free.clip(log.x + step), at=moved))
+    log.relocate(replace(log.state(), x=_end_of(step, log), at=moved))
+
+
+def _end_of(step: FloatArray, log: Minimisation) -> FloatArray:
+    """Return the point, inside bounds, to which a step leads."""
+    last = log.coordinates.last
+    straight = last == 0.0
+    x = log.x + step if straight else step_along_rates(log.free.names, log.x, step, last)
+    return log.free.clip(x)

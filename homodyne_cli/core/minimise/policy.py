@@ -74,6 +74,8 @@ TRIALS_PER_ITERATION = 20
 #: trust region: with four fifths a step, twenty take it down by a hundred, and beyond that the
 #: trust region is the better judge.
 WORTHWHILE, CLOSING_STEPS = 0.8, 20
+#: Share of the predicted fall of chi2 with which a step is kept though the next one promises more.
+WORTH_A_STEP = 0.2
 #: Convergence at the end is quadratic: two or three steps reach rounding.
 POLISHING_STEPS = 4
 #: Relative rise of chi2 that is rounding: ten million terms carry between 4e-13 (a random walk) and

@@ -59,8 +59,19 @@ def angle_noise(weights: SpeckleWeights, data: AngleData) -> AngleNoise:
 
 @dataclass(frozen=True)
 class BestScores:
-    """Variance of J^T C0^-1 R, and uncertainties with equal weights over best ones, the largest."""
+    """What a pass tells of scores.
 
+    Attributes
+    ----------
+    at
+        The pass.
+    variance
+        Of J^T C0^-1 R, with the whole of C.
+    gain
+        Uncertainty with equal weights over that with best ones, the largest of a parameter.
+    """
+
+    at: Projection
     variance: Arrow
     gain: float
 
@@ -116,7 +127,10 @@ class BestObjective:
 
     def derivatives(self, x: FloatArray) -> Projection:
         """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""
-        return replace(self.pairs, sigma=self._ones).project(self.grams(x))
+        return self._projected(self.grams(x))
+
+    def _projected(self, grams: AngleGrams) -> Projection:
+        return replace(self.pairs, sigma=self._ones).project(grams)
 
     def grams(self, x: FloatArray, *, derivatives: bool = True) -> AngleGrams:
         """Return scale <X, C0^-1 Y> in place of sums over pairs."""
@@ -134,6 +148,9 @@ class BestObjective:
     ) -> AngleGrams:
         with core_threads() as threads, np.errstate(all="ignore"):
             grams = list(threads.map(partial(_gram, curves, derivatives=derivatives), angles))
+        return self._assembled(grams, angles)
+
+    def _assembled(self, grams: Sequence[FloatArray], angles: Sequence[WeighedAngle]) -> AngleGrams:
         n_phi = self.dataset.n_phi
         out, shift = np.zeros((n_phi, *grams[0].shape)), np.zeros(n_phi)
         for angle, gram in zip(angles, grams, strict=True):
@@ -141,30 +158,20 @@ class BestObjective:
             out[a], shift[a] = gram, angle.data.shift
         return AngleGrams(out, np.zeros(n_phi), shift)
 
-    def scores(self, x: FloatArray, at: Projection) -> BestScores:
-        """Return how the scores vary with best weights and with equal ones.
-
-        Parameters
-        ----------
-        at
-            This objective there.
-        """
-        grams = self.grams(x) if at.grams is None else at.grams
-        curves, n_phi = self._curves(self.expand(x)), self.dataset.n_phi
-        best, hessians, equal = np.zeros((3, n_phi, len(x) + 2, len(x) + 2))
-
-        def of_angle(angle: WeighedAngle) -> tuple[FloatArray, ...]:
-            return angle.score_covariance(curves, grams.gram[angle.data.angle, :-1, :-1])
-
-        with core_threads() as threads:
-            parts = threads.map(of_angle, self.angles)
-            for angle, (own, plain, noise) in zip(self.angles, parts, strict=True):
-                a = angle.data.angle
-                projector, weight = self.directions(at, a), self.pairs.sigma[a] ** -2.0
-                best[a] = projector.T @ own @ projector
-                hessians[a] = weight * projector.T @ plain @ projector
-                equal[a] = weight**2 * projector.T @ noise @ projector
-        return BestScores(at.directions.assembled(best), _gain(at, hessians, equal))
+    def scores(self, x: FloatArray) -> BestScores:
+        """Make a pass that also tells how scores vary, with best weights and with equal ones."""
+        curves, n_phi, size = self._curves(self.expand(x)), self.dataset.n_phi, len(x) + 2
+        with core_threads() as threads, np.errstate(all="ignore"):
+            sums = list(threads.map(partial(WeighedAngle.scores, curves=curves), self.angles))
+        at = self._projected(self._assembled([one.gram for one in sums], self.angles))
+        best, hessians, equal = np.zeros((3, n_phi, size, size))
+        for angle, one in zip(self.angles, sums, strict=True):
+            a = angle.data.angle
+            projector, weight = self.directions(at, a), self.pairs.sigma[a] ** -2.0
+            best[a] = projector.T @ one.best @ projector
+            hessians[a] = weight * projector.T @ one.equal_hessian @ projector
+            equal[a] = weight**2 * projector.T @ one.equal @ projector
+        return BestScores(at, at.directions.assembled(best), _gain(at, hessians, equal))
 
     def directions(self, at: Projection, angle: int) -> FloatArray:
         """Return (7 + 2, p + 2) how [df/dp, f, 1] make columns by p, contrast and offset."""

@@ -100,10 +100,11 @@ def curve_products(
     n_d = n_t + n_s
     every = np.concatenate([transport, strain])
     plain = np.zeros((n_d + 1, n_d + 3))
-    thin = _Thin(transport, vectors), _Thin(strain, vectors)
-    unsigned = _Thin(strain[:0], vectors)
+    # Whole maps: two large products are twice as fast as many small ones that are added up.
+    odd = np.zeros((1 + (n_s > 0), m, m))
     squares = {key: _Margins(n_d) for key in ("tt", "ts", "ss")}
     rising = bool(np.all(np.diff(model.decay) >= 0.0))
+    even = odd[0] if rising else np.zeros((m, m))
     for rows, right in slabs(m):
         i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(rows.start, m)
         g, v = model.with_slope(i, j)
@@ -113,11 +114,10 @@ def curve_products(
         along = f if rising else f * np.sign(model.decay[j] - model.decay[i])
         centre = every[:, rows.start, None]
         at_rows, at_columns = every[:, rows] - centre, every[:, right] - centre
-        thin[0].add(along, rows, right)
-        if n_s:
-            thin[1].add(v, rows, right)
+        for whole, a in zip(odd, (along, v), strict=False):
+            _add_mirrored(whole, a, rows, right, -1.0)
         if not rising:
-            unsigned.add(f, rows, right)
+            _add_mirrored(even, f, rows, right, 1.0)
         squares["tt"].add(along * along, at_rows, at_columns)
         if n_s:
             squares["ts"].add(along * v, at_rows, at_columns)
@@ -133,8 +133,9 @@ def curve_products(
     kinds = is_strain[:, None].astype(int) + is_strain
     plain[:n_d, :n_d] = np.choose(kinds, [squares[key].both for key in ("tt", "ts", "ss")])
     plain[n_d, :n_d] = plain[:n_d, n_d]
-    of_f = (thin[0] if rising else unsigned).plain()
-    return ColumnProducts(np.concatenate([*(t.columns() for t in thin), of_f[None]]), plain)
+    thin = [_thin_columns(a, c, vectors) for a, c in zip(odd, (transport, strain), strict=False)]
+    thin.append((np.abs(even, out=even) @ vectors)[None])
+    return ColumnProducts(np.concatenate(thin), plain)
 
 
 def slabs(m: int) -> list[tuple[slice, slice]]:
@@ -162,34 +163,21 @@ def _factored(
     return transport, strain
 
 
-@dataclass
-class _Thin:
-    """Products of one map A with U and the curves times U, from which X U of its columns follows.
+def _add_mirrored(whole: FloatArray, a: FloatArray, rows: slice, right: slice, sign: float) -> None:
+    """Add some rows of a map that is zero below its diagonal, and its mirror image times a sign."""
+    whole[rows, right] += a
+    whole[right, rows] += sign * a.T
 
-    `on_rows` is A W and `on_columns` A' W for W = [U, s U of every curve], (n, (c + 1) r).
+
+def _thin_columns(odd: FloatArray, curves: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return X U of the columns A (s_j - s_i), mirrored below the diagonal: (c, n, r).
+
+    Parameters
+    ----------
+    odd
+        (n, n) A above the diagonal, -A' below it.
     """
-
-    curves: FloatArray
-    vectors: FloatArray
-
-    def __post_init__(self) -> None:
-        n, r = self.vectors.shape
-        dressed = self.curves.T[:, :, None] * self.vectors[:, None, :]
-        self.w = np.hstack([self.vectors, dressed.reshape(n, -1)])
-        self.on_rows, self.on_columns = np.zeros((2, n, r * (len(self.curves) + 1)))
-
-    def add(self, a: FloatArray, rows: slice, right: slice) -> None:
-        """Add some rows of A."""
-        self.on_rows[rows] += a @ self.w[right]
-        self.on_columns[right] += a.T @ self.w[rows]
-
-    def columns(self) -> FloatArray:
-        """Return X U of the columns A (s_j - s_i), mirrored below the diagonal: (c, n, r)."""
-        n, r = self.vectors.shape
-        apart = (self.on_rows - self.on_columns).reshape(n, len(self.curves) + 1, r).swapaxes(0, 1)
-        return np.asarray(apart[1:] - self.curves[:, :, None] * apart[:1])
-
-    def plain(self) -> FloatArray:
-        """Return A U, mirrored: (n, r)."""
-        r = self.vectors.shape[1]
-        return np.asarray((self.on_rows + self.on_columns)[:, :r])
+    n, r = vectors.shape
+    dressed = np.concatenate([np.ones((1, n)), curves]).T[:, :, None] * vectors[:, None, :]
+    products = (odd @ dressed.reshape(n, -1)).reshape(n, len(curves) + 1, r)
+    return np.asarray((products[:, 1:] - curves.T[:, :, None] * products[:, :1]).swapaxes(0, 1))

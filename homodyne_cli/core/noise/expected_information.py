@@ -123,12 +123,13 @@ class Sampling:
 
 def _inform(sampling: Sampling, kappa: float) -> AngleInformation:
     angle, curves = sampling.weighed(kappa)
-    size, gram = angle.data.blocks.size, angle.gram(curves)[:-1, :-1]
+    size = angle.data.blocks.size
     if sampling.photon_noise is None:
         # In units of w^2 per pair of frames.
-        gram = (_NO_SPECKLES * sampling.contrast) ** 2 * gram
+        gram = (_NO_SPECKLES * sampling.contrast) ** 2 * angle.gram(curves)[:-1, :-1]
         return AngleInformation(gram, gram, size)
-    return AngleInformation(gram, angle.score_covariance(curves, gram)[0], size)
+    sums = angle.scores(curves)
+    return AngleInformation(sums.gram[:-1, :-1], sums.best, size)
 
 
 def _nodes(least: float, most: float) -> FloatArray:

@@ -55,6 +55,8 @@ _GROUPS, _SIGNS = 4, 24
 _ROUNDS, _STEPS = 3, 30
 #: One over the share of eigenvectors that are smooth enough to hold a misfit.
 SMOOTH = 6
+#: Share of its error by which a number must change for another round.
+_SMALL_CHANGE = 0.1
 #: Change at which steps end, and mu c / v^(1/2) at which no speckles are left.
 _STILL, _NO_SPECKLES = 1e-3, 1e-4
 #: Least photon noise over contrast: below it weights would rest on modes that only rounding, or
@@ -134,12 +136,15 @@ def estimate_speckles(
             estimate = _score(informative, kappas, log_v, mu, share, least)
             if estimate is None:
                 return nothing
+            change = np.append(0.5 * (estimate[0] - log_v), estimate[1] - mu)
             log_v, mu, errors = estimate
             noise = _photon_noise(log_v, mu, share, least)
             own = [float(noise[w.angle]) for w in informative]
             speckles = [float(share[w.angle]) / mu**2 for w in informative]
             parts = list(threads.map(_excess, informative, own, speckles, repeat(len(informative))))
             modes = _modes(np.sum(parts, axis=0), float(contrast.max()))
+            if np.all(np.abs(change) < _SMALL_CHANGE * errors):
+                break
     if mu < _SIGNIFICANT * errors[-1]:
         return nothing
     pairs = np.array([k.pairs for k in kappas])

@@ -62,6 +62,26 @@ class AngleNoise:
 
 
 @dataclass(frozen=True)
+class AngleScoreSums:
+    """What a pass leaves of one angle, unit contrast.
+
+    Attributes
+    ----------
+    gram
+        (k + 1, k + 1) scale <X, C0^-1 Y> of [df/dp, f, 1, y].
+    best
+        (k, k) variance of scale <C0^-1 X, noise> for [df/dp, f, 1].
+    equal_hessian, equal
+        (k, k) <X, Y> and <X, C0 Y> / scale: what equal weights make of the same columns.
+    """
+
+    gram: FloatArray
+    best: FloatArray
+    equal_hessian: FloatArray
+    equal: FloatArray
+
+
+@dataclass(frozen=True)
 class WeighedAngle:
     """See the module.
 
@@ -90,7 +110,9 @@ class WeighedAngle:
 
     def gram(self, curves: ModelCurves, *, derivatives: bool = True) -> FloatArray:
         """Return scale <X, C0^-1 Y> of the columns [df/dp, f, 1, y] of unit contrast."""
-        products = self.products(curves, derivatives=derivatives)
+        return self._gram(self.products(curves, derivatives=derivatives))
+
+    def _gram(self, products: ColumnProducts) -> FloatArray:
         columns, plain = self.precision.sketch(products.thin), products.plain
         inner, count = self.precision.inner, len(columns.thin)
         out = np.empty((count + 2, count + 2))
@@ -133,18 +155,10 @@ class WeighedAngle:
             plain[:, count + 1] += flat @ data.values[rows, right].ravel()
         return ColumnProducts(thin, plain)
 
-    def score_covariance(
-        self, curves: ModelCurves, gram: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the variance of scale <C0^-1 X, noise> for [df/dp, f, 1], (k, k).
+    def scores(self, curves: ModelCurves) -> AngleScoreSums:
+        """Return how the scores of [df/dp, f, 1] vary.
 
-        What is not the main part is smooth: it is summed over blocks of frames. Beside it stand
-        <X, Y> and <X, C0 Y> / scale, what equal weights make of the same columns.
-
-        Parameters
-        ----------
-        gram
-            Of the same columns.
+        What is not the main part is smooth: it is summed over blocks of frames.
         """
         data = self.data
         model = pair_model(curves, data.angle, self.convention)
@@ -152,6 +166,7 @@ class WeighedAngle:
         noise = self.noise.over(data.blocks.size * merged.size)
         sums = self._column_sums(model, curves, merged)
         products = self.products(curves, derivatives=True)
+        gram = self._gram(products)
         thin = np.concatenate([products.thin, self.fixed.thin[:1]])
         weights = self.precision.block_weights(sums, thin, merged.size)
         centres = data.blocks.frames[:, data.blocks.frames.shape[1] // 2]
@@ -168,11 +183,12 @@ class WeighedAngle:
         flat = weights.reshape(len(weights), -1)
         added = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(weights)
         scale, n_speckles = noise.scale, noise.n_speckles
-        own = scale * gram / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
+        own = scale * gram[:-1, :-1] / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
         plain = np.vstack([products.plain[:, :-1], np.append(products.plain[:, -2], 0.0)])
         plain[-1, -1] = data.plain[0, 0]
         sketch = self.precision.sketch(thin)
-        return own, plain, self.precision.main(plain, sketch, sketch) / scale
+        main = self.precision.main(plain, sketch, sketch)
+        return AngleScoreSums(gram, own, plain, main / scale)
 
     def _column_sums(
         self, model: PairModel, curves: ModelCurves, merged: FrameBlocks

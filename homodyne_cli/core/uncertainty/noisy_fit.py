@@ -44,13 +44,19 @@ class NoisyFit:
 def with_best_weights(
     objective: BestObjective, report: NoiseReport, state: MinimiserState
 ) -> NoisyFit:
-    """Evaluate what the whole covariance does to the score of a fit with best weights."""
-    pairs, at = objective.pairs, state.at
+    """Evaluate what the whole covariance does to the score of a fit with best weights.
+
+    Parameters
+    ----------
+    state
+        Its pass is made again, with the sums that this takes.
+    """
+    pairs, scores = objective.pairs, objective.scores(state.x)
+    at = scores.at
     plain = hold(pairs.plain_grams(state.x), at.contrast, at.offset, pairs.sigma)
-    scores = objective.scores(state.x, at)
     return NoisyFit(
         pairs=pairs,
-        state=state,
+        state=replace(state, at=at),
         report=replace(report, gain=scores.gain, weights=objective.weights),
         actual=ScoreNoise(at.hessian, scores.variance),
         independent=ScoreNoise(at.hessian, at.hessian),
