@@ -41,7 +41,6 @@ import numpy as np
 from scipy import stats
 
 from homodyne_cli.core.evaluation import EvaluatedRun
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.model.curves import model_curves
 from homodyne_cli.core.noise.best_objective import BestObjective
 from homodyne_cli.core.numerics.arrow import invert_blocks
@@ -198,7 +197,7 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
     hessians = angle_parts(grams, contrast, sigma, range(len(vector)))
     variances = hessians
     if best is not None:
-        variances = _best_variances(best, grams, contrast)
+        variances = _best_variances(best, contrast)
     elif np.isfinite(run.record.noise.n_speckles):
         noise = speckle_noise(run.dataset, whole, vector, whole.project(grams))
         variances = noise.white_scale * hessians + noise.scores
@@ -207,7 +206,7 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
     )
 
 
-def _best_variances(best: BestObjective, grams: AngleGrams, contrast: FloatArray) -> FloatArray:
+def _best_variances(best: BestObjective, contrast: FloatArray) -> FloatArray:
     """Return the covariance of each map's gradient with best weights, (n_phi, P + 2, P + 2)."""
     data, vector = best.dataset, best.pairs.full
     convention = best.pairs.kind.convention
@@ -218,8 +217,7 @@ def _best_variances(best: BestObjective, grams: AngleGrams, contrast: FloatArray
         a = angle.data.angle
         scale = np.full(size, contrast[a])
         scale[-2:] = 1.0
-        own, _, _ = angle.score_covariance(curves, grams.gram[a, :-1, :-1])
-        variances[a] = own * scale[:, None] * scale
+        variances[a] = angle.scores(curves).best * scale[:, None] * scale
     return variances
 
 
