@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homodyne_cli.errors import DataError, HomodyneError, UsageError
+from homodyne_cli.batch.rings import FileRings, rings_of_files
+from homodyne_cli.errors import UsageError
 
 #: Config keys that a job sets beside the user's.
 FILE_KEY = "experimental_data.file_path"
@@ -185,13 +186,14 @@ def plan_jobs(
         If `rings` is neither.
     """
     asked = None if rings in (None, "all") else _wave_vectors(str(rings))
+    of_files = rings_of_files([scan.data for scan in scans]) if rings == "all" else {}
     jobs: list[Job] = []
     for scan in scans:
         base = Job(scan.data.stem, template, scan.data, None, _settings(scan, overrides))
         if rings is None:
             jobs.append(base)
         elif asked is None:
-            jobs += _every_ring(base)
+            jobs += _every_ring(base, of_files[scan.data])
         else:
             jobs += [_at_ring(base, q) for q in asked]
     return _named_apart(jobs)
@@ -209,23 +211,11 @@ def _at_ring(job: Job, q: float) -> Job:
     return replace(job, name=f"{job.name}_q{q:.5g}", q=q, overrides=settings)
 
 
-def _every_ring(job: Job) -> list[Job]:
+def _every_ring(job: Job, rings: FileRings) -> list[Job]:
     """Return a job for each ring of a file; one that carries the error if it cannot be read."""
-    from homodyne_cli.io.formats.layouts import open_source
-    from homodyne_cli.io.maps.select import ring_ids, ring_values
-
-    try:
-        with open_source(job.data) as source:
-            if source.q is None:
-                raise DataError(
-                    "the file does not say its wave vectors",
-                    path=job.data,
-                    hint="name them: --q 0.0054,0.0081",
-                )
-            ids = ring_ids(source.q, source.phi) if source.rings is None else source.rings
-            return [_at_ring(job, float(q)) for q in ring_values(source.q, ids)]
-    except HomodyneError as error:
-        return [replace(job, error=str(error))]
+    if rings.error:
+        return [replace(job, error=rings.error)]
+    return [_at_ring(job, q) for q in rings.q]
 
 
 def _wave_vectors(text: str) -> tuple[float, ...]:

@@ -34,7 +34,7 @@ from which follow their uncertainties and a test with (parts - 1) degrees of fre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +51,7 @@ from homodyne_cli.core.uncertainty.speckle_noise import speckle_noise
 from homodyne_cli.dataset import FloatArray, IndexArray
 from homodyne_cli.findings.agreement import Agreement, ComparedKind, ComparedQuantity
 from homodyne_cli.parameters import N_DIFFUSION, names_of
+from homodyne_cli.results import FitResult
 
 #: Eigenvalue at unit diagonal below which a direction tells nothing.
 _LEAST = 1e-9
@@ -90,6 +91,65 @@ def find_agreement(evaluated: EvaluatedRun) -> tuple[Agreement, ...]:
         return ()
     with np.errstate(all="ignore"):
         return tuple(_agreements(evaluated, *several))
+
+
+def compare_fits(kind: ComparedKind, parts: FloatArray, results: Sequence[FitResult]) -> Agreement:
+    """Compare fits of single rings, or of single repeats, around their weighted mean.
+
+    J stands for its integral over the window, and the shear rate for the strain: what fits to the
+    same frames know best of them.
+    """
+    names = [
+        n for n in results[0].covariance_names if all(n in r.covariance_names for r in results)
+    ]
+    values = np.array([[r.value(name) for name in names] for r in results])
+    precisions = []
+    for result in results:
+        places = [result.covariance_names.index(name) for name in names]
+        block = result.covariance[np.ix_(places, places)]
+        known = np.isfinite(np.diag(block))
+        precision = np.zeros_like(block)
+        precision[np.ix_(known, known)] = pseudo_inverse(block[np.ix_(known, known)]).matrix
+        precisions.append(precision)
+    whole = pseudo_inverse(np.sum(precisions, axis=0))
+    mean = whole.matrix @ np.einsum("rij,rj->i", precisions, values)
+    chi2 = float(np.einsum("ri,rij,rj->", values - mean, precisions, values - mean))
+    rank = sum(int(np.linalg.matrix_rank(precision)) for precision in precisions)
+    degrees = rank - (len(names) - whole.null.shape[1])
+    quantities = []
+    for name, curve in (("J", "mean_square_displacement"), ("shear rate", "strain")):
+        ends = [
+            (c.value[-1], c.uncertainty[-1]) for r in results for c in r.curves if c.name == curve
+        ]
+        if len(ends) == len(results):
+            quantities.append(_around_mean(name, "%", np.log(np.abs(ends)[:, 0]), _relative(ends)))
+    angles = [p for r in results for p in r.parameters if p.name == "phi0"]
+    if angles:
+        each = np.array([[p.value, p.uncertainty] for p in angles])
+        quantities.append(_around_mean("phi0", "deg", *each.T))
+    return Agreement(kind, parts, tuple(quantities), chi2, degrees, _chance(chi2, degrees))
+
+
+def _relative(ends: Sequence[tuple[float, float]]) -> FloatArray:
+    return np.array([error / abs(value) for value, error in ends])
+
+
+def _around_mean(name: str, unit: str, values: FloatArray, errors: FloatArray) -> ComparedQuantity:
+    """Compare independent estimates; those without an uncertainty tell nothing."""
+    weights = np.where(errors > 0.0, np.where(errors > 0.0, errors, 1.0) ** -2.0, 0.0)
+    mean = float(weights @ values / weights.sum()) if weights.any() else float("nan")
+    chi2, degrees = float(weights @ (values - mean) ** 2), max(int(np.sum(weights > 0.0)) - 1, 0)
+    factor = 100.0 if unit == "%" else 1.0
+    uncertainty = np.sqrt(np.maximum(errors**2 - 1.0 / weights.sum(), 0.0))
+    return ComparedQuantity(
+        name=name,
+        unit=unit,
+        deviation=factor * np.where(weights > 0.0, values - mean, np.nan),
+        uncertainty=factor * uncertainty,
+        chi2=chi2,
+        degrees=degrees,
+        p_value=_chance(chi2, degrees),
+    )
 
 
 def _agreements(evaluated: EvaluatedRun, rings: bool, repeats: bool) -> Iterator[Agreement]:
