@@ -248,6 +248,17 @@ class Dataset:
         values: MapArray = self.c2[angle][i, j]
         return values
 
+    def of_maps(self, chosen: IndexArray) -> Dataset:
+        """Return some of the maps, in that order; all of them are in memory."""
+        return replace(
+            self,
+            c2=self.array[chosen],
+            phi=self.phi[chosen],
+            q=self.q[chosen],
+            sigma=None if self.sigma is None else self.sigma[chosen],
+            repeat=None if self.repeat is None else self.repeat[chosen],
+        )
+
     @property
     def n_phi(self) -> int:
         """Number of angles."""

@@ -38,11 +38,4 @@ def as_repeats(datasets: Sequence[Dataset]) -> Dataset:
 
 def chosen(dataset: Dataset, rows: IndexArray) -> Dataset:
     """Return some maps, in another order."""
-    return replace(
-        dataset,
-        c2=dataset.array[rows],
-        phi=dataset.phi[rows],
-        q=dataset.q[rows],
-        sigma=None if dataset.sigma is None else dataset.sigma[rows],
-        repeat=None if dataset.repeat is None else dataset.repeat[rows],
-    )
+    return dataset.of_maps(rows)

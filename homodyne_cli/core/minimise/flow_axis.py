@@ -21,6 +21,7 @@ from homodyne_cli.core.minimise.global_search import (
     draw_starts,
     refine,
     search,
+    searched_maps,
 )
 from homodyne_cli.core.objective.build import bounded_parameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
@@ -97,7 +98,8 @@ def axis_beyond_bounds(
     lower, upper = free.lower.copy(), free.upper.copy()
     lower[place], upper[place] = wider.lower, wider.upper
     free = replace(free, lower=lower, upper=upper)
-    coarse = replace(decimate(dataset, problem, whole, policy.COARSE), free=free)
+    few, like = searched_maps(dataset, problem, whole)
+    coarse = replace(decimate(few, problem, like, policy.COARSE), free=free)
     starts = draw_starts(dataset, free, policy.SCREENED, problem.solver.seed)
     outside = starts[(starts[:, place] < limits.lower) | (starts[:, place] > limits.upper)]
     outside = outside[np.argsort(coarse.costs(outside))[: policy.REFINED]]

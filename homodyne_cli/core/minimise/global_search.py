@@ -126,7 +126,8 @@ def search(
     def follow(level: PairObjective, x: FloatArray, origin: FloatArray, pace: Pace) -> Refined:
         return refine(level, coordinates, options, x, origin, pace)
 
-    coarse = decimate(dataset, problem, whole, policy.COARSE)
+    few, like = searched_maps(dataset, problem, whole)
+    coarse = decimate(few, problem, like, policy.COARSE)
     # The pass with derivatives compiles on one core while the other screens.
     with ThreadPoolExecutor(max_workers=1) as threads:
         compiling = threads.submit(coarse.derivatives, free.start)
@@ -143,13 +144,13 @@ def search(
     best = minima[0]
     chosen, level = best, coarse
     if dataset.n_frames > policy.MEDIUM:
-        level = medium = decimate(dataset, problem, whole, policy.MEDIUM)
+        level = medium = decimate(few, problem, like, policy.MEDIUM)
         close = [m for m in minima[: policy.SECOND_LOOKS] if m.chi2 - best.chi2 < policy.CLOSE]
         second_looks = [(follow(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
         best, chosen = min(second_looks, key=lambda pair: pair[0].chi2)
     for count in policy.FINER:
         if 2 * count <= dataset.n_frames:
-            finer = decimate(dataset, problem, whole, count)
+            finer = decimate(few, problem, like, count)
             best = follow(finer, best.x, best.origin, policy.FOLLOWED)
     best, rivals = _lowest_of_valleys(dataset, whole, level, best)
     others = [m.chi2 for m in minima if m is not chosen]
@@ -205,6 +206,23 @@ def _apart(
         if min(distances, default=np.inf) > policy.APART:
             minima.append((x, chi2))
     return minima
+
+
+def searched_maps(
+    dataset: Dataset, problem: FitProblem, whole: PairObjective
+) -> tuple[Dataset, PairObjective]:
+    """Return the maps that are searched and the objective on all of their pairs.
+
+    They are some, where there are many in memory and contrast and offset are neither given for each
+    nor a series over all of them.
+    """
+    many = dataset.n_phi > 1.5 * policy.SEARCHED_MAPS
+    apart = problem.per_angle_mode in ("individual", "shared")
+    if not many or not apart or not isinstance(dataset.c2, np.ndarray):
+        return dataset, whole
+    rows = np.linspace(0, dataset.n_phi - 1, policy.SEARCHED_MAPS).round().astype(np.intp)
+    few = dataset.of_maps(rows)
+    return few, build_objective(few, problem, whole.sigma[rows])
 
 
 def decimate(

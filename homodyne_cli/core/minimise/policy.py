@@ -96,6 +96,9 @@ ROUNDING_OF_COORDINATES = 1e-12
 
 # -- The search ------------------------------------------------------------------------------------
 
+#: Maps that a search looks at, spread over all, where there are half as many again: what tells
+#: minima apart is in a few dozen as it is in hundreds.
+SEARCHED_MAPS = 40
 #: Frames of the search, which fill one tile, and of the second look.
 COARSE, MEDIUM = TILE, 3 * TILE
 #: Frames on which the best minimum is followed after that, as long as all frames are at least twice
