@@ -58,7 +58,13 @@ class Origin:
     command_line
         Its words.
     inputs
-        SHA-256 of the files that were read, by their path.
+        SHA-256 of the files that were read, by their path: the config, then the data.
+    linked
+        Likewise of the files that links in the data lead to.
+    folder
+        Working directory, which relative paths are relative to; empty if not recorded.
+    versions
+        Of the program and what it computes with, by name.
     """
 
     written_by: str = ""
@@ -66,6 +72,9 @@ class Origin:
     created: str = ""
     command_line: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    linked: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

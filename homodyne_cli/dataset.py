@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -194,6 +195,8 @@ class Dataset:
         What makes the data and their selection doubtful; None before that was looked at.
     repeat
         (n_phi,) which of the repeats each map is of, from 0; None where there is one measurement.
+    linked
+        Files that links and virtual datasets of the data files lead to.
     """
 
     c2: MapArray | MapSource
@@ -209,6 +212,7 @@ class Dataset:
     stated: Stated = Stated()
     findings: tuple[Finding, ...] | None = None
     repeat: IndexArray | None = None
+    linked: tuple[Path, ...] = ()
 
     @property
     def rows(self) -> Rows:

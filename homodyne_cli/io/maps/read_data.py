@@ -158,6 +158,7 @@ def _read(
             first_frame=first.window.first,
         ),
         repeat=rows.repeat,
+        linked=tuple(dict.fromkeys(path for f in files for path in f.raw.files[1:])),
     )
 
 

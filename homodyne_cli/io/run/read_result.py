@@ -93,6 +93,9 @@ def _origin(folder: RunFolder) -> Origin:
         created=manifest.created,
         command_line=manifest.command_line,
         inputs={entry.path: entry.sha256 for entry in manifest.inputs},
+        linked={entry.path: entry.sha256 for entry in manifest.linked},
+        folder=manifest.folder,
+        versions=manifest.versions,
     )
 
 

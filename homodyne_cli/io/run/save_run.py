@@ -67,6 +67,7 @@ def save_run(
             device=describe_device(),
             config_text=dump_yaml(config.resolved),
             inputs=tuple(inputs),
+            linked=dataset.linked,
         )
         write_run(run.path, config, dataset, result, seconds(), record)
     run.put_in_place()

@@ -276,16 +276,22 @@ class InputEntry(Entry):
 
 
 class ManifestFile(RunFile):
-    """``manifest.json``: how the run was made."""
+    """``manifest.json``: how the run was made.
+
+    `inputs` are the config and the data files, `linked` the files that links in these lead to.
+    `folder` is the working directory.
+    """
 
     written_by: Text
     created: Text
     versions: Table[Text, Text]
     device: Text
     command_line: Rows[Text]
+    folder: Text = ""
     convention: Convention
     seed: Count
     inputs: Rows[InputEntry]
+    linked: Rows[InputEntry] = ()
 
 
 #: The JSON files of a run directory, in the order in which they are read.

@@ -32,8 +32,8 @@ class RunRecord:
         How the run was made.
     config_text
         The resolved configuration as YAML.
-    inputs
-        Files read; their SHA-256 goes into the manifest.
+    inputs, linked
+        Files read, and those that links in these lead to; their SHA-256 goes into the manifest.
     """
 
     command_line: tuple[str, ...]
@@ -41,6 +41,7 @@ class RunRecord:
     device: str
     config_text: str
     inputs: tuple[Path, ...]
+    linked: tuple[Path, ...] = ()
 
 
 def sha256_of(path: Path) -> str:
@@ -193,8 +194,19 @@ def _manifest(config: Config, record: RunRecord) -> dict[str, object]:
         "device": record.device,
         "command_line": record.command_line,
         "seed": config.problem.solver.seed,
-        "inputs": [
-            {"path": str(p), "bytes": p.stat().st_size, "sha256": sha256_of(p)}
-            for p in record.inputs
-        ],
+        "folder": _working_directory(),
+        "inputs": list(map(_input, record.inputs)),
+        "linked": list(map(_input, record.linked)),
     }
+
+
+def _working_directory() -> str:
+    """Return where the command was given; empty if that is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
+def _input(path: Path) -> dict[str, object]:
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
