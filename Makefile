@@ -83,9 +83,13 @@ bench-search: $(STAMP)  ## the global search on random experiments
 bench-coverage: $(STAMP)  ## whether stated uncertainties cover the truth
 	$(BIN)/python -m benchmarks.coverage
 
-.PHONY: docs completions
-docs: $(STAMP)  ## pages and schemas that follow from the program
+.PHONY: docs man completions
+docs: $(STAMP)  ## pages that follow from the program, and the site of all, in build/docs
 	$(BIN)/python -m docs.generate docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+man: $(STAMP)  ## man pages, in build/man
+	$(BIN)/python -m sphinx -W --keep-going -q -b man docs build/man
 
 completions: $(STAMP)  ## shell completion scripts
 	$(BIN)/python -m docs.generate completions

@@ -11,6 +11,7 @@ TEXTS = (
     "*.cff",
     "docs/**/*.md",
     "docs/**/*.png",
+    "docs/**/*.ipynb",
     "docs/**/*.json",
     "completions/*",
     "examples/*.md",

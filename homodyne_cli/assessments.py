@@ -192,7 +192,7 @@ class Diagnosis:
     x_scale_map
         Recommended scale, by the rule in `measure`; `asked_measure` is what was asked for.
     max_ratio
-        Largest |gradient| over the baseline.
+        Largest absolute gradient over the baseline.
     effective_ratio
         max/min of sensitivity times the run's x_scale.
     edm
@@ -200,7 +200,7 @@ class Diagnosis:
     condition_raw, condition_scaled
         Of the projected Jacobian, without and with the recommended scale.
     correlated
-        (name, name, correlation) with |correlation| > 0.95.
+        (name, name, correlation) whose correlation is beyond 0.95 either way.
     undetermined
         Sentences naming combinations that the data do not determine.
     below_noise

@@ -73,7 +73,7 @@ def test_every_verdict_of_diagnose_is_explained() -> None:
             assert f"**{said}" in VERDICTS
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))],
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))],
                          ids=lambda p: p.name)  # fmt: skip
 def test_links_lead_somewhere(page: Path) -> None:
     for relative, named in LINK.findall(page.read_text(encoding="utf-8")):
