@@ -93,3 +93,8 @@ man: $(STAMP)  ## man pages, in build/man
 
 completions: $(STAMP)  ## shell completion scripts
 	$(BIN)/python -m docs.generate completions
+
+# Up to a minute a mutant; FUZZ=... sets how many inputs of each kind.
+.PHONY: mutants
+mutants: $(STAMP)  ## change one thing in core at a time: do the tests notice? (an hour or two)
+	$(BIN)/python -m benchmarks.mutants

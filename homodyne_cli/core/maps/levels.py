@@ -100,8 +100,9 @@ def _levels(
     kept = count > 0
     count = count[kept]
     means = np.bincount(bins, c2)[kept] / count
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chi2 = float(np.sum(count * (means - c2.mean()) ** 2) / sigma**2) if sigma else np.inf
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # Divided first: the square of a value that a file may hold need not be a number.
+        chi2 = float(np.sum(count * ((means - c2.mean()) / sigma) ** 2)) if sigma else np.inf
     return MapLevels(
         near=float(means[0]),
         far=float(means[-1]),
