@@ -97,25 +97,10 @@ def compare_fits(kind: ComparedKind, parts: FloatArray, results: Sequence[FitRes
     """Compare fits of single rings, or of single repeats, around their weighted mean.
 
     J stands for its integral over the window, and the shear rate for the strain: what fits to the
-    same frames know best of them.
+    same frames know best of them. All parameters are compared where all fits determine the same
+    ones: beside a bound uncertainties are those of what is left.
     """
-    names = [
-        n for n in results[0].covariance_names if all(n in r.covariance_names for r in results)
-    ]
-    values = np.array([[r.value(name) for name in names] for r in results])
-    precisions = []
-    for result in results:
-        places = [result.covariance_names.index(name) for name in names]
-        block = result.covariance[np.ix_(places, places)]
-        known = np.isfinite(np.diag(block))
-        precision = np.zeros_like(block)
-        precision[np.ix_(known, known)] = pseudo_inverse(block[np.ix_(known, known)]).matrix
-        precisions.append(precision)
-    whole = pseudo_inverse(np.sum(precisions, axis=0))
-    mean = whole.matrix @ np.einsum("rij,rj->i", precisions, values)
-    chi2 = float(np.einsum("ri,rij,rj->", values - mean, precisions, values - mean))
-    rank = sum(int(np.linalg.matrix_rank(precision)) for precision in precisions)
-    degrees = rank - (len(names) - whole.null.shape[1])
+    chi2, degrees = _all_parameters(results)
     quantities = []
     for name, curve in (("J", "mean_square_displacement"), ("shear rate", "strain")):
         ends = [
@@ -130,6 +115,20 @@ def compare_fits(kind: ComparedKind, parts: FloatArray, results: Sequence[FitRes
     return Agreement(kind, parts, tuple(quantities), chi2, degrees, _chance(chi2, degrees))
 
 
+def _all_parameters(results: Sequence[FitResult]) -> tuple[float, int]:
+    """Return chi2 of estimates around their weighted mean, and its degrees of freedom."""
+    names = results[0].covariance_names
+    blocks = np.array([r.covariance for r in results if r.covariance_names == names])
+    if len(blocks) < len(results) or not np.isfinite(blocks).all():
+        return float("nan"), 0
+    values = np.array([[r.value(name) for name in names] for r in results])
+    precisions = np.array([pseudo_inverse(block, least=_LEAST).matrix for block in blocks])
+    whole = pseudo_inverse(precisions.sum(axis=0), least=_LEAST).matrix
+    apart = values - whole @ np.einsum("rij,rj->i", precisions, values)
+    chi2 = float(np.einsum("ri,rij,rj->", apart, precisions, apart))
+    return chi2, (len(results) - 1) * len(names)
+
+
 def _relative(ends: Sequence[tuple[float, float]]) -> FloatArray:
     return np.array([error / abs(value) for value, error in ends])
 
@@ -140,7 +139,8 @@ def _around_mean(name: str, unit: str, values: FloatArray, errors: FloatArray) -
     mean = float(weights @ values / weights.sum()) if weights.any() else float("nan")
     chi2, degrees = float(weights @ (values - mean) ** 2), max(int(np.sum(weights > 0.0)) - 1, 0)
     factor = 100.0 if unit == "%" else 1.0
-    uncertainty = np.sqrt(np.maximum(errors**2 - 1.0 / weights.sum(), 0.0))
+    of_mean = 1.0 / weights.sum() if weights.any() else 0.0
+    uncertainty = np.sqrt(np.maximum(errors**2 - of_mean, 0.0))
     return ComparedQuantity(
         name=name,
         unit=unit,

@@ -138,3 +138,36 @@ def test_commands_that_take_one_ring_say_so(joint: Path) -> None:
     done = homodyne("plan", "config.yaml", "--noise", "0.01", cwd=joint)
     assert done.returncode == 2
     assert "wavevector_q, of one ring" in done.stderr
+
+
+def test_each_fits_parts_apart_and_compares_them(joint: Path) -> None:
+    one_file = ("--set", "experimental_data.file_path=a.h5")
+    words = ("fit", "config.yaml", "-o", "apart", "--each", "--no-plots", "--quiet", *one_file)
+    done = homodyne(*words, "--json", cwd=joint)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [Path(fit["run_dir"]).name for fit in answer["fits"]] == [
+        "apart_q0.0054",
+        "apart_q0.0081",
+    ]
+    rings = answer["agreement"]["rings"]
+    assert rings["parts"] == [0.0054, 0.0081]
+    # Five parameters of two rings, or none where a ring has one of them at a bound; one pair of
+    # estimates in five hundred is further apart.
+    assert (rings["degrees_of_freedom"], rings["chi2"]) == (0, None) or rings["chi2"] < 19.0
+    d0 = [fit["parameters"]["D0"] for fit in answer["fits"]]
+    assert abs(d0[0]["value"] - d0[1]["value"]) < 4.0 * np.hypot(*(p["uncertainty"] for p in d0))
+    with h5py.File(joint / "apart_q0.0081" / "fitted_data.h5") as file:
+        assert file["q"][()] == 0.0081
+    shown = homodyne(*words, "--force", cwd=joint, COLUMNS="80")
+    assert "Rings off their mean" in shown.stdout
+    assert "pass: 2 rings" in shown.stdout
+
+
+def test_each_of_one_ring_in_one_file_is_refused(joint: Path) -> None:
+    done = homodyne(
+        "fit", "config.yaml", "--each", "--set", "experimental_data.file_path=a.h5", "--set",
+        "analyzer_parameters.scattering.wavevector_q=0.0054", cwd=joint,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "one ring in one file" in done.stderr

@@ -24,6 +24,7 @@ from homodyne_cli.cli.options.shared import (
     Overrides,
     Quiet,
     comma_separated,
+    keep_compiled_in,
     memory_budget,
     refuse_repeats,
     settings_of,
@@ -34,6 +35,7 @@ from homodyne_cli.parameters import XScaleMode
 if TYPE_CHECKING:
     from homodyne_cli.dataset import Dataset
     from homodyne_cli.flow import MadeRun
+    from homodyne_cli.problem import Config
 
 DEFAULT_OUTPUT = "homodyne_results"
 
@@ -85,6 +87,12 @@ class FitRequest:
             autocompletion=run_directories,
         ),
     ] = None
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each", help="Fit rings (or repeats) one by one, OUTPUT_q0.0054 ..., and compare."
+        ),
+    ] = False
     compile_cache: Annotated[
         Path | None,
         typer.Option(
@@ -106,6 +114,8 @@ class FitRequest:
             raise UsageError("--quiet and --verbose exclude each other", hint="keep one of them")
         if self.resume is not None and self.global_search:
             raise UsageError("--resume and --global exclude each other", hint="keep one of them")
+        if self.each and self.resume is not None:
+            raise UsageError("--resume and --each exclude each other", hint="keep one of them")
         refuse_repeats(self.overrides)
 
     @property
@@ -136,18 +146,27 @@ def run_fit(request: FitRequest) -> int:
     profiled = () if request.profile is None else comma_separated(request.profile)
     memory = None if request.memory is None else memory_budget(request.memory).budget
     if request.compile_cache is not None:
-        _keep_compiled(request.compile_cache)
+        keep_compiled_in(request.compile_cache)
     notes = make_console(stderr=True)
     if config.unused_keys and not request.quiet:
         print_plain(notes, _unused_keys_note(config.unused_keys, listed=request.verbose))
     shown = partial(_show_input, request)
-    with FitProgress(notes, enabled=not request.quiet, show_input=shown) as progress:
-        made = make_run(
-            config, request.output or config.output_directory or Path(DEFAULT_OUTPUT),
-            force=request.force, memory=memory, profiled=profiled,
-            plots=not request.no_plots, command_line=tuple(sys.argv), watch=progress,
-            interruptible=True, started=started,
-        )  # fmt: skip
+    target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
+
+    def fit_to(config: Config, target: Path, *, started: float) -> MadeRun:
+        with FitProgress(notes, enabled=not request.quiet, show_input=shown) as progress:
+            return make_run(
+                config, target, force=request.force, memory=memory, profiled=profiled,
+                plots=not request.no_plots, command_line=tuple(sys.argv), watch=progress,
+                interruptible=True, started=started,
+            )  # fmt: skip
+
+    if request.each:
+        from homodyne_cli.cli.options.parts import fit_each
+
+        words = request.config, request.overrides
+        return fit_each(words, config, target, fit_to, truth, as_json=request.as_json)
+    made = fit_to(config, target, started=started)
     _show(request, made, truth)
     for note in () if request.quiet else made.notes:
         print_note(notes, note)
@@ -191,13 +210,6 @@ def _show(request: FitRequest, made: MadeRun, truth: Mapping[str, float] | None)
         print_json(answer)
     else:
         show_fit(*shown, plots=not request.no_plots)
-
-
-def _keep_compiled(folder: Path) -> None:
-    from homodyne_cli.core.numerics.backend import keep_compiled
-    from homodyne_cli.io.files.private_folder import private_folder
-
-    keep_compiled(str(private_folder(folder)))
 
 
 def _unused_keys_note(keys: tuple[str, ...], *, listed: bool) -> str:

@@ -106,6 +106,14 @@ def configured_gap(config: Path | None, *runs: Path) -> float | None:
     return gap
 
 
+def keep_compiled_in(folder: Path) -> None:
+    """Keep compiled code in a folder that nobody else can write to."""
+    from homodyne_cli.core.numerics.backend import keep_compiled
+    from homodyne_cli.io.files.private_folder import private_folder
+
+    keep_compiled(str(private_folder(folder)))
+
+
 def comma_separated(names: str) -> tuple[str, ...]:
     """Return the names of a list like ``D0,alpha``."""
     return tuple(name.strip() for name in names.split(","))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from homodyne_cli.core.agreement_verdicts import check_agreement
 from homodyne_cli.findings.agreement import Agreement, ComparedQuantity
-from homodyne_cli.render.console import is_ascii
+from homodyne_cli.render.console import is_ascii, print_plain
 from homodyne_cli.render.numbers import MISSING, format_with_uncertainty
 from homodyne_cli.render.table_shapes import plain_table
+from homodyne_cli.results import FitResult
 
 #: Columns of a bar on either side, and standard deviations that fill one.
 _SIDE, _FULL = 8, 4.0
@@ -39,12 +42,42 @@ def agreements_answer(agreements: Sequence[Agreement]) -> dict[str, object]:
 def show_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     """Print one table for each comparison."""
     for agreement in agreements:
-        console.print(_table(agreement, ascii_only=is_ascii(console)))
+        console.print(_table(agreement, "the joint fit", ascii_only=is_ascii(console)))
 
 
-def _table(agreement: Agreement, *, ascii_only: bool) -> Table:
+def show_each(
+    console: Console,
+    agreement: Agreement,
+    results: Sequence[FitResult],
+    directories: Sequence[Path | None],
+) -> None:
+    """Print the parameters of fits of single parts side by side, and whether they agree."""
+    part = "q (1/Å)" if agreement.kind == "rings" else "repeat"
+    right = (part, "value", "±")
+    title = f"Fits of single {agreement.kind}"
+    table = plain_table(title, "parameter", *right, "unit", right=right)
+    for name in results[0].solution.values:
+        for k, result in enumerate(results):
+            p = next(p for p in result.parameters if p.name == name)
+            figures = format_with_uncertainty(p.value, p.uncertainty)
+            shown = _part(agreement, k)
+            table.add_row(name if k == 0 else "", shown, *figures, p.unit if k == 0 else "")
+    console.print(table)
+    console.print(_table(agreement, "their mean", ascii_only=is_ascii(console)))
+    check = check_agreement(agreement)
+    print_plain(console, f"{check.status}: {check.message}")
+    listed = ", ".join(str(place) for place in directories if place is not None)
+    print_plain(console, f"Run directories: {listed}")
+
+
+def _part(agreement: Agreement, k: int) -> str:
+    value = float(agreement.parts[k])
+    return f"{value:.5g}" if agreement.kind == "rings" else f"{value:.0f}"
+
+
+def _table(agreement: Agreement, centre: str, *, ascii_only: bool) -> Table:
     of_rings = agreement.kind == "rings"
-    title = f"{agreement.kind.capitalize()} off the joint fit (a full bar: {_FULL:g} sigma)"
+    title = f"{agreement.kind.capitalize()} off {centre} (a full bar: {_FULL:g} sigma)"
     part = "q (1/Å)" if of_rings else "repeat"
     right = (part, "off", "±", "sigma")
     table = plain_table(title, "quantity", *right, "-  0  +", right=right)
@@ -57,10 +90,10 @@ def _table(agreement: Agreement, *, ascii_only: bool) -> Table:
 def _rows(
     agreement: Agreement, quantity: ComparedQuantity, *, ascii_only: bool
 ) -> Iterator[tuple[str, ...]]:
-    for k, part in enumerate(agreement.parts.tolist()):
+    for k in range(len(agreement.parts)):
         off, error = float(quantity.deviation[k]), float(quantity.uncertainty[k])
         name = f"{quantity.name} ({quantity.unit})" if k == 0 else ""
-        shown = f"{part:.5g}" if agreement.kind == "rings" else f"{part:.0f}"
+        shown = _part(agreement, k)
         if not (math.isfinite(off) and error > 0.0):
             yield name, shown, MISSING, MISSING, MISSING, ""
             continue

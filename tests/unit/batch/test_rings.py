@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from homodyne_cli.batch import rings
+from homodyne_cli.batch.jobs import Scan, plan_jobs
 from homodyne_cli.batch.rings import FileRings, rings_of_files
+from tests.support.data_mutations import deadly
 from tests.support.layout_writers import Grid, aps_u
 
 
@@ -46,3 +48,11 @@ def test_a_file_that_ends_its_reader_costs_no_other(folder: Path) -> None:
     assert [answer[path] == good for path in paths] == [True, False, True, False, True]
     assert "end the process" in answer[paths[1]].error
     assert "finds no end" in answer[paths[3]].error
+
+
+def test_a_deadly_file_is_a_job_with_its_error(tmp_path: Path) -> None:
+    aps_u(tmp_path / "a.h5", Grid(q=(0.0054, 0.0081)))
+    scans = [Scan(deadly(tmp_path / "bad.h5"), {}), Scan(tmp_path / "a.h5", {})]
+    jobs = plan_jobs(tmp_path / "template.yaml", scans, rings="all")
+    assert [job.q for job in jobs] == [None, 0.0054, 0.0081]
+    assert "end the process" in jobs[0].error

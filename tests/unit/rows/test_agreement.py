@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.assessments import StoredRun
-from homodyne_cli.core.agreement import find_agreement
+from homodyne_cli.core.agreement import compare_fits, find_agreement
 from homodyne_cli.core.agreement_verdicts import check_agreement
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
@@ -101,6 +101,7 @@ def test_the_test_of_all_parameters_is_that_of_separate_fits() -> None:
     repeats = compared(data)[1]
     estimates: list[FloatArray] = []
     covariances: list[FloatArray] = []
+    results: list[FitResult] = []
     for number in range(2):
         one = replace(chosen(data, np.flatnonzero(data.repeat == number)), repeat=None)
         result, _ = fitted(one)
@@ -108,10 +109,19 @@ def test_the_test_of_all_parameters_is_that_of_separate_fits() -> None:
         free = [names.index(name) for name in result.covariance_names]
         estimates.append(result.values[free])
         covariances.append(result.covariance)
+        results.append(result)
     difference = estimates[1] - estimates[0]
     expected = difference @ np.linalg.solve(covariances[0] + covariances[1], difference)
     # Linear steps from the joint minimum, a sigma or two away.
     assert repeats.chi2 == pytest.approx(float(expected), rel=0.1, abs=0.1)
+    apart = compare_fits("repeats", np.array([1.0, 2.0]), results)
+    assert apart.degrees == 5
+    assert apart.chi2 == pytest.approx(float(expected), rel=1e-6)
+    for alone, joint in zip(apart.quantities, repeats.quantities, strict=True):
+        step = joint.deviation[1] - joint.deviation[0]
+        refit = alone.deviation[1] - alone.deviation[0]
+        # J and the shear rate vary with all else in a refit, and in the step with all else held.
+        assert refit == pytest.approx(step, abs=3.0 * np.hypot(*alone.uncertainty))
 
 
 def test_repeats_of_a_sample_that_changed_fail() -> None:
