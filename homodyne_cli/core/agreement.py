@@ -38,7 +38,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from homodyne_cli.core.evaluation import EvaluatedRun
 from homodyne_cli.core.model.curves import model_curves
@@ -177,7 +177,7 @@ def _agreement(
 
 
 def _chance(chi2: float, degrees: int) -> float:
-    return float(stats.chi2.sf(chi2, degrees)) if degrees else float("nan")
+    return float(special.chdtrc(degrees, chi2)) if degrees else float("nan")
 
 
 def _directions(values: FloatArray) -> Iterator[tuple[str, str, FloatArray]]:

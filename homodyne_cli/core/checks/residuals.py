@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from homodyne_cli.assessments import CheckResult
 from homodyne_cli.core.checks.lag_profiles import lag_sums
@@ -146,7 +146,7 @@ def _test(
     used = count > 0
     k = int(used.sum())
     statistic = float((score[used] ** 2).sum())
-    p = float(stats.f.sf(statistic / k, k, max(n_pairs - k, 1.0)))
+    p = float(special.fdtrc(k, max(n_pairs - k, 1.0), statistic / k))
     excess = score[used] ** 2 - 1.0
     mean = float(np.mean(excess / count[used])) if equal else float(excess.sum() / n_pairs)
     return Pattern(kind, float(np.sqrt(max(mean, 0.0))), p, f"largest at {place}")
@@ -248,7 +248,7 @@ def _lag_patterns(
 
 def _neighbour_pattern(sums: _Sums) -> Pattern:
     correlation = float(sums.products / max(sums.product_count, 1.0))
-    p = float(2.0 * stats.norm.sf(abs(correlation) * np.sqrt(sums.product_count)))
+    p = float(2.0 * special.ndtr(-abs(correlation) * np.sqrt(sums.product_count)))
     return Pattern("neighbouring pairs", correlation, p, "")
 
 

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from homodyne_cli.core.checks.alternatives import alternative_maps
 from homodyne_cli.core.checks.angle_maps import FittedModel, MergedFrames, angle_maps
@@ -243,13 +243,15 @@ def _frames(
     spread = max(_MAD_TO_SIGMA * float(np.median(np.abs(deviation))), 1e-300)
     pull = deviation / spread
     # A scale from the median deviation of n frames is known as well as one from n/3 squares.
-    noise = stats.t(max(len(rows) / 3.0, 1.0))
-    p_value = min(1.0, len(rows) * float(2.0 * noise.sf(np.abs(pull).max())))
-    named = np.flatnonzero(np.abs(pull) > noise.isf(0.05 / len(rows)))
+    freedom = max(len(rows) / 3.0, 1.0)
+    p_value = min(1.0, len(rows) * float(2.0 * special.stdtr(freedom, -np.abs(pull).max())))
+    named = np.flatnonzero(np.abs(pull) > -special.stdtrit(freedom, 0.05 / len(rows)))
     # What a frame that is off by one adds to its score is M times the variance of scores.
     excess = np.maximum(deviation[named] ** 2 - spread**2, 0.0)
     amplitude = float(np.sqrt(excess.mean())) / (n_speckles * spread**2) if len(named) else 0.0
-    first = np.rint(merged.t / dt).astype(int)
+    # The middle of the first block; t may count from long before the window.
+    middle = 0.5 * (1.0 + merged.size)
+    first = np.rint((merged.t - merged.t[0]) / dt + middle).astype(int)
     numbers = [str(first[k]) if merged.size == 1 else f"about {first[k]}" for k in named[:12]]
     remainder = f" and {len(named) - 12} more" if len(named) > 12 else ""
     place = f"frames {', '.join(numbers)}{remainder}" if len(named) else ""

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.dataset import FloatArray, IndexArray
@@ -246,5 +246,5 @@ def score_test(scores: Scores) -> ScoreTest:
     excess = (amplitude**2 - error**2)[live]
     weight = (error[live] ** -2.0) if np.all(error[live] > 0.0) else np.ones(int(live.sum()))
     mean = float(np.average(excess, weights=weight)) if len(excess) else 0.0
-    p_value = float(stats.chi2.sf(statistic, freedom)) if freedom else 1.0
+    p_value = float(special.chdtrc(freedom, statistic)) if freedom else 1.0
     return ScoreTest(statistic, freedom, p_value, float(np.sqrt(max(mean, 0.0))), pulls)

@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from homodyne_cli.core.noise.covariance_operator import sums_over_pairs
 from homodyne_cli.core.noise.windows import Window
@@ -46,10 +46,10 @@ from homodyne_cli.dataset import FloatArray, IndexArray
 
 #: Squares of standard normal deviates are cut off here; what is left of their mean and variance.
 CUT = 6.0
-_CUT_MEAN = float(stats.chi2.cdf(CUT, 3) + CUT * stats.chi2.sf(CUT, 1))
-_CUT_SQUARE = float(3.0 * stats.chi2.cdf(CUT, 5) + CUT**2 * stats.chi2.sf(CUT, 1))
+_CUT_MEAN = float(special.chdtr(3, CUT) + CUT * special.chdtrc(1, CUT))
+_CUT_SQUARE = float(3.0 * special.chdtr(5, CUT) + CUT**2 * special.chdtrc(1, CUT))
 #: How the mean of what is cut off follows the logarithm of the variance.
-_CUT_SLOPE = float(stats.chi2.cdf(CUT, 3))
+_CUT_SLOPE = float(special.chdtr(3, CUT))
 #: Groups of eigenvectors that share kappa, by rank, and random signs for all angles together.
 _GROUPS, _SIGNS = 4, 24
 _ROUNDS, _STEPS = 3, 30
