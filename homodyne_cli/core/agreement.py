@@ -47,7 +47,7 @@ from homodyne_cli.core.numerics.arrow import invert_blocks
 from homodyne_cli.core.numerics.gram import pseudo_inverse
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import angle_parts
-from homodyne_cli.core.uncertainty.speckle_noise import speckle_noise
+from homodyne_cli.core.uncertainty.speckle_noise import speckle_noise, speckles_in_residuals
 from homodyne_cli.dataset import FloatArray, IndexArray
 from homodyne_cli.findings.agreement import Agreement, ComparedKind, ComparedQuantity
 from homodyne_cli.parameters import N_DIFFUSION, names_of
@@ -259,8 +259,9 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
     if best is not None:
         variances = _best_variances(best, contrast)
     elif np.isfinite(run.record.noise.n_speckles):
-        noise = speckle_noise(run.dataset, whole, vector, whole.project(grams))
-        variances = noise.white_scale * hessians + noise.scores
+        at = whole.project(grams)
+        seen = speckles_in_residuals(run.dataset, whole, vector, at)
+        variances = speckle_noise(run.dataset, whole, vector, at, seen).variances(hessians)
     return _without_scaling(
         _Parts(gradients, hessians, variances), held=run.problem.per_angle_mode == "fixed"
     )

@@ -9,13 +9,10 @@ data but through a handful of numbers, so that the estimates stay as good as unb
 
 from __future__ import annotations
 
-import numpy as np
-
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise, step_without_a_pass
 from homodyne_cli.core.minimise.state import StopReason, is_converged
-from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.best_objective import (
     MANY_FRAMES,
     BestObjective,
@@ -23,14 +20,15 @@ from homodyne_cli.core.noise.best_objective import (
     read_angles,
     read_sparsely,
 )
-from homodyne_cli.core.noise.find_speckles import SpecklesSeen, find_speckles
+from homodyne_cli.core.noise.find_speckles import SpecklesSeen
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.uncertainty.angle_weights import weigh_angles, with_equal_weights
 from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit, with_best_weights
+from homodyne_cli.core.uncertainty.speckle_noise import speckles_in_residuals
 from homodyne_cli.core.uncertainty.symmetries import canonical
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import ConfigError
-from homodyne_cli.noise_report import NoiseReport, SpeckleWeights
+from homodyne_cli.noise_report import SpeckleWeights
 from homodyne_cli.problem import FitProblem
 
 #: Uncertainties of equal weights over those of best ones from which on `auto` takes the best.
@@ -50,12 +48,14 @@ def minimise_with_noise(
     ConfigError
         If ``noise.weights: best`` is asked of what has no such weights.
     """
-    speckles = _worth_best_weights(dataset, problem, pairs, log)
-    if speckles is not None:
-        objective = _minimise_best(dataset, pairs, log, speckles)
+    allowed = _may_take_best(dataset, problem, pairs)
+    seen = speckles_in_residuals(dataset, pairs, log.x, log.at)
+    asked = problem.weights == "best"
+    if seen is not None and allowed and (asked or _is_worth_it(dataset, pairs, log, seen)):
+        objective = _minimise_best(dataset, pairs, log, seen)
         log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
-        return with_best_weights(objective, _report(speckles), log.state())
-    equal = weigh_angles(dataset, pairs, log.state())
+        return with_best_weights(objective, seen.report, log.state())
+    equal = weigh_angles(dataset, pairs, log.state(), seen)
     if equal.objective is not pairs:
         log.change_objective(equal.objective, equal.at)
     minimise(log, near=True)
@@ -68,31 +68,31 @@ def interrupted_fit(dataset: Dataset, pairs: PairObjective, log: Minimisation) -
     if log.objective is not pairs:
         log.change_objective(pairs)
     log.stop = StopReason.INTERRUPTED
-    equal = weigh_angles(dataset, pairs, log.state())
+    seen = speckles_in_residuals(dataset, pairs, log.x, log.at)
+    equal = weigh_angles(dataset, pairs, log.state(), seen)
     return with_equal_weights(dataset, equal, log.state())
 
 
-def _worth_best_weights(
-    dataset: Dataset, problem: FitProblem, pairs: PairObjective, log: Minimisation
-) -> SpecklesSeen | None:
-    """Return the speckle noise of the residuals where best weights are possible and worth it."""
+def _may_take_best(dataset: Dataset, problem: FitProblem, pairs: PairObjective) -> bool:
+    """Whether best weights are asked for, or allowed, and possible."""
     choice, reason = problem.weights, _without_weights(dataset, pairs)
     if choice == "best" and reason:
         raise ConfigError(f"noise.weights 'best' and {reason}", hint="use noise.weights: auto")
     given = dataset.sigma is not None and choice == "auto"
-    if choice == "equal" or reason or given:
-        return None
-    speckles = _speckles(dataset, pairs, log)
-    if speckles is None or choice == "best":
-        return speckles
-    weights = _weights(pairs, log, speckles)
+    return choice != "equal" and not reason and not given
+
+
+def _is_worth_it(
+    dataset: Dataset, pairs: PairObjective, log: Minimisation, seen: SpecklesSeen
+) -> bool:
+    """Whether best weights make a difference."""
+    weights = _weights(pairs, log, seen)
     # Fewer frames gain less, so that what they gain is enough to know.
     few = (read_sparsely,) if dataset.n_frames > MANY_FRAMES else ()
-    for read in (*few, read_angles):
-        objective = best_objective(dataset, pairs, weights, read(dataset))
-        if objective.scores(log.x).gain >= WORTHWHILE_GAIN:
-            return speckles
-    return None
+    return any(
+        best_objective(dataset, pairs, weights, read(dataset)).scores(log.x).gain >= WORTHWHILE_GAIN
+        for read in (*few, read_angles)
+    )
 
 
 def _minimise_best(
@@ -126,12 +126,6 @@ def _without_weights(dataset: Dataset, pairs: PairObjective) -> str:
     return ""
 
 
-def _speckles(dataset: Dataset, pairs: PairObjective, log: Minimisation) -> SpecklesSeen | None:
-    at, convention = log.at, pairs.kind.convention
-    fitted = model_maps(dataset, pairs.expand(log.x), at.contrast, at.offset, convention)
-    return find_speckles(dataset, fitted, pairs.sigma)
-
-
 def _weights(pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen) -> SpeckleWeights:
     estimate = speckles.estimate
     return SpeckleWeights(
@@ -146,16 +140,3 @@ def _weights(pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen) ->
 
 def _floats(values: FloatArray) -> tuple[float, ...]:
     return tuple(values.tolist())
-
-
-def _report(speckles: SpecklesSeen) -> NoiseReport:
-    estimate = speckles.estimate
-    typical = int(np.argsort(estimate.photon_noise)[len(estimate.photon_noise) // 2])
-    w, error = estimate.photon_noise[typical], estimate.photon_noise_error[typical]
-    return NoiseReport(
-        n_speckles=estimate.n_speckles,
-        white_share=speckles.white_share,
-        n_speckles_error=estimate.n_speckles_error,
-        photons=float(1.0 / w),
-        photons_error=float(error / w**2),
-    )

@@ -31,6 +31,7 @@ from homodyne_cli.core.noise.speckle_estimate import (
 from homodyne_cli.core.noise.windows import Window, residual_windows
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.noise_report import NoiseReport
 
 #: Contrast below which no speckle is seen; numbers beyond which, or whose inverse below which, data
 #: are no correlation maps.
@@ -53,6 +54,20 @@ class SpecklesSeen:
 
     estimate: SpeckleEstimate
     white_share: float
+
+    @property
+    def report(self) -> NoiseReport:
+        """What is said of it; photons are those of the typical angle."""
+        estimate = self.estimate
+        typical = int(np.argsort(estimate.photon_noise)[len(estimate.photon_noise) // 2])
+        w, error = estimate.photon_noise[typical], estimate.photon_noise_error[typical]
+        return NoiseReport(
+            n_speckles=estimate.n_speckles,
+            white_share=self.white_share,
+            n_speckles_error=estimate.n_speckles_error,
+            photons=float(1.0 / w),
+            photons_error=float(error / w**2),
+        )
 
 
 def find_speckles(dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> SpecklesSeen | None:

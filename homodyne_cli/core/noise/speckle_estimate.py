@@ -291,11 +291,14 @@ def _window_score(
     white = photon_noise / strengths
     speckle = 2.0 - white[i] - white[j]
     slopes = np.stack([1.0 - 0.5 * speckle, speckle])
-    slopes[:, np.maximum(i, j) < len(strengths) // SMOOTH] = 0.0
+    smooth = len(strengths) // SMOOTH
     if bright:
-        # Strong modes alone speak of M.
+        # Strong modes alone speak of M; slow dynamics leave few of them.
+        strong = np.maximum(white[i], white[j]) <= _STRONG
+        smooth = min(smooth, int(np.count_nonzero(white <= _STRONG)) // 2)
         slopes[0] = 0.0
-        slopes[1, np.maximum(white[i], white[j]) > _STRONG] = 0.0
+        slopes[1, ~strong] = 0.0
+    slopes[:, np.maximum(i, j) < smooth] = 0.0
     return 0.5 * slopes @ (np.minimum(x, CUT) - _CUT_MEAN), 0.5 * slopes @ slopes.T
 
 

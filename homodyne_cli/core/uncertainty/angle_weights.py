@@ -18,12 +18,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_cli.core.minimise.state import MinimiserState
+from homodyne_cli.core.noise.find_speckles import SpecklesSeen
+from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.numerics.gram import pseudo_inverse
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.uncertainty.covariance import ScoreNoise
 from homodyne_cli.core.uncertainty.noisy_fit import NoisyFit
-from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise, score_variances, speckle_noise
+from homodyne_cli.core.uncertainty.speckle_noise import SpeckleNoise, speckle_noise
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.noise_report import NoiseReport
 
@@ -51,9 +53,12 @@ class AngleWeights:
 
 
 def weigh_angles(
-    dataset: Dataset, objective: PairObjective, reached: MinimiserState
+    dataset: Dataset,
+    objective: PairObjective,
+    reached: MinimiserState,
+    seen: SpecklesSeen | None,
 ) -> AngleWeights:
-    """Look for the noise of a fit and at what it makes the angles count.
+    """Look at what the noise of a fit makes the angles count.
 
     A sigma that was given stays as it is, and so does a robust fit, which has weights of its own.
 
@@ -62,11 +67,13 @@ def weigh_angles(
     reached
         A point at which what is left of chi2 is little beside chi2 itself: near the minimum, or
         the end of a minimisation. One that was stopped short of its minimum gets no weights.
+    seen
+        Speckles in the residuals there.
     """
     at = reached.at
-    noise = speckle_noise(dataset, objective, reached.x, at)
+    noise = speckle_noise(dataset, objective, reached.x, at, seen)
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
-    if kept or not np.isfinite(noise.n_speckles) or reached.stopped:
+    if kept or seen is None or reached.stopped:
         return AngleWeights(objective, noise)
     hessians = objective.angle_hessians(reached.x, at)
     weighted = replace(objective, sigma=_due_sigma(objective, at, hessians, noise))
@@ -77,27 +84,34 @@ def weigh_angles(
 
 def with_equal_weights(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
     """Evaluate what the noise does to the score at the end of a fit with equal weights."""
-    objective, noise, at = weights.objective, weights.noise, state.at
+    objective, seen, at = weights.objective, weights.noise.seen, state.at
     independent = ScoreNoise(at.hessian, at.hessian)
     if objective.robust:
         independent = ScoreNoise(*objective.sandwich_parts(state.x, at))
-    white = independent.variance
-    if weights.share is not None:
-        hessians = objective.angle_hessians(state.x, at)
-        white = at.directions.assembled(weights.share[:, None, None] * hessians)
-    scores = np.zeros_like(noise.scores)
-    if np.isfinite(noise.n_speckles):
-        scores = score_variances(dataset, objective, state.x, at) / noise.n_speckles
-    variance = white.plus(at.directions.assembled(scores), noise.white_scale)
+    variance, report = independent.variance, NoiseReport()
+    if seen is not None:
+        noise = speckle_noise(dataset, objective, state.x, at, seen)
+        variance = _variance(objective, noise, state, independent)
+        report = replace(seen.report, shared_out=weights.share is not None)
     return NoisyFit(
         pairs=objective,
         state=state,
-        report=NoiseReport(noise.n_speckles, noise.white_share, weights.share is not None),
+        report=report,
         actual=ScoreNoise(independent.curvature, variance),
         independent=independent,
         n_points=objective.tiles.n_points,
         plain_chi2=at.chi2,
     )
+
+
+def _variance(
+    objective: PairObjective, noise: SpeckleNoise, state: MinimiserState, independent: ScoreNoise
+) -> Arrow:
+    assembled = state.at.directions.assembled
+    if objective.robust:
+        # Robust sums are not kept by angle.
+        return independent.variance.plus(assembled(noise.scores), float(noise.white.mean()))
+    return assembled(noise.variances(objective.angle_hessians(state.x, state.at)))
 
 
 def _due_sigma(
@@ -107,7 +121,7 @@ def _due_sigma(
     # Contrast and offset projected out of every angle's part as they are out of the sum.
     projector = np.concatenate([np.broadcast_to(np.eye(p), (n_phi, p, p)), at.response], axis=1)
     inside = projector.swapaxes(1, 2) @ hessians @ projector
-    variances = projector.swapaxes(1, 2) @ (noise.white_scale * hessians + noise.scores) @ projector
+    variances = projector.swapaxes(1, 2) @ noise.variances(hessians) @ projector
     inverse = pseudo_inverse(inside.sum(axis=0)).matrix
     expected = np.einsum("ij,aji->a", inverse, inside)
     varied = np.einsum("ij,aji->a", inverse, variances)

@@ -1,29 +1,15 @@
-r"""Noise of a finite number of speckles: how it is correlated, and what it does to the fit.
+r"""What speckles do to the score of a fit that weighs pairs alike, or by a noise of their own.
 
-A map averaged over M speckles differs from its expectation by the mean of M independent influences
+The score of a fit with weights W is <W X, R>, X the columns of its Jacobian. With C / M the
+covariance of the noise of an angle (`noise.covariance_operator`), M and the photon noise w from the
+residuals (`noise.find_speckles`), its variance is
 
-    psi_ij = contrast (x_i x_j - sqrt(contrast) f_ij (x_i + x_j)),    x = I - 1, f = |g1|^2
+    <V, C V> / M,    V = W X
 
-of intensities I = |E|^2 whose fields E are complex Gaussian with covariance g1 (the signed square
-root of the model's decay times shear factor). The second term comes from normalising by the mean
-intensities, whose fluctuations a background, or several modes per speckle, makes smaller. All pairs
-that share a frame share its speckles, and slow dynamics spread the correlation further, so the
-parameters scatter by much more than the inverse Hessian says. The score of one speckle is
-s = J^T W psi, with W the weights that the fit used; the variance of the fit's own score is
-Cov(s)/M, and the covariance of the parameters is H^-1 Cov(s) H^-1 / M. `speckle_scores` has Cov(s)
-in closed form.
-
-M and the share of white noise (photons) follow from variances of the residuals: their mean square,
-and that of second differences along the diagonals over strides of 1, 2, 4 ... frames. White noise
-enters all of them alike, slow speckle noise the more the longer the stride::
-
-    mean square            = white + P / M       P: mean square of psi with the fit projected out
-    differences, stride s  = white + Q_s / M     Q_s: the same differences of psi
-
-a straight line over Q whose short strides are known best. P and Q follow from the moments of a
-complex Gaussian: with b = sqrt(contrast) f, Var(psi) = contrast^2 (1 + 4 f + 3 f^2 - 8 b f
-+ 2 b^2 (1 + f)), and projecting the fit out of psi takes the trace of H^-1 Cov(s) away from its sum
-of squares. Both are looked at on a sample of pairs; nothing more is done where it shows no growth.
+Of C the part w^2 is independent from pair to pair: it is the variance that the fit's own sums have,
+times w^2 / (M sigma^2). The rest is smooth, and taken over blocks of frames: sums of V over pairs
+of blocks, means of g1, w over the frames of a block. The covariance of the parameters is then
+H^-1 V H^-1 with H the Hessian (the sandwich of P. J. Huber, Proc. 5th Berkeley Symp. 1, 221, 1967).
 """
 
 from __future__ import annotations
@@ -31,66 +17,69 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from homodyne_cli.core.gram_pass.losses import AngleScaling, loss_terms
-from homodyne_cli.core.maps.pair_noise import pair_weights, robust_variance
+from homodyne_cli.core.maps.pair_noise import pair_weights
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
-from homodyne_cli.core.model.pair_model import PairModel, pair_model
-from homodyne_cli.core.numerics.arrow import invert
+from homodyne_cli.core.model.pair_model import PairModel, model_maps, pair_model
+from homodyne_cli.core.noise.angle_columns import angle_columns
+from homodyne_cli.core.noise.angle_data import FrameBlocks
+from homodyne_cli.core.noise.covariance_operator import (
+    SpeckleCovariance,
+    block_sums,
+)
+from homodyne_cli.core.noise.curve_products import SLAB_PAIRS
+from homodyne_cli.core.noise.find_speckles import SpecklesSeen, find_speckles
 from homodyne_cli.core.numerics.backend import jnp
-from homodyne_cli.core.numerics.gram import SINGULAR
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
-from homodyne_cli.core.uncertainty.score_covariance import (
-    BlockSums,
-    block_size,
-    score_covariance,
-    sum_blocks,
-)
-from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
-from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 
-#: Pairs per angle whose residuals are looked at, and at which differences of psi are.
-_RESIDUAL_PAIRS = 20_000
-_PSI_PAIRS = 1_500
-_MAX_STRIDES = 6
-#: (x_0 - 2 x_1 + x_2)^2 as sum of factor x_k x_m.
-_SQUARED_DIFFERENCE = ((0, 0, 1), (1, 1, 4), (2, 2, 1), (0, 1, -4), (1, 2, -4), (0, 2, 2))
-#: Excess of the residuals over white noise, in standard errors, that counts as speckle noise.
-_SIGNIFICANT = 4.0
-#: Where differences over one frame hold all but this share of psi, speckle noise is white.
-_DISTINCT = 0.02
+#: Blocks of frames for all that is smooth; products cost the third power of their number.
+_MOST_BLOCKS = 200
 
 
 @dataclass(frozen=True)
 class SpeckleNoise:
-    """Correlated noise in a fit.
+    """How the score of each angle varies, contrast and offset included.
 
     Attributes
     ----------
     scores
-        (n_phi, p + 2, p + 2) variance of J^T W r that the speckles of each angle cause, by free
-        parameters, its contrast and its offset.
-    n_speckles
-        M; infinite where the noise is white.
-    white_share
-        Of the residuals' variance.
-    white_scale
-        Variance of the white part over sigma^2.
+        (n_phi, p + 2, p + 2) variance that is shared between pairs.
+    white
+        (n_phi,) variance of what is not, over sigma^2.
+    seen
+        The speckles; None where noise is white.
     """
 
     scores: FloatArray
-    n_speckles: float
-    white_share: float
-    white_scale: float
+    white: FloatArray
+    seen: SpecklesSeen | None
+
+    def variances(self, independent: FloatArray) -> FloatArray:
+        """Return the whole, (n_phi, p + 2, p + 2), from that of independent noise."""
+        return self.white[:, None, None] * independent + self.scores
+
+
+def speckles_in_residuals(
+    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
+) -> SpecklesSeen | None:
+    """Look for speckles in what a model with parameters x (p,) leaves over."""
+    convention = objective.kind.convention
+    fitted = model_maps(dataset, objective.expand(x), at.contrast, at.offset, convention)
+    return find_speckles(dataset, fitted, objective.sigma)
 
 
 def speckle_noise(
-    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
+    dataset: Dataset,
+    objective: PairObjective,
+    x: FloatArray,
+    at: Projection,
+    seen: SpecklesSeen | None,
 ) -> SpeckleNoise:
-    """Find the correlated part of the noise and the variance of the score that it causes.
+    """Evaluate how the scores of a fit with the objective's weights vary.
 
     Parameters
     ----------
@@ -98,89 +87,23 @@ def speckle_noise(
         (p,) free parameters at the solution.
     at
         The projection there.
+    seen
+        Speckles in the residuals.
     """
-    angles = _angles(dataset, objective, x, at)
-    strides = _strides(dataset.n_frames)
-    size = len(at.gradient) + 2
-    none = SpeckleNoise(np.zeros((len(angles), size, size)), float("inf"), 1.0, 1.0)
-    if not strides:
-        return none
-    sampled = sample_pairs(dataset.n_frames, 0, _RESIDUAL_PAIRS)
+    n_phi, size = dataset.n_phi, len(objective.places) + 2
+    if seen is None:
+        return SpeckleNoise(np.zeros((n_phi, size, size)), np.ones(n_phi), None)
+    data, parameters = dataset, objective.expand(x)
+    convention = objective.kind.convention
+    curves = model_curves(data.t, data.phi, data.q, data.gap, parameters, convention)
+    angles = [_Angle(dataset, objective, at, curves, seen, a) for a in range(n_phi)]
     with core_threads() as threads:
-        samples = list(threads.map(lambda a: a.sample(*sampled), angles))
-        pairs = np.array([s.pairs for s in samples])
-        weights = pairs / pairs.sum()
-        total = float(weights @ [s.residual for s in samples])
-
-        def differences(stride: int) -> float:
-            i, j = sample_pairs(dataset.n_frames, stride, _RESIDUAL_PAIRS)
-            variances = threads.map(lambda a: a.differences(stride, i, j), angles)
-            return float(weights @ list(variances))
-
-        error = 2.5 * total / np.sqrt(sum(s.sampled for s in samples))
-        nearest = differences(strides[0])
-        if total - nearest < _SIGNIFICANT * error:
-            return none
-        shown = [nearest, *(differences(stride) for stride in strides[1:])]
-        drawn = weights @ list(threads.map(lambda a: a.psi_differences(strides), angles))
-    scores = _score_variances(angles)
-    absorbed = invert(at.hessian, SINGULAR).trace(at.directions.assembled(scores))
-    psi = float(weights @ [s.psi for s in samples]) - absorbed / float(pairs.sum())
-    return _split(scores, np.array([*shown, total]), np.array([*drawn, psi])) or none
-
-
-def score_variances(
-    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
-) -> FloatArray:
-    """Return Cov(s) of each angle, of one speckle; as `scores`, arguments as above."""
-    return _score_variances(_angles(dataset, objective, x, at))
-
-
-def _angles(
-    dataset: Dataset, objective: PairObjective, x: FloatArray, at: Projection
-) -> list[_Angle]:
-    curves = model_curves(
-        dataset.t,
-        dataset.phi,
-        dataset.q,
-        dataset.gap,
-        objective.expand(x),
-        objective.kind.convention,
-    )
-    return [_Angle(dataset, objective, at, curves, a) for a in range(dataset.n_phi)]
-
-
-def _score_variances(angles: list[_Angle]) -> FloatArray:
-    with core_threads() as threads:
-        return np.stack(list(threads.map(_Angle.score_variance, angles)))
-
-
-def _split(scores: FloatArray, shown: FloatArray, drawn: FloatArray) -> SpeckleNoise | None:
-    """Fit shown = white + drawn / M; the last entries are the mean squares of residual and psi."""
-    total, psi = float(shown[-1]), float(drawn[-1])
-    if psi - drawn[0] < _DISTINCT * psi:
-        return None
-    # Variances of smooth noise scatter like the square root of the volume they average over.
-    error = shown * np.sqrt(drawn)
-    design = np.stack([np.ones_like(drawn), drawn], axis=1) / error[:, None]
-    (_, inverse), _ = optimize.nnls(design, shown / error)
-    if inverse <= 0.0:
-        return None
-    white = max(total - psi * float(inverse), 0.0)
-    return SpeckleNoise(scores * inverse, 1.0 / float(inverse), white / total, white)
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Means over pairs of one angle, in units of sigma^2: residual^2 and Var(psi); sum of weights.
-
-    `sampled` is the number of pairs in the sample.
-    """
-
-    residual: float
-    psi: float
-    pairs: float
-    sampled: int
+        scores = np.stack(list(threads.map(_Angle.score_variance, angles)))
+    white = np.ones(n_phi)
+    if dataset.sigma is None or dataset.sigma.ndim == 1:
+        estimate = seen.estimate
+        white = estimate.photon_noise**2 / (estimate.n_speckles * objective.sigma**2)
+    return SpeckleNoise(scores, white, seen)
 
 
 @dataclass(frozen=True)
@@ -191,124 +114,66 @@ class _Angle:
     objective: PairObjective
     at: Projection
     curves: ModelCurves
+    seen: SpecklesSeen
     angle: int
 
     @property
     def contrast(self) -> float:
         return float(self.at.contrast[self.angle])
 
-    @property
-    def sigma(self) -> float:
-        return float(self.objective.sigma[self.angle])
+    def score_variance(self) -> FloatArray:
+        """Return the shared variance over free parameters, contrast and offset."""
+        model = pair_model(self.curves, self.angle, self.objective.kind.convention)
+        blocks = FrameBlocks.of(self.dataset.n_frames, _MOST_BLOCKS)
+        sums = self._weighted_sums(model, blocks)
+        every = slice(0, len(blocks))
+        estimate, contrast = self.seen.estimate, min(self.contrast, 1.0)
+        operator = SpeckleCovariance(
+            blocks.means(lambda i, j: model.g1(i[:, None], j), every, every),
+            contrast,
+            float(estimate.photon_noise[self.angle]) / blocks.size,
+            min(estimate.modes, 1.0 / contrast),
+            np.ones_like(sums[0]) if blocks.size > 1 else 1.0 - np.eye(len(blocks)),
+        )
+        rest = operator.apply(sums) - operator.photon_noise**2 * sums
+        flat = sums.reshape(len(sums), -1)
+        variance = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(sums)
+        return 0.5 * (variance + variance.T) / estimate.n_speckles
 
-    @property
-    def root(self) -> float:
-        return float(np.sqrt(min(self.contrast, 1.0)))
+    def _weighted_sums(self, model: PairModel, blocks: FrameBlocks) -> FloatArray:
+        """Return W X summed over pairs of blocks, mirrored: (p + 2, m, m)."""
+        m, size = len(blocks), blocks.size
+        p = len(self.objective.full)
+        columns = [*self.objective.places, p, p + 1]
+        sums = np.zeros((len(columns), m, m))
+        step = max(SLAB_PAIRS // (m * size**2), 1)
+        for top in range(0, m, step):
+            i = np.arange(top * size, min(top + step, m) * size)
+            j = np.arange(top * size, m * size)
+            part = angle_columns(model, self.curves, self.angle, self.contrast, i, j)
+            weighted = part[columns] * self._weights(i[:, None], j[None], part[-2])
+            sums[:, top : top + step, top:] = block_sums(weighted, size)
+        return np.asarray(sums + sums.swapaxes(1, 2))
 
-    def model(self, dtype: type = np.float64) -> PairModel:
-        convention = self.objective.kind.convention
-        return pair_model(self.curves, self.angle, convention, dtype)
-
-    def residual(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
-        """Return residual / sigma where the model is f, NaN where there are no data."""
-        fit = self.at.offset[self.angle] + self.contrast * f
-        return np.asarray((self.dataset.pairs(self.angle, i, j) - fit) / self.sigma)
-
-    def weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
-        """Return the weights that the fit gives to pairs, zero where there are no data."""
-        data = self.dataset.pairs(self.angle, i, j)
+    def _weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
+        """Return the weights of pairs in the fit, zero where there are no data."""
+        i, j = np.broadcast_arrays(i, j)
+        data, sigma = self.dataset.pairs(self.angle, i, j), float(self.objective.sigma[self.angle])
         noise = self.dataset.sigma
         if noise is None or noise.ndim == 1:
             weight = np.isfinite(data).astype(float)
         else:
-            weight = pair_weights(data, noise[self.angle][i, j], self.sigma)
-        weight *= i < j
-        if not self.objective.robust:
-            return np.asarray(weight)
-        fitted = weight > 0.0
+            weight = pair_weights(data, noise[self.angle][i, j], sigma)
+        weight = weight * (i < j)
+        if self.objective.robust:
+            weight = self._robust(f, data, weight)
+        return np.asarray(weight / sigma**2)
+
+    def _robust(self, f: FloatArray, data: MapArray, weight: FloatArray) -> FloatArray:
         single = slice(self.angle, self.angle + 1)
         known = (self.at.contrast[single], self.at.offset[single], self.objective.sigma[single])
         state = AngleScaling(*(jnp.asarray(v) for v in known))
-        shape = (1, 1, f.size, 1)
-        values = (f, np.where(fitted, data, 0.0), weight)
-        model, y, w = (jnp.asarray(v, dtype=float).reshape(shape) for v in values)
+        values = (f, np.where(weight > 0.0, data, 0.0), weight)
+        model, y, w = (jnp.asarray(v, dtype=float).reshape(1, 1, f.size, 1) for v in values)
         robust, _ = loss_terms(self.objective.kind.weight, model, y, w, state)
         return np.asarray(robust).reshape(f.shape)
-
-    def sample(self, i: IndexArray, j: IndexArray) -> _Sample:
-        """Look at residuals and the variance of psi on a sample of pairs."""
-        f = self.model().f(i, j)
-        weight = self.weights(i, j, f)
-        square = np.where(weight > 0.0, self.residual(i, j, f), 0.0) ** 2
-        total = max(float(weight.sum()), 1e-300)
-        variance = (self.contrast / self.sigma) ** 2 * psi_variance(f, self.root * f)
-        n_points = float(self.objective.tiles.moments.n_points[self.angle])
-        sampled = int(np.count_nonzero(weight))
-        return _Sample(
-            residual=float(weight @ square) / total,
-            psi=float(weight @ variance) / total,
-            pairs=n_points * total / max(sampled, 1),
-            sampled=sampled,
-        )
-
-    def differences(self, stride: int, i: IndexArray, j: IndexArray) -> float:
-        """Return the variance of second differences of the residual along diagonals from (i, j)."""
-        model = self.model()
-        along = [(i + k * stride, j + k * stride) for k in range(3)]
-        r = [self.residual(*pairs, model.f(*pairs)) for pairs in along]
-        difference = (r[0] - 2.0 * r[1] + r[2]) / np.sqrt(6.0)
-        difference = difference[np.isfinite(difference)]
-        return robust_variance(difference) if len(difference) > 2 else 0.0
-
-    def psi_differences(self, strides: list[int]) -> FloatArray:
-        """Return the variances of the same differences of psi, (len(strides),)."""
-        model = self.model()
-        starts = [sample_pairs(self.dataset.n_frames, stride, _PSI_PAIRS) for stride in strides]
-        i, j = np.concatenate(starts, axis=1)
-        step = np.repeat(strides, [len(first) for first, _ in starts])
-        at = [(i + k * step, j + k * step) for k in range(3)]
-        variance = np.zeros(len(i))
-        for k, m, factor in _SQUARED_DIFFERENCE:
-            variance += factor * psi_covariance(model, self.root, at[k], at[m])
-        groups = np.split(variance, np.cumsum([len(first) for first, _ in starts])[:-1])
-        means = np.array([group.mean() for group in groups])
-        return np.asarray((self.contrast / self.sigma) ** 2 * means / 6.0)
-
-    def blocks(self) -> BlockSums:
-        """Return the weighted columns summed over blocks of frames."""
-        columns = len(self.objective.full) + 2
-        size = block_size(self.dataset.n_frames, self.dataset.n_phi, columns)
-        dtype = np.float64 if size == 1 else np.float32
-        return sum_blocks(
-            self.model(dtype), self.curves, self.angle, size, self.weights, self.contrast
-        )
-
-    def score_variance(self) -> FloatArray:
-        """Return Cov(s) over free parameters, contrast and offset, (p + 2, p + 2)."""
-        scale = (self.contrast / self.sigma**2) ** 2
-        size = len(self.objective.full)
-        kept = [*self.objective.places, size, size + 1]
-        covariance = score_covariance(self.blocks(), self.dataset.n_phi)
-        return np.asarray(scale * covariance[np.ix_(kept, kept)])
-
-
-def _strides(n: int) -> list[int]:
-    return [s for s in (2**k for k in range(_MAX_STRIDES)) if 8 * s <= n]
-
-
-def sample_pairs(n: int, stride: int, count: int) -> tuple[IndexArray, IndexArray]:
-    """Return up to `count` pairs i < j with room for two strides along the diagonal, evenly.
-
-    The place in the list of all pairs goes in equal steps; the list is by rows of i.
-    """
-    room = n - 2 * stride
-    pairs = room * (room - 1) // 2
-    if pairs <= count:
-        return np.triu_indices(room, 1)
-    place = ((np.arange(count) + 0.5) * (pairs / count)).astype(np.intp)
-    # Rows counted from the last one have 1, 2, 3 ... pairs.
-    back = pairs - 1 - place
-    row = ((np.sqrt(8.0 * back + 1.0) - 1.0) / 2.0).astype(np.intp)
-    row -= row * (row + 1) // 2 > back
-    row += (row + 1) * (row + 2) // 2 <= back
-    return room - 2 - row, room - 1 - (back - row * (row + 1) // 2)

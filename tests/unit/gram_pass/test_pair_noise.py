@@ -11,9 +11,11 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
 from homodyne_cli.core.gram_pass.losses import AngleScaling, PairWeight, rho
+from homodyne_cli.core.noise.find_speckles import SpecklesSeen
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.core.uncertainty.speckle_noise import score_variances
+from homodyne_cli.core.uncertainty.speckle_noise import speckle_noise
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.oracle import autodiff_columns, model_values
@@ -123,11 +125,12 @@ def test_pairs_without_noise_are_as_pairs_without_data(holes: str) -> None:
     assert one.reduced_chi2 == pytest.approx(1.0, abs=0.1)
     for mine, its in zip(one.parameters, other.parameters, strict=True):
         assert mine.value == pytest.approx(its.value, abs=1e-6 * mine.uncertainty)
-    scores = []
+    scores, w = [], np.ones(3)
+    seen = SpecklesSeen(SpeckleEstimate(500.0, 50.0, w, 0.1 * w, 1.0, 0.0), 0.0)
     for data in (by_data, by_noise):
         objective = build_objective(data, problem, dataset_sigma(data))
         at = objective.derivatives(PUBLISHED)
-        scores.append(score_variances(data, objective, PUBLISHED, at))
+        scores.append(speckle_noise(data, objective, PUBLISHED, at, seen).scores)
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
 
 

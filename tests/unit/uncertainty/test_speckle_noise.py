@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.model.curves import ShearFactor
-from homodyne_cli.core.model.pair_model import PairModel
+from homodyne_cli.core.noise.find_speckles import SpecklesSeen
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
-from homodyne_cli.core.uncertainty import score_covariance as speckle_scores
-from homodyne_cli.core.uncertainty.speckle_moments import psi_covariance, psi_variance
-from homodyne_cli.core.uncertainty.speckle_noise import sample_pairs, score_variances
+from homodyne_cli.core.objective.pair_objective import PairObjective
+from homodyne_cli.core.uncertainty import speckle_noise as module
+from homodyne_cli.core.uncertainty.speckle_noise import speckle_noise
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention, NoiseWeights
 from homodyne_cli.problem import FitProblem, SolverOptions
@@ -24,6 +24,18 @@ from tests.support.datasets import PUBLISHED, RESOLVED, make_dataset
 from tests.support.oracle import autodiff_columns, signed_g1
 from tests.support.particles import FREE, THREE_ANGLES, particle_dataset, particle_problem
 from tests.support.problems import make_problem
+
+
+def seen(n_phi: int, photons: float = 1e6) -> SpecklesSeen:
+    """One speckle, one mode and a background."""
+    w = np.full(n_phi, 1.0 / photons)
+    return SpecklesSeen(SpeckleEstimate(1.0, 0.1, w, 0.1 * w, 1.0, 0.0), 0.0)
+
+
+def score_variances(data: Dataset, objective: PairObjective, x: FloatArray) -> FloatArray:
+    at = objective.derivatives(x)
+    noise = speckle_noise(data, objective, x, at, seen(data.n_phi))
+    return noise.variances(objective.angle_hessians(x, at))
 
 
 def moment(g: FloatArray, frames: tuple[int, ...]) -> float:
@@ -46,27 +58,6 @@ def slow_covariance(
     means = [sum(c * moment(g, at) for c, at in part) for part in terms]
     product = sum(c * d * moment(g, at + to) for c, at in terms[0] for d, to in terms[1])
     return float(product - means[0] * means[1])
-
-
-def smooth_model(power: int) -> PairModel:
-    rng = np.random.default_rng(0)
-    form = ShearFactor(0.5, power) if power else None
-    return PairModel(np.cumsum(rng.uniform(0.1, 0.4, 6)), np.cumsum(rng.uniform(0.5, 1.5, 6)), form)
-
-
-@pytest.mark.parametrize("power", [0, 2, 4])
-def test_covariance_of_psi_is_the_sum_over_permutations(power: int) -> None:
-    model = smooth_model(power)
-    every = np.arange(6)
-    g = model.g1(every[:, None], every[None, :])
-    i, j = np.triu_indices(6, 1)
-    first, second = (part.ravel() for part in np.indices((len(i), len(i))))
-    found = psi_covariance(model, 0.6, (i[first], j[first]), (i[second], j[second]))
-    pairs = list(zip(i.tolist(), j.tolist(), strict=True))
-    slow = [slow_covariance(g, 0.6, a, b) for a in pairs for b in pairs]
-    np.testing.assert_allclose(found, slow, rtol=1e-12, atol=1e-14)
-    variance = psi_variance(g[i, j] ** 2, 0.6 * g[i, j] ** 2)
-    np.testing.assert_allclose(variance, np.diag(found.reshape(15, 15)), rtol=1e-12)
 
 
 def test_permutations_give_the_moments_of_drawn_intensities() -> None:
@@ -96,7 +87,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
     problem = make_problem(mode, convention, start=tuple(values))
     objective = build_objective(data, problem, np.array([0.05, 0.08]))
     at = objective.derivatives(objective.free.start)
-    found = score_variances(data, objective, values, at)
+    found = score_variances(data, objective, values)
 
     i, j = np.triu_indices(7, 1)
     # (n_phi, columns, pairs): parameters, then f, 1 and y, zero where masked.
@@ -111,7 +102,7 @@ def test_score_covariance_is_the_sum_over_pairs_of_pairs(
         slow = jacobian @ cov @ jacobian.T
         scale = np.sqrt(np.where(np.diag(slow) > 0.0, np.diag(slow), 1.0))
         unit = np.outer(scale, scale)
-        np.testing.assert_allclose(found[a] / unit, slow / unit, atol=1e-9)
+        np.testing.assert_allclose(found[a] / unit, slow / unit, atol=1e-5)
 
 
 def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
@@ -120,18 +111,17 @@ def scatter_of(data: Dataset, problem: FitProblem) -> FloatArray:
     x = objective.free.start
     at = objective.derivatives(x)
     inverse = np.linalg.inv(dense(at.hessian))
-    score = dense(at.directions.assembled(score_variances(data, objective, x, at)))
+    score = dense(at.directions.assembled(score_variances(data, objective, x)))
     return np.asarray(np.sqrt(np.diag(inverse @ score @ inverse))[: len(x)])
 
 
 def test_blocks_of_frames_give_the_uncertainty_of_all_frames(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Blocks of 4 frames and larger ones for T: 1.5% measured, correlated over about 10 frames."""
+    """Blocks of three frames, correlated over about ten."""
     data, problem = particle_dataset(THREE_ANGLES, seed=0), particle_problem(THREE_ANGLES)
     exact = scatter_of(data, problem)
-    monkeypatch.setattr(speckle_scores, "_LEAST", 15)
-    monkeypatch.setattr(speckle_scores, "_BUDGET", 1.0)
+    monkeypatch.setattr(module, "_MOST_BLOCKS", 20)
     np.testing.assert_allclose(scatter_of(data, problem), exact, rtol=0.05)
 
 
@@ -145,17 +135,6 @@ def test_missing_pairs_and_a_sigma_map_are_part_of_the_weights() -> None:
     plain = replace(data, c2=masked, sigma=np.full(data.n_phi, 0.05))
     without = scatter_of(plain, problem)
     np.testing.assert_allclose(scatter_of(replace(data, sigma=sigma), problem), without, rtol=1e-3)
-
-
-@pytest.mark.parametrize(("n", "stride", "count"), [(50, 0, 300), (50, 4, 200), (900, 8, 20_000)])
-def test_sampled_pairs_are_distinct_and_leave_room(n: int, stride: int, count: int) -> None:
-    i, j = sample_pairs(n, stride, count)
-    assert len(set(zip(i.tolist(), j.tolist(), strict=True))) == count
-    assert i.min() >= 0
-    assert np.all(i < j)
-    assert j.max() + 2 * stride < n
-    # Spread over the list of pairs, so lags keep their shares.
-    assert (j - i).mean() == pytest.approx((n - 2 * stride + 1) / 3.0, rel=0.05)
 
 
 @pytest.mark.parametrize(("frames", "angles", "seed"), [(60, 4, 5), (120, 3, 6), (200, 5, 7)])
