@@ -168,7 +168,7 @@ def test_lobe_scan_finds_lobes_and_only_lobes(power: int) -> None:
 
 
 def test_systematic_residual_fails_residuals() -> None:
-    """It counts as correlated noise too, so that uncertainties grow, perhaps beyond their limit."""
+    """A misfit lives in smooth modes, which are not counted as speckles."""
     x = np.arange(200) / 200
     pattern = 0.3 * 0.02 * np.sin(6 * np.pi * (x[:, None] + x))
     inputs = fitted_inputs(replace(DATA, c2=DATA.array + pattern), PROBLEM)
@@ -178,12 +178,11 @@ def test_systematic_residual_fails_residuals() -> None:
     value = results[3].value
     assert value is not None
     assert 0.15 < value < 0.25
-    assert (
-        f"noise like that of {inputs.run.record.noise.n_speckles:.3g} speckles" in results[3].advice
-    )
-    record = replace(inputs.run.record, noise=NoiseReport())
-    white = replace(inputs, run=replace(inputs.run, record=record))
-    assert "speckles" not in run_checks(white)[3].advice
+    assert inputs.run.record.noise.n_speckles == np.inf
+    assert "speckles" not in results[3].advice
+    record = replace(inputs.run.record, noise=NoiseReport(n_speckles=500.0))
+    counted = replace(inputs, run=replace(inputs.run, record=record))
+    assert "noise like that of 500 speckles" in run_checks(counted)[3].advice
 
 
 def uncertain(run: StoredRun, **errors: float) -> CheckResult:
