@@ -260,8 +260,8 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
         variances = _best_variances(best, contrast)
     elif np.isfinite(run.record.noise.n_speckles):
         at = whole.project(grams)
-        seen = speckles_in_residuals(run.dataset, whole, vector, at)
-        variances = speckle_noise(run.dataset, whole, vector, at, seen).variances(hessians)
+        speckles = speckles_in_residuals(run.dataset, whole, vector, at)
+        variances = speckle_noise(run.dataset, whole, vector, at, speckles).variances(hessians)
     return _without_scaling(
         _Parts(gradients, hessians, variances), held=run.problem.per_angle_mode == "fixed"
     )

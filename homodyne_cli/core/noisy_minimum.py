@@ -49,13 +49,17 @@ def minimise_with_noise(
         If ``noise.weights: best`` is asked of what has no such weights.
     """
     allowed = _may_take_best(dataset, problem, pairs)
-    seen = speckles_in_residuals(dataset, pairs, log.x, log.at)
-    asked = problem.weights == "best"
-    if seen is not None and allowed and (asked or _is_worth_it(dataset, pairs, log, seen)):
-        objective = _minimise_best(dataset, pairs, log, seen)
+    speckles = speckles_in_residuals(dataset, pairs, log.x, log.at)
+    certain = problem.weights == "best"
+    if (
+        speckles is not None
+        and allowed
+        and (certain or _is_worth_it(dataset, pairs, log, speckles))
+    ):
+        objective = _minimise_best(dataset, pairs, log, speckles)
         log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
-        return with_best_weights(objective, seen.report, log.state())
-    equal = weigh_angles(dataset, pairs, log.state(), seen)
+        return with_best_weights(objective, speckles.report, log.state())
+    equal = weigh_angles(dataset, pairs, log.state(), speckles)
     if equal.objective is not pairs:
         log.change_objective(equal.objective, equal.at)
     minimise(log, near=True)
@@ -68,8 +72,8 @@ def interrupted_fit(dataset: Dataset, pairs: PairObjective, log: Minimisation) -
     if log.objective is not pairs:
         log.change_objective(pairs)
     log.stop = StopReason.INTERRUPTED
-    seen = speckles_in_residuals(dataset, pairs, log.x, log.at)
-    equal = weigh_angles(dataset, pairs, log.state(), seen)
+    speckles = speckles_in_residuals(dataset, pairs, log.x, log.at)
+    equal = weigh_angles(dataset, pairs, log.state(), speckles)
     return with_equal_weights(dataset, equal, log.state())
 
 
@@ -83,10 +87,10 @@ def _may_take_best(dataset: Dataset, problem: FitProblem, pairs: PairObjective) 
 
 
 def _is_worth_it(
-    dataset: Dataset, pairs: PairObjective, log: Minimisation, seen: SpecklesSeen
+    dataset: Dataset, pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen
 ) -> bool:
     """Whether best weights make a difference."""
-    weights = _weights(pairs, log, seen)
+    weights = _weights(pairs, log, speckles)
     # Fewer frames gain less, so that what they gain is enough to know.
     few = (read_sparsely,) if dataset.n_frames > MANY_FRAMES else ()
     return any(

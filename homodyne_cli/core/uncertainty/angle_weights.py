@@ -56,7 +56,7 @@ def weigh_angles(
     dataset: Dataset,
     objective: PairObjective,
     reached: MinimiserState,
-    seen: SpecklesSeen | None,
+    speckles: SpecklesSeen | None,
 ) -> AngleWeights:
     """Look at what the noise of a fit makes the angles count.
 
@@ -67,13 +67,13 @@ def weigh_angles(
     reached
         A point at which what is left of chi2 is little beside chi2 itself: near the minimum, or
         the end of a minimisation. One that was stopped short of its minimum gets no weights.
-    seen
+    speckles
         Speckles in the residuals there.
     """
     at = reached.at
-    noise = speckle_noise(dataset, objective, reached.x, at, seen)
+    noise = speckle_noise(dataset, objective, reached.x, at, speckles)
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
-    if kept or seen is None or reached.stopped:
+    if kept or speckles is None or reached.stopped:
         return AngleWeights(objective, noise)
     hessians = objective.angle_hessians(reached.x, at)
     weighted = replace(objective, sigma=_due_sigma(objective, at, hessians, noise))
@@ -84,15 +84,15 @@ def weigh_angles(
 
 def with_equal_weights(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
     """Evaluate what the noise does to the score at the end of a fit with equal weights."""
-    objective, seen, at = weights.objective, weights.noise.seen, state.at
+    objective, speckles, at = weights.objective, weights.noise.speckles, state.at
     independent = ScoreNoise(at.hessian, at.hessian)
     if objective.robust:
         independent = ScoreNoise(*objective.sandwich_parts(state.x, at))
     variance, report = independent.variance, NoiseReport()
-    if seen is not None:
-        noise = speckle_noise(dataset, objective, state.x, at, seen)
+    if speckles is not None:
+        noise = speckle_noise(dataset, objective, state.x, at, speckles)
         variance = _variance(objective, noise, state, independent)
-        report = replace(seen.report, shared_out=weights.share is not None)
+        report = replace(speckles.report, shared_out=weights.share is not None)
     return NoisyFit(
         pairs=objective,
         state=state,

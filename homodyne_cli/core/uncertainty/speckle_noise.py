@@ -50,13 +50,13 @@ class SpeckleNoise:
         (n_phi, p + 2, p + 2) variance that is shared between pairs.
     white
         (n_phi,) variance of what is not, over sigma^2.
-    seen
+    speckles
         The speckles; None where noise is white.
     """
 
     scores: FloatArray
     white: FloatArray
-    seen: SpecklesSeen | None
+    speckles: SpecklesSeen | None
 
     def variances(self, independent: FloatArray) -> FloatArray:
         """Return the whole, (n_phi, p + 2, p + 2), from that of independent noise."""
@@ -77,7 +77,7 @@ def speckle_noise(
     objective: PairObjective,
     x: FloatArray,
     at: Projection,
-    seen: SpecklesSeen | None,
+    speckles: SpecklesSeen | None,
 ) -> SpeckleNoise:
     """Evaluate how the scores of a fit with the objective's weights vary.
 
@@ -87,23 +87,23 @@ def speckle_noise(
         (p,) free parameters at the solution.
     at
         The projection there.
-    seen
+    speckles
         Speckles in the residuals.
     """
     n_phi, size = dataset.n_phi, len(objective.places) + 2
-    if seen is None:
+    if speckles is None:
         return SpeckleNoise(np.zeros((n_phi, size, size)), np.ones(n_phi), None)
     data, parameters = dataset, objective.expand(x)
     convention = objective.kind.convention
     curves = model_curves(data.t, data.phi, data.q, data.gap, parameters, convention)
-    angles = [_Angle(dataset, objective, at, curves, seen, a) for a in range(n_phi)]
+    angles = [_Angle(dataset, objective, at, curves, speckles, a) for a in range(n_phi)]
     with core_threads() as threads:
         scores = np.stack(list(threads.map(_Angle.score_variance, angles)))
     white = np.ones(n_phi)
     if dataset.sigma is None or dataset.sigma.ndim == 1:
-        estimate = seen.estimate
+        estimate = speckles.estimate
         white = estimate.photon_noise**2 / (estimate.n_speckles * objective.sigma**2)
-    return SpeckleNoise(scores, white, seen)
+    return SpeckleNoise(scores, white, speckles)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Angle:
     objective: PairObjective
     at: Projection
     curves: ModelCurves
-    seen: SpecklesSeen
+    speckles: SpecklesSeen
     angle: int
 
     @property
@@ -127,7 +127,7 @@ class _Angle:
         blocks = FrameBlocks.of(self.dataset.n_frames, _MOST_BLOCKS)
         sums = self._weighted_sums(model, blocks)
         every = slice(0, len(blocks))
-        estimate, contrast = self.seen.estimate, min(self.contrast, 1.0)
+        estimate, contrast = self.speckles.estimate, min(self.contrast, 1.0)
         operator = SpeckleCovariance(
             blocks.means(lambda i, j: model.g1(i[:, None], j), every, every),
             contrast,
