@@ -138,7 +138,8 @@ def on_cluster(
     def make() -> Iterator[Executor]:
         where = {"address": address} if file is None else {"scheduler_file": str(file)}
         try:
-            client = cast(_Client, Client(**where, timeout=30, set_as_default=False))
+            # How long it waits is dask's own setting: distributed.comm.timeouts.connect.
+            client = cast(_Client, Client(**where, set_as_default=False))
         except (OSError, ValueError, TimeoutError) as error:
             raise UsageError(
                 f"no scheduler answers at {address or file}: {error}",
