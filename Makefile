@@ -94,7 +94,16 @@ man: $(STAMP)  ## man pages, in build/man
 completions: $(STAMP)  ## shell completion scripts
 	$(BIN)/python -m docs.generate completions
 
-# Up to a minute a mutant; FUZZ=... sets how many inputs of each kind.
-.PHONY: mutants
+.PHONY: mutants fuzz
+FUZZ := 10000
+FUZZED := config fix npz json
+
+fuzz: $(STAMP)  ## damaged, hostile and made-up inputs to every reader, FUZZ of each kind (half an hour)
+	$(BIN)/python -m benchmarks.attacks.configs --files $(FUZZ)
+	$(BIN)/python -m benchmarks.attacks.data_files --count $$(($(FUZZ) * 5 / 4))
+	$(BIN)/python -m benchmarks.attacks.run_directories --readers --runs $(FUZZ)
+	$(BIN)/python -c "import atheris" || $(BIN)/python -m pip install --quiet atheris
+	for kind in $(FUZZED); do $(BIN)/python -m benchmarks.attacks.guided $$kind -runs=$(FUZZ) || exit; done
+
 mutants: $(STAMP)  ## change one thing in core at a time: do the tests notice? (an hour or two)
 	$(BIN)/python -m benchmarks.mutants

@@ -2,12 +2,14 @@
 
 Run from the top of the repository:
 
-    python -m benchmarks.attacks.run_directories [--runs 800] [--seed 0] [--read] [--show]
+    python -m benchmarks.attacks.run_directories [--runs 800] [--seed 0] [--show]
+        [--read | --readers]
 
 A run of this program and one of homodyne 2.x are copied and changed (`support.run_mutations`).
 ``diagnose`` and ``verify`` are called, or with ``--read`` ``show``, ``compare``, ``export`` and
-``report``. Clean is one error with exit code 3, or an answer; the rest is listed. The commands run
-in a process of their own, so that a death of it is counted as well.
+``report``; ``--readers`` reads them and no more, which is a hundred times faster. Clean is one
+error with exit code 3, or an answer; the rest is listed. The commands run in a process of their
+own, so that a death of it is counted as well.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from tests.support.attacked import (
     attacked_runs,
     judging_commands,
     outcome_of,
+    outcome_of_reading,
     reading_commands,
 )
 from tests.support.run_mutations import mutate
@@ -36,10 +39,13 @@ from tests.support.run_mutations import mutate
 SLOW = 10.0
 HANG = 300.0
 CLEAN = ("error", "answer")
+READING = "reading"
 
 
 def _attack(pool: ProcessPoolExecutor, arguments: tuple[str, ...]) -> Outcome:
     try:
+        if arguments[0] == READING:
+            return pool.submit(outcome_of_reading, arguments[1]).result(timeout=HANG)
         return pool.submit(outcome_of, arguments).result(timeout=HANG)
     except TimeoutError:
         return Outcome("hang", f"no answer in {HANG:.0f} s", HANG)
@@ -52,6 +58,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--read", action="store_true", help="Call the commands that only read.")
+    parser.add_argument("--readers", action="store_true", help="Read them and do no more.")
     parser.add_argument("--show", action="store_true", help="Print every error message.")
     options = parser.parse_args()
     count: Counter[str] = Counter()
@@ -63,7 +70,8 @@ def main() -> None:
             target = Path(folder) / "attacked"
             what = mutate(sound[int(k % 4 == 3)], target, np.random.default_rng([options.seed, k]))
             called = reading_commands if options.read else judging_commands
-            for arguments in called(target, Path(folder), sound[0], k):
+            commands = called(target, Path(folder), sound[0], k)
+            for arguments in [(READING, str(target))] if options.readers else commands:
                 outcome = _attack(pool, arguments)
                 count[outcome.kind] += 1
                 seconds.append(outcome.seconds)

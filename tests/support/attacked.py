@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from unittest.mock import patch
 import numpy as np
 
 from homodyne_cli.cli.app import main
+from homodyne_cli.errors import DataError
+from homodyne_cli.io.run.read_result import read_result
+from homodyne_cli.io.run.read_run import read_run
 from tests.support.commands import Commands
 from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.legacy_run import write_legacy_run
@@ -66,6 +70,23 @@ def outcome_of(arguments: tuple[str, ...]) -> Outcome:
     if code == 3 and first.startswith("error: ") and said.count("error: ") == 1:
         return Outcome("error", first, seconds)
     return Outcome(f"exit {code}", said[-400:], seconds)
+
+
+def outcome_of_reading(run: str) -> Outcome:
+    """Read a run as commands do, without what they do with it."""
+    started = time.process_time()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read_result(Path(run), 2e6)
+            read_run(Path(run), 2e6)
+        kind, said = "answer", ""
+    except DataError as error:
+        kind, said = "error" if run in str(error) else "no place", str(error)
+    # Whatever else comes is what is looked for.
+    except Exception as error:  # noqa: BLE001
+        kind, said = type(error).__name__, str(error)[:400]
+    return Outcome(kind, said, time.process_time() - started)
 
 
 def _wrote(arguments: tuple[str, ...]) -> str:
