@@ -19,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.config_attacks import FIX
-
 
 def _readers(folder: Path) -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:
     """Return what each kind of file is read by, and seeds for it."""
@@ -30,6 +28,7 @@ def _readers(folder: Path) -> dict[str, tuple[Callable[[bytes], object], list[by
     from homodyne_cli.io.run.schema import ParametersFile
     from homodyne_cli.io.scale_fix.scale_fix import read_fix
     from homodyne_cli.problem import DataSelection
+    from tests.support.config_attacks import FIX
 
     path = folder / "parameters.json"
 

@@ -43,6 +43,9 @@ def test_white_noise_passes_and_p_values_are_uniform() -> None:
     share = {kind: float(np.mean(np.array(p) < 0.05)) for kind, p in p_values.items()}
     assert len(share) == 7
     assert all(abs(s - 0.05) < 0.048 for s in share.values()), share
+    # Uniform on 0 to 1: their mean to 4 standard deviations.
+    means = {kind: float(np.mean(p)) for kind, p in p_values.items()}
+    assert all(abs(m - 0.5) < 4.0 / np.sqrt(12.0 * 300) for m in means.values()), means
 
 
 @pytest.mark.parametrize("kind", ["map", "age", "lag", "one angle"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from homodyne_cli.core.checks import residuals
 from homodyne_cli.core.checks.lag_profiles import lag_profiles, lag_sums
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import _accumulate, check_residuals, find_patterns
@@ -50,6 +51,19 @@ def test_weak_pattern_and_correlated_noise_only_warn() -> None:
     mixed[:, 1:] += 0.1 * white[:, :-1]
     result = check_residuals(Residuals(replace(data, c2=mixed), nothing, np.ones(5)))
     assert (result.status, "correlated" in result.message) == ("warn", True)
+
+
+@pytest.mark.parametrize(("times", "status"), [(0.9, "fail"), (1.1, "pass")])
+def test_one_false_alarm_in_two_hundred(
+    times: float, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.005 for all tests together, of which there are eight on the largest maps."""
+    data = Residuals(DATA, np.zeros_like(DATA.c2), np.ones(5))
+    quiet = [replace(p, p_value=0.9, amplitude=0.01) for p in find_patterns(data)]
+    loud = replace(quiet[1], p_value=times * 0.005 / 8, amplitude=3.0)
+    found = (quiet[0], loud, *quiet[2:])
+    monkeypatch.setattr(residuals, "find_patterns", lambda _: found)
+    assert check_residuals(data).status == status
 
 
 def test_wrong_sigma_is_no_pattern() -> None:
