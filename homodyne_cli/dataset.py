@@ -195,6 +195,8 @@ class Dataset:
         What makes the data and their selection doubtful; None before that was looked at.
     repeat
         (n_phi,) which of the repeats each map is of, from 0; None where there is one measurement.
+    pixels
+        (n_phi,) detector pixels that a map is the mean over; None where the file does not say.
     linked
         Files that links and virtual datasets of the data files lead to.
     """
@@ -212,6 +214,7 @@ class Dataset:
     stated: Stated = Stated()
     findings: tuple[Finding, ...] | None = None
     repeat: IndexArray | None = None
+    pixels: FloatArray | None = None
     linked: tuple[Path, ...] = ()
 
     @property
@@ -261,7 +264,15 @@ class Dataset:
             q=self.q[chosen],
             sigma=None if self.sigma is None else self.sigma[chosen],
             repeat=None if self.repeat is None else self.repeat[chosen],
+            pixels=None if self.pixels is None else self.pixels[chosen],
         )
+
+    @property
+    def pixel_share(self) -> FloatArray:
+        """(n_phi,) pixels of each map over their mean; ones where they are not known."""
+        if self.pixels is None:
+            return np.ones(self.n_phi)
+        return np.asarray(self.pixels / self.pixels.mean())
 
     @property
     def n_phi(self) -> int:

@@ -136,7 +136,7 @@ def _weights(pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen) ->
         parameters=_floats(pairs.expand(log.x)),
         contrast=_floats(log.at.contrast),
         photon_noise=_floats(estimate.photon_noise),
-        n_speckles=(estimate.n_speckles,) * len(pairs.sigma),
+        n_speckles=_floats(estimate.of_angles),
         modes=estimate.modes,
         excess=estimate.excess,
     )

@@ -235,6 +235,14 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "diffusion are those of a wrong axis.",
         "Widen the bounds of phi0: --set \"parameter_space.bounds.phi0=[-90, 90]\".",
         "See from where the detector counts phi, and whether the file's angles are in degrees."),
+    Code.TOO_MANY_SPECKLES: Explanation(
+        "more speckles than pixels",
+        "The noise is that of more speckles than the detector map of the file has pixels in a bin.",
+        "A pixel sees one speckle at most: the maps are means over more than one measurement, were "
+        "smoothed, or the pixel map is not theirs. The share of pixels between angles is wrong "
+        "then; uncertainties follow the noise itself.",
+        "See how the maps were correlated: averages over repeats, smoothing.",
+        "Count as if no pixels were known: correlate without dynamic_roi_map."),
     Code.OSCILLATIONS: Explanation(
         "check: oscillations",
         "Side lobes of the flow are missing from the fit, or are there and not in the data.",

@@ -12,10 +12,12 @@ from homodyne_cli.core.assumptions.instrument import FittedCurves, instrument_fi
 from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.find_speckles import NO_SIGN, evidence
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles, white_noise
 from homodyne_cli.core.noise.windows import residual_windows
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset, FloatArray
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import Solution
@@ -24,6 +26,8 @@ from homodyne_cli.results import Solution
 _WINDOWS = 9
 #: Photon noise over contrast at which noise counts as white.
 _WHITE = 1e4
+#: Standard errors of M by which it must exceed the pixels.
+_BEYOND_DOUBT = 3.0
 
 
 def with_assumptions(
@@ -63,6 +67,7 @@ def broken_assumptions(
         )
         residuals = Residuals(dataset, fitted, sigma)
         noise = _noise(residuals, model)
+        yield from _impossible_speckles(dataset, noise)
         yield from flow_findings(residuals, model, noise)
 
 
@@ -70,10 +75,27 @@ def _noise(residuals: Residuals, model: FittedModel) -> SpeckleEstimate:
     """Return speckles and photons; white noise as so many speckles that they do not show."""
     assert not isinstance(residuals.fitted, np.ndarray)
     every = residual_windows(residuals.dataset, residuals.fitted)
-    windows = every[:: -(-len(every) // _WINDOWS)]
     n_phi = residuals.dataset.n_phi
-    noise = estimate_speckles(windows, residuals.sigma**2, np.ones(n_phi))
+    noise = white_noise(n_phi)
+    if evidence(every) > NO_SIGN:
+        windows = every[:: -(-len(every) // _WINDOWS)]
+        noise = estimate_speckles(windows, residuals.sigma**2, residuals.dataset.pixel_share)
     if not noise.white:
         return noise
     root = _WHITE * float(model.contrast.max()) / float(residuals.sigma.min())
-    return replace(white_noise(n_phi), n_speckles=root**2, photon_noise=root * residuals.sigma)
+    return replace(noise, n_speckles=root**2, photon_noise=root * residuals.sigma)
+
+
+def _impossible_speckles(dataset: Dataset, noise: SpeckleEstimate) -> Iterator[Finding]:
+    """Yield a warning where there are more speckles than pixels to see them, beyond doubt."""
+    if dataset.pixels is None or not np.isfinite(noise.n_speckles_error):
+        return
+    pixels = float(dataset.pixels.mean())
+    if noise.n_speckles - _BEYOND_DOUBT * noise.n_speckles_error > pixels:
+        yield Finding(
+            Code.TOO_MANY_SPECKLES,
+            "warning",
+            f"the noise is that of {noise.n_speckles:.3g} +- {noise.n_speckles_error:.2g} "
+            f"speckles per angle, and a bin has {pixels:.4g} pixels: a pixel sees one at most",
+            "see how the maps were correlated: means over repeats, smoothing, another pixel map",
+        )

@@ -115,6 +115,8 @@ class AngleMaps:
         and (k,) which unknown of the fit each of these is.
     covariance
         Of one speckle's noise.
+    share
+        Speckles of the angle over M.
     """
 
     pairs: PairModel
@@ -123,11 +125,13 @@ class AngleMaps:
     free: IndexArray
     places: IndexArray
     covariance: SpeckleCovariance
+    share: float
 
     def scores(self, patterns: FloatArray) -> AngleScores:
         """Return the scores of patterns (b, m, m)."""
         chosen = self.columns[self.free]
-        return angle_scores(self.covariance, self.residual, chosen, patterns, self.places)
+        scores = angle_scores(self.covariance, self.residual, chosen, patterns, self.places)
+        return scores.times(self.share)
 
 
 def angle_maps(
@@ -148,7 +152,8 @@ def angle_maps(
     scaling = n_free + 2 * int(model.groups[angle])
     places = np.array([*range(n_free), scaling, scaling + 1])
     free = np.array([*model.free, p, p + 1])
-    return AngleMaps(pairs, residual, columns, free, places, covariance)
+    share = float(noise.share[angle])
+    return AngleMaps(pairs, residual, columns, free, places, covariance, share)
 
 
 def _covariance(

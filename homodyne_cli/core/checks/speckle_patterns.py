@@ -189,7 +189,7 @@ def _one_angle(
     scores = maps.scores(np.concatenate([bins.patterns, contrast * wrong.maps]))
     first = len(bins.patterns)
     kinds = {kind: slice(first + s.start, first + s.stop) for kind, s in wrong.kinds.items()}
-    return _AngleOutcome(scores, rows, kinds, np.abs(wrong.maps).max(axis=(1, 2)))
+    return _AngleOutcome(scores, maps.share * rows, kinds, np.abs(wrong.maps).max(axis=(1, 2)))
 
 
 def _runs(chosen: np.ndarray) -> list[tuple[int, int]]:

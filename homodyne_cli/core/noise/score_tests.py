@@ -62,6 +62,21 @@ class AngleScores:
     size: FloatArray
     places: IndexArray
 
+    def times(self, share: float) -> AngleScores:
+        """Return the scores of an angle that has a share of the speckles of others.
+
+        Its weights are as many times those of one speckle.
+        """
+        return AngleScores(
+            share * self.pattern,
+            share * self.column,
+            share * self.overlap,
+            share * self.hessian,
+            share * self.covariance,
+            share * self.size,
+            self.places,
+        )
+
 
 def angle_scores(
     noise: SpeckleCovariance,

@@ -82,6 +82,8 @@ class SpeckleEstimate:
     excess
         Frames over which what is not the main part of C adds as much to M <R, C0^-1 R> as that
         part: among n frames a pair has 1 + excess / n on average if the model is right.
+    share
+        (n_phi,) speckles of an angle over M.
     """
 
     n_speckles: float
@@ -90,6 +92,12 @@ class SpeckleEstimate:
     photon_noise_error: FloatArray
     modes: float
     excess: float
+    share: FloatArray
+
+    @property
+    def of_angles(self) -> FloatArray:
+        """(n_phi,) speckles of each angle."""
+        return self.n_speckles * self.share
 
     @property
     def white(self) -> bool:
@@ -100,7 +108,7 @@ class SpeckleEstimate:
 def white_noise(n_phi: int) -> SpeckleEstimate:
     """Return the estimate that stands for independent noise of all pairs."""
     nothing = np.full(n_phi, np.inf)
-    return SpeckleEstimate(float("inf"), float("inf"), nothing, nothing, 1.0, 0.0)
+    return SpeckleEstimate(float("inf"), float("inf"), nothing, nothing, 1.0, 0.0, np.ones(n_phi))
 
 
 def estimate_speckles(
@@ -155,6 +163,7 @@ def estimate_speckles(
         photon_noise_error=noise * errors[:-1],
         modes=modes,
         excess=float(pairs @ [k.excess for k in kappas] / pairs.sum()),
+        share=share,
     )
 
 

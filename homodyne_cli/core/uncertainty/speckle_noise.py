@@ -102,7 +102,7 @@ def speckle_noise(
     white = np.ones(n_phi)
     if dataset.sigma is None or dataset.sigma.ndim == 1:
         estimate = speckles.estimate
-        white = estimate.photon_noise**2 / (estimate.n_speckles * objective.sigma**2)
+        white = estimate.photon_noise**2 / (estimate.of_angles * objective.sigma**2)
     return SpeckleNoise(scores, white, speckles)
 
 
@@ -138,7 +138,7 @@ class _Angle:
         rest = operator.apply(sums) - operator.photon_noise**2 * sums
         flat = sums.reshape(len(sums), -1)
         variance = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(sums)
-        return 0.5 * (variance + variance.T) / estimate.n_speckles
+        return 0.5 * (variance + variance.T) / float(estimate.of_angles[self.angle])
 
     def _weighted_sums(self, model: PairModel, blocks: FrameBlocks) -> FloatArray:
         """Return W X summed over pairs of blocks, mirrored: (p + 2, m, m)."""

@@ -66,9 +66,8 @@ def read_aps_u(file: Hdf5File) -> RawSource:
     """
     group = f"{_TWOTIME}/correlation_map"
     maps = by_number(file.members(group), file.path, group)
-    bins = _bins_of_maps(
-        file, [number for number, _ in maps], _processed_bins(file, len(maps)), group
-    )
+    listed = _processed_bins(file, len(maps))
+    bins = _bins_of_maps(file, [number for number, _ in maps], listed, group)
     placed = _on_grid(file, bins)
     interval, notes = frame_interval(file)
     paths = tuple(f"{group}/{name}" for _, name in maps)
@@ -88,6 +87,7 @@ def read_aps_u(file: Hdf5File) -> RawSource:
         rings=placed.rings,
         interval=interval,
         notes=placed.notes + notes,
+        pixels=file.label_counts(f"{_QMAP}/dynamic_roi_map", bins),
     )
 
 

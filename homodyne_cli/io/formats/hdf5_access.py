@@ -19,6 +19,9 @@ from homodyne_cli.io.formats.hdf5_links import LinkedFiles, Node
 
 AnyArray = NDArray[np.generic]
 
+#: Pixels that a detector may have, and of which labels are read at once.
+_MOST_PIXELS, _PIXELS_AT_ONCE = 200_000_000, 4_000_000
+
 
 @dataclass(frozen=True)
 class Hdf5File:
@@ -208,6 +211,28 @@ class Hdf5File:
                 return np.asarray(node[()])
         root = self.node("/")
         return None if node is not None or root is None else self._attribute(root, "/", name[1:])
+
+    def label_counts(self, name: str, labels: NDArray[np.intp]) -> FloatArray | None:
+        """Return how many pixels of a labelled image have each label; None if it does not say.
+
+        Parameters
+        ----------
+        labels
+            (k,) above zero.
+        """
+        if not self.is_dataset(name) or self.dtype(name).kind not in "iu":
+            return None
+        shape, most = self.shape(name), int(labels.max())
+        if len(shape) != 2 or math.prod(shape) > _MOST_PIXELS:
+            return None
+        counts = np.zeros(most + 1)
+        step = max(_PIXELS_AT_ONCE // max(shape[1], 1), 1)
+        for top in range(0, shape[0], step):
+            rows = self.block(name, (slice(top, top + step),), np.dtype(np.int64)).ravel()
+            known = rows[(rows > 0) & (rows <= most)]
+            counts += np.bincount(known.astype(np.intp), minlength=most + 1)
+        pixels = counts[labels]
+        return pixels if (pixels > 0.0).all() else None
 
     def block(
         self, name: str, index: tuple[slice | int, ...], dtype: np.dtype[np.generic]

@@ -89,6 +89,8 @@ class RawSource:
         ``q`` and ``phi``, where the file or the definition of its layout states their unit.
     notes
         Sentences the user should read.
+    pixels
+        (n_maps,) detector pixels of each map; None if the file does not say.
     files
         The file, and those that links and virtual datasets in it lead to.
     """
@@ -113,6 +115,7 @@ class RawSource:
     shift: float = 0.0
     units: frozenset[str] = STATED
     notes: tuple[str, ...] = ()
+    pixels: FloatArray | None = None
     files: tuple[Path, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -36,6 +37,8 @@ class ChosenMaps:
         Of q and phi.
     of_rings
         Maps of these rings before angles were left out.
+    pixels
+        (n_maps,) detector pixels of each; None if the file does not say.
     """
 
     index: NDArray[np.intp]
@@ -44,6 +47,7 @@ class ChosenMaps:
     provenance: dict[str, Provenance]
     of_rings: int
     notes: tuple[str, ...]
+    pixels: FloatArray | None
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,14 @@ def choose_maps(raw: RawSource, selection: DataSelection, mode: AnalysisMode) ->
     source = f"file: {raw.phi_source}" if raw.phi is not None else "none in the file"
     provenance = {"q": resolved, "phi": Provenance(f"{span} deg", source + filtered)}
     q = np.concatenate([np.full(len(k), r.q) for k, r in zip(kept, rings, strict=True)])
-    return ChosenMaps(index, q, phi, provenance, of_rings, tuple(notes))
+    pixels = None if raw.pixels is None else raw.pixels[index]
+    return ChosenMaps(index, q, phi, provenance, of_rings, tuple(notes), pixels)
+
+
+def joined_pixels(files: Sequence[ChosenMaps]) -> FloatArray | None:
+    """Return the pixels of the maps of all files; None if one does not say."""
+    known = [file.pixels for file in files if file.pixels is not None]
+    return np.concatenate(known) if len(known) == len(files) else None
 
 
 def _rings(raw: RawSource, selection: DataSelection) -> tuple[list[_Ring], Provenance]:

@@ -22,6 +22,7 @@ from homodyne_cli.io.maps.choose_maps import (
     Q_AGREES,
     ChosenMaps,
     choose_maps,
+    joined_pixels,
     named_array,
     source_as_told,
 )
@@ -158,6 +159,7 @@ def _read(
             first_frame=first.window.first,
         ),
         repeat=rows.repeat,
+        pixels=joined_pixels([f.chosen for f in files]),
         linked=tuple(dict.fromkeys(path for f in files for path in f.raw.files[1:])),
     )
 

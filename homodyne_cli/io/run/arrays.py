@@ -53,6 +53,9 @@ FITTED_DATA: Final[Mapping[str, ArrayEntry]] = {
     "repeat": ArrayEntry(
         _PER_ANGLE, "which repeat a map is of, from 1, where there are several", required=False
     ),
+    "pixels": ArrayEntry(
+        _PER_ANGLE, "detector pixels of each map, where known", "", "positive", required=False
+    ),
     "dt": ArrayEntry((), "frame interval", "s", "positive"),
     "stator_rotor_gap": ArrayEntry((), "left out where unknown", "Å", "positive", required=False),
     "sigma_map": ArrayEntry(

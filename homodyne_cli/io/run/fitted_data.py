@@ -68,6 +68,7 @@ def write_fitted_data(path: Path, dataset: Dataset, result: FitResult, fitted: F
             "q": dataset.q[0] if one_ring else None,
             "q_of_map": None if one_ring else dataset.q,
             "repeat": None if dataset.repeat is None else dataset.repeat + 1,
+            "pixels": dataset.pixels,
             "dt": dataset.dt,
             "stator_rotor_gap": dataset.gap,
         }

@@ -83,6 +83,7 @@ class _Reader:
             sigma=self._sigma_map() if per_pair else sigma,
             provenance={"run": Provenance(str(self.checker.path.parent), "run directory")},
             repeat=self._repeats(),
+            pixels=self._vector("pixels") if self._is_there("pixels") else None,
         )
         return FittedData(dataset, self._vector("contrast"), self._vector("offset"))
 

@@ -131,3 +131,11 @@ def test_what_was_known_of_the_instrument_stays_known() -> None:
     later = with_assumptions(first, problem(), result.solution, result.sigma)
     assert later.findings == first.findings
     assert [f.code for f in later.findings or ()] == [Code.Q_WIDTH]
+
+
+@pytest.mark.parametrize(("pixels", "told"), [(1500.0, True), (4000.0, False)])
+def test_more_speckles_than_pixels_are_told(pixels: float, told: bool) -> None:
+    """3,000 speckles, known to about 5%."""
+    data = simulate(EXPERIMENT, Noise(speckles=3000, counts=5.0), 1).dataset
+    seen = findings(replace(data, pixels=np.full(data.n_phi, pixels)), problem())
+    assert (Code.TOO_MANY_SPECKLES in seen) is told

@@ -474,3 +474,36 @@ def test_written_files_read_back(
     assert (data.q[0], data.dt, data.n_masked, data.notes) == (0.0054, 0.1, 0, ())
     assert "upper" in data.provenance["layout"].value
     assert [p.name for p in tmp_path.iterdir()] == ["w.h5"]
+
+
+def with_pixels(path: Path, image: np.ndarray | None) -> Path:
+    """A file of four bins, with a map of the detector beside."""
+    maps = np.ones((4, 6, 6))
+    write_aps_u(path, maps, np.array([0.0, 30.0, 60.0, 90.0]), 0.0062, 0.1)
+    if image is not None:
+        with h5py.File(path, "a") as file:
+            file["/xpcs/qmap/dynamic_roi_map"] = image
+    return path
+
+
+def test_pixels_of_a_bin_are_counted_on_the_map_of_the_detector(tmp_path: Path) -> None:
+    image = np.array([[0, 1, 1, 1], [2, 2, 3, 4], [9, 4, 3, 3]], dtype=np.uint32)
+    whole = read(with_pixels(tmp_path / "a.h5", image))
+    assert whole.pixels is not None
+    assert whole.pixels.tolist() == [3.0, 2.0, 3.0, 2.0]
+    assert whole.pixel_share.tolist() == [1.2, 0.8, 1.2, 0.8]
+    some = read(tmp_path / "a.h5", phi_ranges=((20.0, 100.0),))
+    assert some.pixels is not None
+    assert some.pixels.tolist() == [2.0, 3.0, 2.0]
+    assert whole.of_maps(np.array([3, 0])).pixel_share.tolist() == [0.8, 1.2]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [None, np.ones(7, int), np.ones((3, 3)), np.array([[1, 2], [3, 3]]), np.zeros((0, 4), int)],
+    ids=["none", "no image", "no labels", "a bin without pixels", "empty"],
+)
+def test_pixels_that_are_not_known_are_equal(tmp_path: Path, image: np.ndarray | None) -> None:
+    data = read(with_pixels(tmp_path / "a.h5", image))
+    assert data.pixels is None
+    assert data.pixel_share.tolist() == [1.0] * 4

@@ -126,7 +126,7 @@ def test_pairs_without_noise_are_as_pairs_without_data(holes: str) -> None:
     for mine, its in zip(one.parameters, other.parameters, strict=True):
         assert mine.value == pytest.approx(its.value, abs=1e-6 * mine.uncertainty)
     scores, w = [], np.ones(3)
-    seen = SpecklesSeen(SpeckleEstimate(500.0, 50.0, w, 0.1 * w, 1.0, 0.0), 0.0)
+    seen = SpecklesSeen(SpeckleEstimate(500.0, 50.0, w, 0.1 * w, 1.0, 0.0, np.ones(3)), 0.0)
     for data in (by_data, by_noise):
         objective = build_objective(data, problem, dataset_sigma(data))
         at = objective.derivatives(PUBLISHED)

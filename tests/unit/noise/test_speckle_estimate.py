@@ -149,3 +149,20 @@ def test_whatever_can_be_counted_shows_in_the_evidence() -> None:
         assert (find_speckles(data, fitted, sigma) is None) == told.white
         counted += not told.white
     assert counted > 0
+
+
+def test_speckles_go_with_pixels_where_these_are_known() -> None:
+    """Two angles of 500 speckles, one of 2,000: M of each within 3 of its error."""
+    noise = [Noise(speckles=500, counts=5.0), Noise(speckles=2000, counts=5.0)]
+    few, many = (simulate(EXPERIMENT, one, 7).dataset for one in noise)
+    c2 = np.stack([few.c2[0], few.c2[1], many.c2[2]])
+    data = replace(few, c2=c2, pixels=np.array([1000.0, 1000.0, 4000.0]))
+    fitted = model_maps(data, EXPERIMENT.parameters, *EXPERIMENT.scaling(), "he2024")
+    told = find_speckles(data, fitted, estimate_sigma(data))
+    assert told is not None
+    error = 3.0 * told.estimate.n_speckles_error * data.pixel_share
+    assert np.all(np.abs(told.estimate.of_angles - [500.0, 500.0, 2000.0]) < error)
+    blind = find_speckles(replace(data, pixels=None), fitted, estimate_sigma(data))
+    assert blind is not None
+    assert blind.estimate.of_angles[2] < 1500.0
+    assert told.estimate.photon_noise == pytest.approx(0.2, rel=0.25)

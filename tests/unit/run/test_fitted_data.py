@@ -33,13 +33,14 @@ def test_maps_come_back(tmp_path: Path, n: int, kind: type[np.floating]) -> None
     data = make_dataset(n, 2, seed=n)
     c2 = np.asarray(data.c2, dtype=kind)
     c2[1, 3, 7] = np.nan
-    data = dataclasses.replace(data, c2=c2)
+    data = dataclasses.replace(data, c2=c2, pixels=np.array([12.0, 40.0]))
     path = tmp_path / "fitted_data.h5"
     write_fitted_data(path, data, fit_result(2), Shifted(c2))
     upper = np.triu(np.ones((n, n), dtype=bool), 1)
     with h5py.File(path) as file:
         assert file["c2"].dtype == kind
         assert file["c2"].compression == "gzip"
+        assert file["pixels"][...].tolist() == [12.0, 40.0]
         np.testing.assert_array_equal(file["c2"][...][:, upper], c2[:, upper])
         np.testing.assert_array_equal(file["c2_fitted"][...][:, upper], (c2 + kind(1.0))[:, upper])
         assert not file["c2"][...][:, ~upper].any()

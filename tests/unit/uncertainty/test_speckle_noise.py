@@ -29,7 +29,7 @@ from tests.support.problems import make_problem
 def seen(n_phi: int, photons: float = 1e6) -> SpecklesSeen:
     """One speckle, one mode and a background."""
     w = np.full(n_phi, 1.0 / photons)
-    return SpecklesSeen(SpeckleEstimate(1.0, 0.1, w, 0.1 * w, 1.0, 0.0), 0.0)
+    return SpecklesSeen(SpeckleEstimate(1.0, 0.1, w, 0.1 * w, 1.0, 0.0, np.ones(n_phi)), 0.0)
 
 
 def score_variances(data: Dataset, objective: PairObjective, x: FloatArray) -> FloatArray:
