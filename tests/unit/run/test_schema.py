@@ -57,6 +57,7 @@ def test_keys_are_those_of_older_runs(tmp_path: Path, file: str) -> None:
         for folder in (write(tmp_path, fit_result(2)), OLD)
     )
     added = {".schema_version", ".dataset_info.findings", ".fit_quality.plain_chi_squared"}
+    added |= {".folder", ".linked"}
     added |= {k for k in new if k.startswith((".combinations[]", ".noise."))}
     added |= {k for k in new if k.endswith(".uncertainty_unbounded")}
     assert new - old <= added
