@@ -78,7 +78,7 @@ def run_verify(request: VerifyRequest) -> int:
         agreements = find_agreement(evaluated)
         checks = verify(evaluated, older[0] if older else None, agreements)
         sigma = evaluated.residuals.sigma
-        dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma)
+        dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma, run.record.noise)
         run = replace(run, dataset=dataset)
         bad = ("fail", "warn") if request.strict else ("fail",)
         passed = not any(check.status in bad for check in checks)

@@ -19,6 +19,7 @@ from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
+from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport, SpeckleWeights
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import Solution
 
@@ -31,14 +32,18 @@ _BEYOND_DOUBT = 3.0
 
 
 def with_assumptions(
-    dataset: Dataset, problem: FitProblem, solution: Solution, sigma: FloatArray
+    dataset: Dataset,
+    problem: FitProblem,
+    solution: Solution,
+    sigma: FloatArray,
+    report: NoiseReport,
 ) -> Dataset:
     """Return a dataset with the assumptions that do not hold among its findings.
 
     Those that it has from an earlier look at the same fit stay, as that may have known more of the
-    instrument.
+    instrument. Arguments as below.
     """
-    findings = tuple(broken_assumptions(dataset, problem, solution, sigma))
+    findings = tuple(broken_assumptions(dataset, problem, solution, sigma, report))
     codes = {finding.code for finding in findings}
     earlier = (f for f in dataset.findings or () if f.code not in codes)
     return replace(dataset, findings=(*earlier, *findings))
@@ -46,7 +51,11 @@ def with_assumptions(
 
 @serial_algebra()
 def broken_assumptions(
-    dataset: Dataset, problem: FitProblem, solution: Solution, sigma: FloatArray
+    dataset: Dataset,
+    problem: FitProblem,
+    solution: Solution,
+    sigma: FloatArray,
+    report: NoiseReport = UNKNOWN_NOISE,
 ) -> Iterator[Finding]:
     """Yield a warning for each assumption of the model that does not hold.
 
@@ -54,6 +63,9 @@ def broken_assumptions(
     ----------
     sigma
         (n_phi,) noise of a pair.
+    report
+        What the fit saw of its noise. Speckles that its weights were made from are not counted
+        again.
     """
     if not np.all(np.isfinite(solution.vector)):
         return
@@ -66,13 +78,15 @@ def broken_assumptions(
             dataset, solution.vector, solution.contrast, solution.offset, problem.convention
         )
         residuals = Residuals(dataset, fitted, sigma)
-        noise = _noise(residuals, model)
+        noise = _noise(residuals, model, report)
         yield from _impossible_speckles(dataset, noise)
         yield from flow_findings(residuals, model, noise)
 
 
-def _noise(residuals: Residuals, model: FittedModel) -> SpeckleEstimate:
+def _noise(residuals: Residuals, model: FittedModel, report: NoiseReport) -> SpeckleEstimate:
     """Return speckles and photons; white noise as so many speckles that they do not show."""
+    if report.weights is not None:
+        return _of_weights(report, report.weights)
     assert not isinstance(residuals.fitted, np.ndarray)
     every = residual_windows(residuals.dataset, residuals.fitted)
     n_phi = residuals.dataset.n_phi
@@ -84,6 +98,20 @@ def _noise(residuals: Residuals, model: FittedModel) -> SpeckleEstimate:
         return noise
     root = _WHITE * float(model.contrast.max()) / float(residuals.sigma.min())
     return replace(noise, n_speckles=root**2, photon_noise=root * residuals.sigma)
+
+
+def _of_weights(report: NoiseReport, weights: SpeckleWeights) -> SpeckleEstimate:
+    photon_noise = np.array(weights.photon_noise)
+    n_speckles = np.array(weights.n_speckles)
+    return SpeckleEstimate(
+        n_speckles=report.n_speckles,
+        n_speckles_error=report.n_speckles_error,
+        photon_noise=photon_noise,
+        photon_noise_error=np.full_like(photon_noise, np.nan),
+        modes=weights.modes,
+        excess=weights.excess,
+        share=n_speckles / report.n_speckles,
+    )
 
 
 def _impossible_speckles(dataset: Dataset, noise: SpeckleEstimate) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def problem(setup: Setup = SETUP) -> FitProblem:
 
 def findings(data: Dataset, asked: FitProblem) -> dict[Code, Finding]:
     result = fit(data, asked)
-    told = broken_assumptions(data, asked, result.solution, result.sigma)
+    told = broken_assumptions(data, asked, result.solution, result.sigma, result.noise)
     return {finding.code: finding for finding in told}
 
 
@@ -127,8 +127,8 @@ def test_what_was_known_of_the_instrument_stays_known() -> None:
     data = simulate(EXPERIMENT, WHITE, 3).dataset
     asked = problem(replace(SETUP, q_width=2.2e-3))
     result = fit(data, asked)
-    first = with_assumptions(data, asked, result.solution, result.sigma)
-    later = with_assumptions(first, problem(), result.solution, result.sigma)
+    first = with_assumptions(data, asked, result.solution, result.sigma, result.noise)
+    later = with_assumptions(first, problem(), result.solution, result.sigma, result.noise)
     assert later.findings == first.findings
     assert [f.code for f in later.findings or ()] == [Code.Q_WIDTH]
 
