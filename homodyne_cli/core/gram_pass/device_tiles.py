@@ -196,7 +196,8 @@ class PairTiles:
 
 def _one_step(chunk: Chunk) -> TileBatch:
     """Return the steps of a chunk that hold tiles as a single step on the host."""
-    filled = int(chunk.filled.max())
+    # By NumPy: a program of its own for one number takes as long as a pass to compile.
+    filled = int(np.asarray(chunk.filled).max())
 
     def joined(leaf: jax.Array) -> np.ndarray:
         held = np.asarray(leaf)[:, :filled]
