@@ -168,7 +168,8 @@ def verdict_on(checks: Sequence[CheckResult]) -> tuple[CheckStatus, str]:
     warned = f"{len(named['warn'])} warn: {', '.join(named['warn'])}"
     if named["fail"]:
         more = f"; {warned}" if named["warn"] else ""
-        return "fail", f"{len(named['fail'])} of the checks fail: {', '.join(named['fail'])}{more}."
+        count, verb = len(named["fail"]), "fails" if len(named["fail"]) == 1 else "fail"
+        return "fail", f"{count} of the checks {verb}: {', '.join(named['fail'])}{more}."
     if named["warn"]:
         return "warn", f"No check fails; {warned}."
     return "pass", "All checks pass."

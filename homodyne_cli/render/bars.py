@@ -150,8 +150,10 @@ def lag_profile(
 
     shown = keep.any() and len(marks_x) > 0
     lines = chart_lines(width, max(height - 1, 6), draw) if shown else ["no pair to show"]
-    head = f"{title}  ({mark} data, {curve_sample}{curve_sample} fit)"
-    text = "\n".join([head, *lines])
+    legend = f"({mark} data, {curve_sample}{curve_sample} fit)"
+    fits = len(title) + 2 + len(legend) <= width
+    head = [f"{title}  {legend}"] if fits else [*textwrap.wrap(title, width), legend]
+    text = "\n".join([*head, *lines])
     return ascii_text(text) if ascii_only else text
 
 

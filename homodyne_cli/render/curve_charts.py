@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
@@ -80,4 +81,5 @@ def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[st
         for axis in ("x", "y"):
             figure.ruler(axis).scale(scale)
 
-    return [f"{label} over t (s), dots: 1 sigma", *chart_lines(width, _HEIGHT, draw)]
+    title = textwrap.wrap(f"{label} over t (s), dots: 1 sigma", width)
+    return [*title, *chart_lines(width, _HEIGHT, draw)]

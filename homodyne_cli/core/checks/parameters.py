@@ -27,6 +27,14 @@ PHI0_LIMIT = 5.0
 CONTRAST_SIGMAS = 5.0
 #: Contrast and offset within this of a bound are at it: c2 is of the order of one.
 _SCALING_AT_BOUND = 1e-6
+#: Correlation beyond which two parameters are named as trading off.
+TRADES_OFF = 0.9
+_HOLD = "initial_parameters.fixed_parameters"
+_MEASURE = "use more frames or angles (homodyne plan says what they bring)"
+_UNTANGLE = (
+    "quote the combination that is determined (homodyne show), or hold one of its parameters at a "
+    f"known value with --set {_HOLD}.NAME=VALUE"
+)
 _REFIT = "fit again with this program"
 
 
@@ -58,7 +66,7 @@ def check_uncertainties(run: StoredRun, at_bounds: Collection[str] = ()) -> Chec
         relative = error / abs(value) if value != 0.0 else float("inf")
         if not np.isfinite(error):
             relative = float("inf")
-        remark = _uncertainty_remark(name, value, error, relative)
+        remark = _uncertainty_remark(run, name, value, error, relative)
         # A value that may be zero has no relative uncertainty to report.
         if remark is None or remark.status == "fail":
             worst = max(worst, relative)
@@ -76,13 +84,11 @@ def check_uncertainties(run: StoredRun, at_bounds: Collection[str] = ()) -> Chec
     )
 
 
-def _uncertainty_remark(name: str, value: float, error: float, relative: float) -> Remark | None:
+def _uncertainty_remark(
+    run: StoredRun, name: str, value: float, error: float, relative: float
+) -> Remark | None:
     if not np.isfinite(error):
-        return Remark(
-            "fail",
-            f"{name} is not determined by the data",
-            f"fix {name}, or a parameter that it trades off with (see homodyne diagnose)",
-        )
+        return Remark("fail", f"{name} is not determined by the data", _UNTANGLE)
     if relative < UNCERTAINTY_LIMIT:
         return None
     if BY_NAME[name].may_be_zero and abs(value) < ZERO_SIGMAS * error:
@@ -94,9 +100,39 @@ def _uncertainty_remark(name: str, value: float, error: float, relative: float) 
         )
     return Remark(
         "fail",
-        f"{name} = {value:.4g} +- {error:.2g} is known to {100.0 * relative:.3g}% only",
-        f"fix {name}, or use more frames or angles",
+        f"{name} = {value:.4g} ± {error:.2g} is known to {100.0 * relative:.3g}% only",
+        _advice_on(run, name),
     )
+
+
+def _advice_on(run: StoredRun, name: str) -> str:
+    """Name the parameter that a poorly known one trades off with, and what to do about it."""
+    partner, correlation = _partner(run, name)
+    if partner is None:
+        return _MEASURE
+    held = "0" if partner in ("D_offset", "gamma_dot_t_offset") else "a value known from elsewhere"
+    shown = f"{_HOLD}.{partner}={'0' if held == '0' else 'VALUE'}"
+    return (
+        f"{name} and {partner} trade off (correlation {correlation:+.2f}): hold {partner} at "
+        f"{held} with --set {shown}; or {_MEASURE}"
+    )
+
+
+def _partner(run: StoredRun, name: str) -> tuple[str | None, float]:
+    """Return the parameter most correlated with another one, and how much; None below 0.9."""
+    names, covariance = run.record.covariance_names, run.record.covariance
+    if covariance is None or name not in names:
+        return None, 0.0
+    k = names.index(name)
+    deviations = np.sqrt(np.diag(covariance))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        row = np.nan_to_num(covariance[k] / (deviations[k] * deviations))
+    row[k] = 0.0
+    # An offset is what can be held: a rate is what is measured.
+    offsets = [j for j in range(len(names)) if names[j].endswith("offset")]
+    likely = [j for j in offsets if abs(row[j]) > TRADES_OFF] or [int(np.argmax(np.abs(row)))]
+    best = max(likely, key=lambda j: abs(row[j]))
+    return (names[best], float(row[best])) if abs(row[best]) > TRADES_OFF else (None, 0.0)
 
 
 def _unmoved(run: StoredRun, name: str) -> bool:
@@ -141,7 +177,7 @@ def check_physical(
     remarks = _bound_remarks(run, at_bounds)
     lowest, time = _lowest_diffusion(run.solution.values, residuals.dataset.t)
     if not lowest > 0.0:
-        message = f"D(t) falls to {lowest:.3g} A^2/s at t = {time:.3g} s"
+        message = f"D(t) falls to {lowest:.3g} Å²/s at t = {time:.3g} s"
         advice = "a negative D is no diffusion: bound D_offset from below, or fix it at 0"
         remarks.append(Remark("fail", message, advice))
     remarks += _scaling_remarks(run, residuals)
@@ -152,7 +188,7 @@ def check_physical(
         advice = "add angles, or fix phi0 from the geometry of the cell"
         remarks.append(Remark("fail", message, advice))
     worst = worst_of(
-        remarks, f"inside all bounds, D(t) at least {lowest:.3g} A^2/s, contrast and offset sound"
+        remarks, f"inside all bounds, D(t) at least {lowest:.3g} Å²/s, contrast and offset sound"
     )
     return CheckResult("physical", worst.status, lowest, 0.0, worst.message, worst.advice)
 

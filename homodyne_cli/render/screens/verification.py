@@ -97,15 +97,13 @@ def _charts(data: Dataset, profiles: LagProfiles, width: int, ascii_only: bool) 
     """Draw lag profiles of up to three angles, spread over those measured."""
     count = min(_PROFILES_SHOWN, data.n_phi)
     chosen = np.unique(np.linspace(0, data.n_phi - 1, count).astype(int))
-    told = data.rows.columns
     places = {a: data.rows.place(a, "phi = {:.2f} deg") for a in chosen.tolist()}
     return [
         lag_profile(
             profiles.lag,
             profiles.data[a],
             profiles.fit[a],
-            # The chart says itself what is what; where a map has a long name nothing else fits.
-            title=f"c2 over lag (s), {place}" + ": marks data, curve fit" * (len(told) == 1),
+            title=f"c2 over lag (s), {place}",
             width=width,
             height=_PROFILE_HEIGHT,
             ascii_only=ascii_only,

@@ -204,6 +204,24 @@ def test_fit_to_noisy_data_fails_uncertainties() -> None:
     assert failed(results) == {"uncertainties"}
 
 
+def test_advice_names_the_partner_and_holds_what_is_not_wanted(good: CheckInputs) -> None:
+    """D0 and D_offset of this data trade off: it is the offset that may be held."""
+    value = good.run.solution.values["D0"]
+    record = good.run.record
+    names = record.covariance_names
+    matrix = np.eye(len(names))
+    d0, offset, alpha = (names.index(n) for n in ("D0", "D_offset", "alpha"))
+    for j, correlation in ((offset, -0.93), (alpha, -0.98)):
+        matrix[d0, j] = matrix[j, d0] = correlation
+    run = with_uncertainties(replace(good.run, record=replace(record, covariance=matrix)), D0=value)
+    result = check_uncertainties(run)
+    assert "D0 and D_offset trade off (correlation -0.93)" in result.advice
+    assert "--set initial_parameters.fixed_parameters.D_offset=0; or use more" in result.advice
+    assert "fix D0" not in result.advice
+    alone = replace(run, record=replace(run.record, covariance=np.eye(len(names))))
+    assert check_uncertainties(alone).advice.startswith("use more frames")
+
+
 def test_parameter_that_may_be_zero_warns_with_its_interval(good: CheckInputs) -> None:
     result = uncertain(good.run, beta=abs(good.run.solution.values["beta"]))
     assert result.status == "warn"

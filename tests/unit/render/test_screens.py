@@ -44,7 +44,7 @@ def stored() -> StoredRun:
             True,
             "No check fails; 1 warn: physical. With --strict a warning fails.",
         ),
-        (("fail", "warn"), False, "1 of the checks fail: residuals; 1 warn: physical."),
+        (("fail", "warn"), False, "1 of the checks fails: residuals; 1 warn: physical."),
     ],
 )
 def test_the_verdict_never_passes_over_a_warning(
