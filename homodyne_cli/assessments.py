@@ -140,7 +140,7 @@ class CheckResult:
     id
         ``oscillations``, ``chi_squared``, ``uncertainties``, ``residuals``,
         ``gradient_balance``, ``convergence`` or ``physical``; ``rings`` or ``repeats`` of a joint
-        fit.
+        fit; ``rheometer`` where one is given.
     value, threshold
         The figure that decided and its limit; None where there is none.
     message

@@ -20,7 +20,7 @@ VERDICTS = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
 PAGES = generated("docs")
 CHECKS = (
     *("oscillations", "chi_squared", "uncertainties", "residuals"),
-    *("gradient_balance", "convergence", "physical", "rings", "repeats"),
+    *("gradient_balance", "convergence", "physical", "rings", "repeats", "rheometer"),
 )
 DECISIONS = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^)#:]+)\)|`(docs/[\w./-]+)`")

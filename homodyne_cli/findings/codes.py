@@ -58,6 +58,7 @@ class Code(StrEnum):
     PHYSICAL = "H507"
     RINGS = "H508"
     REPEATS = "H509"
+    RHEOMETER = "H510"
     PREMATURE = "H601"
     IMBALANCE = "H602"
     DERIVATIVE = "H901"

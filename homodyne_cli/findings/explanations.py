@@ -293,6 +293,13 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "small.",
         "Fit the repeats one by one (fit --each).",
         "Multiply the uncertainties by the scatter that is told, and say so."),
+    Code.RHEOMETER: Explanation(
+        "check: rheometer",
+        "The shear rate or strain of the fit is not that of the rheometer.",
+        "The flow in the beam is not the homogeneous one that the rheometer assumes: slip at the "
+        "walls, or shear bands. A factor that never changes may be the gap.",
+        "Look where the ratio leaves 1 (verify RUN --rheometer FILE.csv).",
+        "Check analyzer_parameters.geometry.stator_rotor_gap and the units of the table."),
     Code.PREMATURE: Explanation(
         "stopped too early", "diagnose finds chi2 still to be had where the fit stopped.",
         "Parameters are on their way, not there.",

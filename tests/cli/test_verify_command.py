@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from rich.cells import cell_len
 
@@ -127,3 +128,36 @@ def test_a_gap_that_nothing_needs_is_refused(experiment: Path, tmp_path: Path) -
     without = homodyne("diagnose", str(old), "--config", static, cwd=experiment)
     assert without.returncode == 2
     assert "names no stator_rotor_gap" in without.stderr
+
+
+def test_a_rheometer_and_a_held_value_stand_beside_the_checks(
+    folder: Path, experiment: Path
+) -> None:
+    """Of the run's own shear rate the rheometer says twice as much: slip."""
+    curves = np.genfromtxt(experiment / "run" / "curves.csv", delimiter=",", names=True)
+    names = curves.dtype.names
+    assert names is not None
+    rate = next(name for name in names if name.startswith("shear_rate"))
+    for name, factor in (("same", 1.0), ("slip", 2.0)):
+        pairs = zip(curves["time_s"], factor * curves[rate], strict=True)
+        rows = "".join(f"{t},{value}\n" for t, value in pairs)
+        (folder / f"{name}.csv").write_text(f"time (s), shear rate (1/s)\n{rows}", "utf-8")
+    status = {}
+    for name in ("same", "slip"):
+        words = ("--rheometer", f"{name}.csv", "--test", "beta=-0.6667,alpha=0", "--json")
+        answer = json.loads(homodyne("verify", str(experiment / "run"), *words, cwd=folder).stdout)
+        (check,) = (c for c in answer["checks"] if c["id"] == "rheometer")
+        status[name] = check["status"]
+        assert [test["name"] for test in answer["tests"]] == ["beta", "alpha"]
+        assert all(0.0 <= test["p_value"] <= 1.0 for test in answer["tests"])
+        ratio = np.array(answer["rheometer"]["ratio"])
+        np.testing.assert_allclose(ratio, 1.0 if name == "same" else 0.5, rtol=1e-6)
+    assert status == {"same": "pass", "slip": "fail"}
+    table = homodyne(
+        "verify", str(experiment / "run"), "--quiet", *words[:-1], cwd=folder, COLUMNS="80"
+    ).stdout
+    assert "Shear rate: fit and rheometer" in table
+    assert "Parameters held at a value" in table
+    done = homodyne("verify", str(experiment / "run"), "--test", "beta", cwd=folder)
+    assert done.returncode == 2
+    assert "not a parameter and a number" in done.stderr

@@ -40,6 +40,20 @@ class VerifyRequest:
     report: Annotated[
         Path | None, typer.Option(help="HTML page to write, readable offline.", metavar="FILE")
     ] = None
+    rheometer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Compare with a table 'time (s), shear rate (1/s)' or 'time (s), strain (%)'.",
+        ),
+    ] = None
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Hold parameters at values, one after the other: chi2 rise and chance.",
+        ),
+    ] = None
     config: GapConfig = None
     memory: MemorySize = None
     force: Force = False
@@ -58,6 +72,7 @@ def run_verify(request: VerifyRequest) -> int:
     from homodyne_cli.io.run.read_run import open_run, trial_of_runs
 
     with trial_of_runs(*places) as wait_for_trial:
+        from homodyne_cli.cli.options.comparisons import make_comparisons
         from homodyne_cli.core.agreement import find_agreement
         from homodyne_cli.core.assumptions.assumptions import with_assumptions
         from homodyne_cli.core.checks.lag_profiles import lag_profiles
@@ -77,13 +92,16 @@ def run_verify(request: VerifyRequest) -> int:
         evaluated = evaluate_run(run)
         agreements = find_agreement(evaluated)
         checks = verify(evaluated, older[0] if older else None, agreements)
+        beside = make_comparisons(evaluated, request.rheometer, request.test)
+        checks = (*checks, *beside.checks)
         sigma = evaluated.residuals.sigma
         dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma, run.record.noise)
         run = replace(run, dataset=dataset)
         bad = ("fail", "warn") if request.strict else ("fail",)
         passed = not any(check.status in bad for check in checks)
         if request.as_json:
-            print_json(checks_answer(run, checks, agreements, passed=passed))
+            answer = checks_answer(run, checks, agreements, passed=passed)
+            print_json({**answer, **beside.answer})
         else:
             profiles = lag_profiles(evaluated.residuals)
             show_checks(
@@ -91,6 +109,7 @@ def run_verify(request: VerifyRequest) -> int:
                 reduced_chi2=evaluated.chi2 / evaluated.degrees_of_freedom,
                 strict=request.strict, quiet=request.quiet,
             )  # fmt: skip
+            beside.show(make_console())
         if request.report is not None:
             write_judged(request.report, request.run, evaluated, checks, gap, force=request.force)
             if not request.as_json:

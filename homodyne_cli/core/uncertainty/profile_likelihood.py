@@ -9,7 +9,7 @@ report: it needs no uncertainty to start from, and ends at the bound where the d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -74,7 +74,8 @@ def profile_interval(
 ) -> ProfileInterval:
     """Find the profile interval of one parameter, on any objective whose minimum is `result`."""
     rise = _rise(result, parameter)
-    above = _Curve(objective, options, result, parameter, rise)
+    values = {p.name: p.value for p in result.parameters}
+    above = ProfileCurve(objective, options, values, result.chi2, parameter.name, rise)
     lower, upper = parameter.bounds.lower, parameter.bounds.upper
     return ProfileInterval(
         name=parameter.name,
@@ -98,8 +99,8 @@ def _rise(result: FitResult, parameter: FittedParameter) -> float:
     return 1.0
 
 
-class _Curve:
-    """Chi2 minimised over the other parameters, minus the level looked for.
+class ProfileCurve:
+    """Chi2 minimised over the other parameters, minus a level above that of the minimum.
 
     Minimisations start at the nearest point below the level, moved along with the parameter as the
     Hessian there says: without that the floor of a long valley is out of reach.
@@ -109,18 +110,18 @@ class _Curve:
         self,
         objective: Objective,
         options: SolverOptions,
-        result: FitResult,
-        parameter: FittedParameter,
+        values: Mapping[str, float],
+        chi2: float,
+        name: str,
         rise: float,
     ) -> None:
-        values = {p.name: p.value for p in result.parameters}
         self._objective, self._options = objective, options
-        self._place = objective.free.names.index(parameter.name)
+        self._place = objective.free.names.index(name)
         self._others = objective.free.without(self._place)
         self._coordinates = coordinates_of(self._others.names, ShearTransforms(), {})
-        self._level = result.chi2 + rise
+        self._level = chi2 + rise
         best = np.array([values[n] for n in self._others.names])
-        self._solved = {parameter.value: (result.chi2, best)}
+        self._solved = {values[name]: (chi2, best)}
 
     def __call__(self, value: float) -> float:
         """Return the height above the level with the parameter at `value`."""
