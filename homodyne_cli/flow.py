@@ -31,6 +31,9 @@ class Watch(Protocol):
     def on_input(self, dataset: Dataset) -> None:
         """Take what is going to be fitted, with what is doubtful in it."""
 
+    def on_start(self, done: int, total: int) -> None:
+        """Take how many starts the search has gone down from, and how many there are."""
+
     def on_iteration(self, record: IterationRecord) -> None:
         """Take the start and every accepted step."""
 
@@ -140,7 +143,8 @@ def make_run(
         signals = held.enter_context(interruption()) if interruptible else Interruption()
         on_step = partial(_on_step, signals, watch)
         on_profile = watch.on_profile if watch else None
-        result, dataset = judged_fit(dataset, problem, profiled, on_step, on_profile)
+        on_start = watch.on_start if watch else None
+        result, dataset = judged_fit(dataset, problem, profiled, on_step, on_profile, on_start)
         signals.awaited = False
         clock.has_fitted()
         if watch is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from homodyne_cli.core.minimise.coordinates import fit_coordinates
 from homodyne_cli.core.minimise.flow_axis import search_flow_axis
 from homodyne_cli.core.minimise.gradient_check import check_on_sample
-from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
+from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration, OnStart
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.noisy_minimum import interrupted_fit, minimise_with_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
@@ -26,7 +26,12 @@ from homodyne_cli.results import FitResult
 
 
 @serial_algebra()
-def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None) -> FitResult:
+def fit(
+    dataset: Dataset,
+    problem: FitProblem,
+    notify: OnIteration | None = None,
+    on_start: OnStart | None = None,
+) -> FitResult:
     """Fit the model to a dataset.
 
     Parameters
@@ -39,6 +44,8 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     notify
         Called with the start and after every accepted step. If it raises `FitInterruptedError`,
         the fit ends there, and its result says so.
+    on_start
+        As in `search`.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def fit(dataset: Dataset, problem: FitProblem, notify: OnIteration | None = None
     refuse_undetermined(objective)
     lead = None
     if problem.solver.global_search:
-        lead, problem = search_flow_axis(dataset, problem, objective)
+        lead, problem = search_flow_axis(dataset, problem, objective, on_start)
         objective = replace(objective, free=bounded_parameters(problem))
     free, options = objective.free, problem.solver
     coordinates = fit_coordinates(problem, free, dataset.t)

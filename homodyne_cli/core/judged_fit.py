@@ -12,7 +12,7 @@ from homodyne_cli.core.assumptions.assumptions import with_assumptions
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.flow_axis import flow_axis_findings
-from homodyne_cli.core.minimise.minimisation import OnIteration
+from homodyne_cli.core.minimise.minimisation import OnIteration, OnStart
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
@@ -27,6 +27,7 @@ def judged_fit(
     profiled: tuple[str, ...] = (),
     notify: OnIteration | None = None,
     on_profile: OnProfile | None = None,
+    on_start: OnStart | None = None,
 ) -> tuple[FitResult, Dataset]:
     """Fit, profile, and ask whether the assumptions of the model hold.
 
@@ -38,13 +39,15 @@ def judged_fit(
         As in `fit`.
     on_profile
         Called before profiles are followed, with their names.
+    on_start
+        As in `search`.
 
     Returns
     -------
     result, dataset
         The dataset with what does not hold among its findings.
     """
-    result = fit(dataset, problem, notify)
+    result = fit(dataset, problem, notify, on_start)
     # The fit may have widened bounds that nobody chose.
     problem = replace(problem, bounds={p.name: p.bounds for p in result.parameters})
     findings = tuple(flow_axis_findings(result))

@@ -71,6 +71,7 @@ class FitProgress(_Bar):
         bar = BarColumn(bar_width=20)
         super().__init__(console, enabled, SpinnerColumn("line"), text, bar, TimeElapsedColumn())
         self._console, self._plain = console, enabled and not console.is_terminal
+        self._searching = time.monotonic()
         self._doing, self._began, self._ended = "reading maps", time.monotonic(), threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
         self._load = self._progress.add_task("reading maps", total=None, visible=False)
@@ -101,10 +102,7 @@ class FitProgress(_Bar):
 
     def on_load(self, done: int, total: int) -> None:
         """Show how many maps are read."""
-        self._doing = f"reading maps {done}/{total}"
-        if 0 < done < total:
-            left = (time.monotonic() - self._began) / done * (total - done)
-            self._doing += f", about {format_seconds(left)} left"
+        self._doing = f"reading maps {done}/{total}{_left(self._began, done, total)}"
         self._progress.update(
             self._load,
             completed=done,
@@ -114,6 +112,7 @@ class FitProgress(_Bar):
         )
         if done == total:
             self._progress.start_task(self._fit)
+            self._searching = time.monotonic()
             self._show("fit: looking for a start")
 
     def on_input(self, dataset: Dataset) -> None:
@@ -124,6 +123,14 @@ class FitProgress(_Bar):
         self._progress.stop()
         self._show_input(dataset)
         self._progress.start()
+
+    def on_start(self, done: int, total: int) -> None:
+        """Show how far the search is; what comes after it depends on what it finds."""
+        if done == 1:
+            # Before it the program is compiled, which says nothing of the others.
+            self._searching = time.monotonic()
+        left = _left(self._searching, done - 1, total - 1)
+        self._show(f"fit: looking for a start, {done} of {total} tried{left}")
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Show the last accepted step."""
@@ -139,6 +146,14 @@ class FitProgress(_Bar):
     def on_save(self) -> None:
         """Show that the run directory is being written."""
         self._show("writing the run directory and its pictures")
+
+
+def _left(began: float, done: int, total: int) -> str:
+    """Say how long the rest takes if it goes on as it did; nothing where that is not known."""
+    if not 0 < done < total:
+        return ""
+    rest = (time.monotonic() - began) / done * (total - done)
+    return f", about {format_seconds(rest)} left"
 
 
 class BatchProgress(_Bar):

@@ -19,7 +19,7 @@ import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.coordinates import Coordinates
-from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.minimisation import Minimisation, OnStart
 from homodyne_cli.core.minimise.minimise import gauss_newton
 from homodyne_cli.core.minimise.policy import Pace
 from homodyne_cli.core.minimise.state import StopReason
@@ -110,7 +110,11 @@ def draw_starts(dataset: Dataset, free: FreeParameters, count: int, seed: int) -
 
 
 def search(
-    dataset: Dataset, problem: FitProblem, whole: PairObjective, coordinates: Coordinates
+    dataset: Dataset,
+    problem: FitProblem,
+    whole: PairObjective,
+    coordinates: Coordinates,
+    on_start: OnStart | None = None,
 ) -> Search:
     """Screen random starts, refine the best, and look twice at minima that are close.
 
@@ -120,6 +124,8 @@ def search(
         Start values that it gives are refined whatever their rank.
     whole, coordinates
         Of the fit on all pairs.
+    on_start
+        Called after each descent with how many of the starts are done, and of how many.
     """
     free, options = whole.free, problem.solver
 
@@ -137,7 +143,11 @@ def search(
     keep = starts[np.argsort(cost)[: max(options.multi_start, policy.REFINED)]]
     if problem.initial.values is not None:
         keep = np.vstack([free.start, keep])
-    refined = [follow(coarse, x, x, policy.SEARCH) for x in keep]
+    refined = []
+    for x in keep:
+        refined.append(follow(coarse, x, x, policy.SEARCH))
+        if on_start is not None:
+            on_start(len(refined), len(keep))
     revived = switched_on(dataset, free, distinct_minima(refined)[0].x)
     refined += [follow(coarse, x, x, policy.SEARCH) for x in revived]
     minima = distinct_minima(refined)

@@ -25,6 +25,8 @@ from homodyne_cli.problem import SolverOptions
 from homodyne_cli.results import IterationRecord
 
 OnIteration = Callable[[IterationRecord], None]
+#: Told how many starts of a search are done, and of how many.
+OnStart = Callable[[int, int], None]
 
 
 class Minimisation:

@@ -54,6 +54,23 @@ def test_last_step_is_shown_and_then_erased() -> None:
     assert show_cursor in text
 
 
+def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first descent has the compiler in it; the rest go by those after it."""
+    clock = iter([0.0, *[10.0 * k for k in range(1, 100)]])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    shown: list[str] = []
+    console = make_console(file=Terminal(tty=False), width=100)
+    progress = FitProgress(console, enabled=False, show_input=lambda _: None)
+    monkeypatch.setattr(progress, "_show", shown.append)
+    for done in (1, 2, 3, 8):
+        progress.on_start(done, 8)
+    assert shown[0] == "fit: looking for a start, 1 of 8 tried"
+    # One descent in 10 s: six are left; two in 20 s: five are.
+    assert shown[1].endswith("2 of 8 tried, about 60.0 s left")
+    assert shown[2].endswith("3 of 8 tried, about 50.0 s left")
+    assert shown[3].endswith("8 of 8 tried")
+
+
 def test_saving_is_shown() -> None:
     stream = Terminal()
     console = make_console(file=stream, width=100)
