@@ -257,7 +257,7 @@ def main() -> int:
     parser.add_argument("--skip", default="", help="rooms or modules that are left out")
     parser.add_argument("--at", help="every mutant of one line, as FILE:LINE")
     parser.add_argument(
-        "--seconds", type=int, default=150, help="of computing for the tests of a mutant"
+        "--seconds", type=int, default=300, help="of computing for the tests of a mutant"
     )
     parser.add_argument("--run", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -53,6 +53,16 @@ def test_weak_pattern_and_correlated_noise_only_warn() -> None:
     assert (result.status, "correlated" in result.message) == ("warn", True)
 
 
+def test_the_shortest_lag_is_in_a_bin() -> None:
+    """Where exposures overlap or detectors ring, neighbours alone are off."""
+    noise = np.random.default_rng(1).standard_normal(DATA.c2.shape)
+    noise[:, range(199), range(1, 200)] += 1.0
+    patterns = find_patterns(Residuals(replace(DATA, c2=noise), np.zeros_like(noise), np.ones(5)))
+    bins = next(p for p in patterns if p.kind == "lag bins")
+    assert bins.p_value < 1e-6
+    assert "lag 0.1 s" in bins.place
+
+
 @pytest.mark.parametrize(("times", "status"), [(0.9, "fail"), (1.1, "pass")])
 def test_one_false_alarm_in_two_hundred(
     times: float, status: str, monkeypatch: pytest.MonkeyPatch

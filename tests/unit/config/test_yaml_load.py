@@ -189,9 +189,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_are_refused_within_seconds(bomb: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     error = refused(BOMBS[bomb])
-    assert time.perf_counter() - started < 10.0
+    assert time.process_time() - started < 10.0
     assert str(error).startswith("c.yaml:")
     assert len(str(error)) < 300
 

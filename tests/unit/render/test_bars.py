@@ -53,9 +53,9 @@ def test_zero_nan_and_equal_values() -> None:
 
 def test_a_billionfold_range_is_quick() -> None:
     log_bar_chart(["warm"], [1.0], width=20, ascii_only=True)
-    start = time.perf_counter()
+    start = time.process_time()
     log_bar_chart(["a", "b"], [1e-9, 1e9], width=200, ascii_only=False)
-    assert time.perf_counter() - start < 0.3
+    assert time.process_time() - start < 0.3
 
 
 def profile() -> tuple[FloatArray, FloatArray, FloatArray]:
