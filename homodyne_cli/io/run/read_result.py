@@ -13,6 +13,7 @@ from homodyne_cli.assessments import Origin, SavedFit, StoredRun
 from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
 from homodyne_cli.curves import Curves
 from homodyne_cli.dataset import FloatArray, Provenance
+from homodyne_cli.errors import ConfigError, DataError
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.files.curves_file import CURVES, read_curves
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
@@ -102,7 +103,11 @@ def _origin(folder: RunFolder) -> Origin:
 def _config(folder: RunFolder) -> Mapping[str, object]:
     if not folder.holds("config.yaml"):
         return {}
-    return load_mapping(read_document(folder.file("config.yaml")))
+    try:
+        return load_mapping(read_document(folder.file("config.yaml")))
+    except ConfigError as error:
+        # Its message begins with the file: what is damaged is the run, not the user's config.
+        raise DataError(str(error), hint=error.hint) from error
 
 
 def _search(entry: SearchEntry) -> SearchReport:

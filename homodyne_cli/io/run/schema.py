@@ -214,7 +214,7 @@ class DatasetInfo(SparseEntry):
     """
 
     n_angles: Count
-    n_time_points: Annotated[int, Field(ge=0, le=MOST_FRAMES)]
+    n_time_points: Annotated[int, Field(ge=2, le=MOST_FRAMES)]
     total_data_points: Count
     masked_pairs: Count
     q_value: float | None

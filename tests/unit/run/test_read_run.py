@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.errors import DataError
+from homodyne_cli.io.run.read_result import read_result
 from homodyne_cli.io.run.read_run import read_run
 from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.legacy_run import write_legacy_run
@@ -96,6 +97,30 @@ def test_damage_to_own_runs_is_named(
     path.write_text(json.dumps(tree))
     with pytest.raises(DataError, match=words):
         read_run(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.yaml", "[" * 10_000, "nested too deeply"),
+        ("config.yaml", "", "the file is empty"),
+        ("analysis_results_nlsq.json", "n_time_points", "n_time_points is 0"),
+    ],
+)
+def test_damage_to_what_is_shown_is_named(
+    own_run: Path, tmp_path: Path, name: str, content: str, words: str
+) -> None:
+    """A config in a run is data: nobody is told to correct what they wrote."""
+    shutil.copytree(own_run, tmp_path / "run")
+    path = tmp_path / "run" / name
+    if content == "n_time_points":
+        tree = json.loads(path.read_text())
+        tree["dataset_info"][content] = 0
+        content = json.dumps(tree)
+    path.write_text(content)
+    with pytest.raises(DataError, match=words) as refused:
+        read_result(tmp_path / "run")
+    assert str(path) in str(refused.value)
 
 
 @pytest.mark.parametrize(
