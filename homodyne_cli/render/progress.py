@@ -68,7 +68,7 @@ class FitProgress(_Bar):
     ) -> None:
         self._show_input = show_input
         text = TextColumn("{task.description}", markup=False)
-        bar = BarColumn(bar_width=20)
+        bar = BarColumn(bar_width=10)
         super().__init__(console, enabled, SpinnerColumn("line"), text, bar, TimeElapsedColumn())
         self._console, self._plain = console, enabled and not console.is_terminal
         self._searching = time.monotonic()
@@ -129,8 +129,11 @@ class FitProgress(_Bar):
         if done == 1:
             # Before it the program is compiled, which says nothing of the others.
             self._searching = time.monotonic()
+        if done == total:
+            self._show(f"fit: {total} starts tried, going on from the best")
+            return
         left = _left(self._searching, done - 1, total - 1)
-        self._show(f"fit: looking for a start, {done} of {total} tried{left}")
+        self._show(f"fit: start {done} of {total} tried{left}")
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Show the last accepted step."""

@@ -64,11 +64,11 @@ def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(progress, "_show", shown.append)
     for done in (1, 2, 3, 8):
         progress.on_start(done, 8)
-    assert shown[0] == "fit: looking for a start, 1 of 8 tried"
+    assert shown[0] == "fit: start 1 of 8 tried"
     # One descent in 10 s: six are left; two in 20 s: five are.
     assert shown[1].endswith("2 of 8 tried, about 60.0 s left")
     assert shown[2].endswith("3 of 8 tried, about 50.0 s left")
-    assert shown[3].endswith("8 of 8 tried")
+    assert shown[3] == "fit: 8 starts tried, going on from the best"
 
 
 def test_saving_is_shown() -> None:
