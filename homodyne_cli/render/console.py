@@ -125,6 +125,12 @@ def print_plain(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
+def print_sentence(console: Console, text: str, style: str | None = None) -> None:
+    """Print a sentence without paths: a terminal breaks it between words, a pipe not at all."""
+    wrapped = console.is_terminal
+    console.print(text, markup=False, highlight=False, soft_wrap=not wrapped, style=style)
+
+
 def print_json(answer: object) -> None:
     """Print one JSON object to stdout."""
     from homodyne_cli.io.files.json_text import to_json

@@ -14,7 +14,7 @@ from homodyne_cli.core.diagnosis import verdict
 from homodyne_cli.core.minimise.policy import BASELINE
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import iteration_chart, log_bar_chart
-from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.console import is_ascii, make_console, print_plain, print_sentence
 from homodyne_cli.render.findings import print_codes
 from homodyne_cli.render.tables_checks import RATIO_MEANS, diagnosis_table, history_table
 
@@ -64,9 +64,9 @@ def show_diagnosis(
         print_plain(console, run.title)
     said, todo = verdict(diagnosis)
     style = "bold red" if diagnosis.premature else ("yellow" if diagnosis.imbalance else "green")
-    print_plain(console, said, style=style)
-    print_plain(console, todo)
-    print_plain(console, f"Effective ratio: {RATIO_MEANS}.", style="dim")
+    print_sentence(console, said, style=style)
+    print_sentence(console, todo)
+    print_sentence(console, f"Effective ratio: {RATIO_MEANS}.", style="dim")
     print_codes(console, diagnosis.codes)
     if not quiet:
         _details(console, run, diagnosis, baseline_name(diagnosis, baseline))
@@ -113,16 +113,16 @@ def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: s
         )
         print_plain(console, "\n" + chart + "\n")
     if diagnosis.below_noise:
-        print_plain(
+        print_sentence(
             console, f"Below the noise floor: gradients of {', '.join(diagnosis.below_noise)}."
         )
-    print_plain(console, f"Recommended map built from: {rule_name(diagnosis)}.")
-    print_plain(
+    print_sentence(console, f"Recommended map built from: {rule_name(diagnosis)}.")
+    print_sentence(
         console,
         f"Condition number of the Jacobian: {diagnosis.condition_raw:.3g} raw, "
         f"{diagnosis.condition_scaled:.3g} with the recommended map.",
     )
     for one, other, value in diagnosis.correlated:
-        print_plain(console, f"Correlated: {one} and {other} ({value:+.4f})")
+        print_sentence(console, f"Correlated: {one} and {other} ({value:+.4f})")
     for sentence in diagnosis.undetermined:
-        print_plain(console, f"Not determined: {sentence}")
+        print_sentence(console, f"Not determined: {sentence}")

@@ -8,7 +8,13 @@ from pathlib import Path
 from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.dataset import Dataset, Rows
 from homodyne_cli.io.files.printable import printable
-from homodyne_cli.render.console import is_ascii, make_console, print_next, print_plain
+from homodyne_cli.render.console import (
+    is_ascii,
+    make_console,
+    print_next,
+    print_plain,
+    print_sentence,
+)
 from homodyne_cli.render.curve_charts import CURVE_LABELS, curve_charts
 from homodyne_cli.render.findings import print_codes, print_findings, result_codes
 from homodyne_cli.render.screens.agreement import agreements_answer, show_agreements
@@ -134,12 +140,12 @@ def show_result(
     if result.profiles:
         console.print(profile_table(result.profiles))
     for sentence in result.undetermined:
-        print_plain(console, f"Not determined: {sentence}")
+        print_sentence(console, f"Not determined: {sentence}")
     if result.combinations:
         console.print(combination_table(result.combinations))
     for values in result.equivalents:
         listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
-        print_plain(console, f"Equivalent: {listed} describes the data exactly as well")
+        print_sentence(console, f"Equivalent: {listed} describes the data exactly as well")
     width = min(console.width, _WIDEST_CHARTS)
     charts = curve_charts(result.curves, width=width, ascii_only=is_ascii(console))
     print_plain(console, f"\n{charts}")

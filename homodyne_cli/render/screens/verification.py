@@ -14,7 +14,7 @@ from homodyne_cli.findings.agreement import Agreement
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.bars import lag_profile
-from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.console import is_ascii, make_console, print_plain, print_sentence
 from homodyne_cli.render.findings import print_codes, print_findings
 from homodyne_cli.render.numbers import format_number
 from homodyne_cli.render.screens.agreement import agreements_answer, show_agreements
@@ -81,7 +81,7 @@ def show_checks(
     status, said = verdict_on(checks)
     if status == "warn" and strict:
         status, said = "fail", f"{said} With --strict a warning fails."
-    print_plain(console, said, style=_STYLES[status])
+    print_sentence(console, said, style=_STYLES[status])
     print_codes(console, (check.code for check in checks if check.status in ("fail", "warn")))
 
 

@@ -17,6 +17,7 @@ from homodyne_cli.render.console import (
     print_error,
     print_note,
     print_plain,
+    print_sentence,
 )
 from tests.support.render_samples import Terminal
 
@@ -129,3 +130,12 @@ def test_nothing_raises_on_a_real_ascii_stderr(encoding: str) -> None:
     )
     assert done.stdout == b"chi2 gamma_dot ? #\n"
     assert done.stderr == b"error: 10 A <= x [H101]\nhint: phi0\n"
+
+
+def test_sentences_are_broken_between_words_on_a_terminal_alone() -> None:
+    sentence = "below the noise floor: gradients of D0, alpha and D_offset"
+    for stream, lines in ((Terminal(), 2), (Terminal(tty=False), 1)):
+        print_sentence(make_console(file=stream, width=40), sentence)
+        text = stream.getvalue().rstrip("\n").splitlines()
+        assert len(text) == lines
+        assert " ".join(line.strip() for line in text) == sentence
