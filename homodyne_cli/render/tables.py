@@ -29,7 +29,8 @@ from homodyne_cli.results import (
     Seconds,
 )
 
-_LABELS = {
+#: What resolved quantities are called.
+PROVENANCE_LABELS = {
     "q": "q",
     "phi": "angles",
     "dt": "dt",
@@ -55,7 +56,9 @@ def provenance_table(provenance: Mapping[str, Provenance]) -> Table:
     """Show what was read and where each figure came from."""
     table = plain_table("Data", "", "value", "from", words=("value", "from"))
     for key, resolved in provenance.items():
-        table.add_row(_LABELS.get(key, key), escape(resolved.value), escape(resolved.source))
+        table.add_row(
+            PROVENANCE_LABELS.get(key, key), escape(resolved.value), escape(resolved.source)
+        )
     return table
 
 

@@ -50,7 +50,7 @@ def table(
     marks = iter(differing)
     body = "".join(
         f"<tr{_mark(next(marks, False))}>"
-        + "".join(f"<td{k or _width(c)}>{html_of(c)}</td>" for k, c in zip(kinds, row, strict=True))
+        + "".join(_cell(h, k, c) for h, k, c in zip(head, kinds, row, strict=True))
         + "</tr>\n"
         for row in rows
     )
@@ -58,6 +58,11 @@ def table(
         f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(label)}'>"
         f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(head: str, kind: str, cell: Cell) -> str:
+    """Return a cell that knows its column: narrow screens show cells below each other."""
+    return f"<td{kind or _width(cell)} data-head='{escape(head)}'>{html_of(cell)}</td>"
 
 
 def _width(cell: Cell) -> str:

@@ -32,7 +32,7 @@ from homodyne_cli.render.numbers import (
 from homodyne_cli.render.pages.html import Markup, figure, script_json, table
 from homodyne_cli.render.pages.page import html_page
 from homodyne_cli.render.pages.plot_data import RunFigures
-from homodyne_cli.render.tables import parameter_flag, sum_of
+from homodyne_cli.render.tables import PROVENANCE_LABELS, parameter_flag, sum_of
 
 #: Nothing is fetched, and nothing sent, whatever is in the page.
 _POLICY = (
@@ -142,7 +142,8 @@ def _paragraphs(*texts: str) -> str:
 def _provenance(fit: SavedFit) -> str:
     origin = fit.origin
     rows: list[tuple[str, str, str]] = [
-        (name, entry.value, entry.source) for name, entry in fit.provenance.items()
+        (PROVENANCE_LABELS.get(name, name), entry.value, entry.source)
+        for name, entry in fit.provenance.items()
     ]
     rows += [("input", path, f"SHA-256 {digest}") for path, digest in origin.inputs.items()]
     rows += [
