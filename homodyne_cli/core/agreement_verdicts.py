@@ -97,7 +97,7 @@ def _of_repeats(agreement: Agreement) -> CheckResult:
 def _off(agreement: Agreement, quantity: ComparedQuantity) -> str:
     part = quantity.worst
     deviation, error = quantity.deviation[part], quantity.uncertainty[part]
-    return f"{agreement.label(part)} is {deviation:+.2g} +- {error:.1g} {quantity.unit} off"
+    return f"{agreement.label(part)} is {deviation:+.2g} ± {error:.1g} {quantity.unit} off"
 
 
 def _quantities(agreement: Agreement, tested: Sequence[ComparedQuantity]) -> str:

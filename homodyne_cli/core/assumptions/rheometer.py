@@ -155,7 +155,7 @@ def check_rheometer(flow: FlowComparison) -> CheckResult:
         first, last = flow.t[beyond][[0, -1]]
         message = (
             f"the fit does not see the rheometer's {flow.kind} from {first:.3g} to {last:.3g} s: "
-            f"at {flow.t[worst]:.3g} s {flow.ratio[worst]:.3f} +- {flow.uncertainty[worst]:.1g} of "
+            f"at {flow.t[worst]:.3g} s {flow.ratio[worst]:.3f} ± {flow.uncertainty[worst]:.1g} of "
             f"it ({pulls[worst]:+.1f} sigma); {overall}"
         )
         advice = (
