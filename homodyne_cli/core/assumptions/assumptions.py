@@ -123,7 +123,7 @@ def _impossible_speckles(dataset: Dataset, noise: SpeckleEstimate) -> Iterator[F
         yield Finding(
             Code.TOO_MANY_SPECKLES,
             "warning",
-            f"the noise is that of {noise.n_speckles:.3g} +- {noise.n_speckles_error:.2g} "
+            f"the noise is that of {noise.n_speckles:.3g} ± {noise.n_speckles_error:.2g} "
             f"speckles per angle, and a bin has {pixels:.4g} pixels: a pixel sees one at most",
             "see how the maps were correlated: means over repeats, smoothing, another pixel map",
         )

@@ -210,7 +210,7 @@ def check_oscillations(run: StoredRun, residuals: Residuals) -> CheckResult:
             lobes.in_data,
             SHARE_LIMIT,
             f"side lobes in data and fit, phases up to {lobes.max_phase:.3g} rad: the data show "
-            f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f} of the predicted lobes"
+            f"{lobes.in_data:.2f} ± {1.0 / lobes.expected:.2f} of the predicted lobes"
             + _zero_at(lobes.lag, lobes.place),
         )
     return _wrong_lobes(lobes, scan_lobes(data, sigma, powers))
@@ -222,7 +222,7 @@ def _zero_at(lag: float, place: str) -> str:
 
 
 def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
-    share = f"{lobes.in_data:.2f} +- {1.0 / lobes.expected:.2f}"
+    share = f"{lobes.in_data:.2f} ± {1.0 / lobes.expected:.2f}"
     if lobes.in_fit < SHARE_LIMIT:
         message = (
             f"the fitted map has {lobes.in_fit:.2f} of the lobes that its parameters predict: "

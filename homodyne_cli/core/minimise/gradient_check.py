@@ -96,7 +96,7 @@ def check_gradient(
         if gap > tolerance * largest + policy.GRADIENT_ERRORS * error:
             raise DerivativeError(
                 f"{stage}: d chi2/d {free.names[k]} is {2.0 * at.gradient[k]:.6g}, finite "
-                f"differences give {numeric:.6g} +- {error:.2g}",
+                f"differences give {numeric:.6g} ± {error:.2g}",
                 hint="this is a defect of the program: please report it with the run's config",
             )
         worst = max(worst, gap / largest)
