@@ -295,7 +295,7 @@ def _legacy_rings(
 ) -> NDArray[np.intp] | None:
     """Return ring numbers from the partition's size, None if it does not fit the list of q."""
     n_q, n_phi = file.scalar("/xpcs/dnoq"), file.scalar("/xpcs/dnophi")
-    if n_q is None or n_phi is None or n_phi < 1 or round(n_q) * round(n_phi) != len(q):
+    if n_q is None or n_phi is None or n_phi < 1 or n_phi % 1 or n_q * n_phi != len(q):
         return None
     rings: NDArray[np.intp] = index // round(n_phi)
     for ring in np.unique(rings):

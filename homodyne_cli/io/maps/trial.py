@@ -28,7 +28,7 @@ _SECONDS: Final = 3
 _BYTES_PER_SECOND: Final = 50_000_000
 #: Seconds to wait where computing time cannot be limited.
 _PATIENCE: Final = 60.0
-_ADDRESS_SPACE: Final = 8_000_000_000
+_ADDRESS_SPACE: Final = 4_000_000_000
 #: Exit codes from here on are those of a process that Windows ended.
 _ENDED_BY_WINDOWS: Final = 0xC0000000
 _CRASHES: Final = tuple(
@@ -36,6 +36,9 @@ _CRASHES: Final = tuple(
     for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP")
     if hasattr(signal, name)
 )
+#: What a trial ends with that took more memory than anything before the maps can need.
+_OUT_OF_MEMORY: Final = 77
+_MOST_MEMORY: Final = 1_000_000_000
 _OUT_OF_TIME: Final = -signal.SIGXCPU.value if hasattr(signal, "SIGXCPU") else -1
 
 
@@ -107,6 +110,14 @@ def _wait(process: subprocess.Popen[bytes] | None, path: Path) -> None:
             hint=COPY_AGAIN,
             code=Code.DAMAGED,
         )
+    if code == _OUT_OF_MEMORY:
+        raise DataError(
+            "damaged: what comes before its maps takes more than "
+            f"{_MOST_MEMORY / 1e9:.0f} GB to be read",
+            path=path,
+            hint=COPY_AGAIN,
+            code=Code.DAMAGED,
+        )
     if code in _CRASHES or code >= _ENDED_BY_WINDOWS:
         raise DataError(
             "damaged: it makes the HDF5 library end the process that reads it",
@@ -130,11 +141,23 @@ def limit_trial(path: Path) -> None:
             resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
 
 
+def end_trial() -> None:
+    """End this process with what tells of the memory that it has taken, where the system can."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > _MOST_MEMORY:
+        sys.exit(_OUT_OF_MEMORY)
+
+
 def _try(path: Path) -> None:
     """Read all that comes before the maps; what is wrong with it is said by who reads it next."""
     limit_trial(path)
     with suppress(HomodyneError), open_source(path):
         pass
+    end_trial()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,16 @@ from homodyne_cli.io.formats.layouts import open_source
 from homodyne_cli.io.maps.read_data import read_dataset
 from homodyne_cli.problem import DataSelection
 from tests.support.data_mutations import npy_bytes
-from tests.support.layout_writers import Grid, Numbers, above, aps_u, nxxpcs, one_map, plain
+from tests.support.layout_writers import (
+    Grid,
+    Numbers,
+    above,
+    aps_legacy,
+    aps_u,
+    nxxpcs,
+    one_map,
+    plain,
+)
 
 C2 = np.array([one_map(12, 1, angle) for angle in range(3)])
 NUMBERS: dict[str, Numbers] = {"phi": [-30.0, 0.0, 45.0], "q": 0.0062, "dt": 0.1}
@@ -322,3 +331,12 @@ def test_archives_of_zeros_do_not_fill_memory(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as out:
         out.writestr("sigma.npy", npy_bytes(header, bytes(72_000_000)))
     refused(path, "sigma", "a short list")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1.0, 1e300])
+def test_a_number_of_rings_that_is_none_is_passed_over(tmp_path: Path, number: float) -> None:
+    path = aps_legacy(tmp_path / "a.hdf", Grid())
+    expected = read(path)
+    with h5py.File(path, "r+") as file:
+        file["/xpcs/dnoq"][...] = number
+    np.testing.assert_array_equal(read(path).array, expected.array)

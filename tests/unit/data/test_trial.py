@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.maps.trial import trial_reading
-from tests.support.data_mutations import LAYOUTS, deadly, overwrite
+from tests.support.data_mutations import LAYOUTS, deadly, mutate, overwrite
 
 
 def written(layout: str, folder: Path) -> Path:
@@ -30,6 +31,16 @@ def test_a_heap_without_end(tmp_path: Path) -> None:
     with trial_reading(path) as wait, pytest.raises(DataError, match="no end in it") as caught:
         wait()
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="memory cannot be asked for")
+def test_a_text_that_fills_memory(tmp_path: Path) -> None:
+    """The library takes the size that a heap declares before it looks whether it is there."""
+    mutant = tmp_path / "mutant.hdf"
+    done = mutate(written("aps-legacy", tmp_path), mutant, np.random.default_rng([1, 2611]))
+    assert done == "3 bytes set"
+    with trial_reading(mutant) as wait, pytest.raises(DataError, match="more than 1 GB"):
+        wait()
 
 
 def test_a_virtual_map_that_ends_the_process(tmp_path: Path) -> None:
