@@ -10,12 +10,13 @@ import pytest
 
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.core.agreement import compare_fits, find_agreement
-from homodyne_cli.core.agreement_verdicts import check_agreement
+from homodyne_cli.core.agreement_verdicts import agreement_findings, check_agreement
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.simulation import Noise, simulate_rings
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.findings.agreement import Agreement
+from homodyne_cli.findings.codes import Code
 from homodyne_cli.parameters import NoiseWeights
 from homodyne_cli.problem import FitProblem, SolverOptions
 from homodyne_cli.results import FitResult
@@ -126,11 +127,13 @@ def test_the_test_of_all_parameters_is_that_of_separate_fits() -> None:
 
 def test_repeats_of_a_sample_that_changed_fail() -> None:
     data = as_repeats([measured(5), measured(6, (1.1, 1.1))])
-    rings, repeats = map(check_agreement, compared(data))
+    agreements = compared(data)
+    rings, repeats = map(check_agreement, agreements)
     assert rings.status == "pass"
     assert (repeats.id, repeats.status) == ("repeats", "fail")
     assert "most of all J" in repeats.message
     assert "they would cover what is seen" in repeats.advice
+    assert [finding.code for finding in agreement_findings(agreements)] == [Code.REPEATS]
 
 
 @pytest.mark.parametrize("weights", ["equal", "best"])
