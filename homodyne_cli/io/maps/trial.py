@@ -143,18 +143,18 @@ def limit_trial(path: Path) -> None:
 
 def end_trial() -> None:
     """End this process with what tells of the memory that it has taken, where the system can."""
-    if sys.platform == "win32":
-        return
     if _peak_memory() > _MOST_MEMORY:
         sys.exit(_OUT_OF_MEMORY)
 
 
 def _peak_memory() -> int:
-    """Return the most bytes that this program has had in memory.
+    """Return the most bytes that this program has had in memory; none where none are told.
 
     What `getrusage` tells counts from before the program was started, when the process was a copy
     of the one that starts it.
     """
+    if sys.platform == "win32":
+        return 0
     import resource
 
     with suppress(OSError, ValueError, IndexError):
