@@ -277,6 +277,11 @@ class FitResult:
         return self.solution.vector
 
     @property
+    def bounds(self) -> dict[str, Bounds]:
+        """Bounds that the fit held to: default ones may have been widened to the data."""
+        return {p.name: p.bounds for p in self.parameters}
+
+    @property
     def interrupted(self) -> bool:
         """Whether it was told to end before it was done."""
         return self.status == INTERRUPTED

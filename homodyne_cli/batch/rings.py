@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from homodyne_cli.errors import DataError, HomodyneError
-from homodyne_cli.findings.codes import Code
-from homodyne_cli.io.formats.guard import COPY_AGAIN
+from homodyne_cli.io.formats.guard import DEADLY, ENDLESS, damaged
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -89,11 +88,10 @@ def _some(paths: Sequence[Path], patience: float, read: Read) -> Mapping[Path, F
                 if here.poll(patience):
                     rings[path] = here.recv()
                     continue
-                reason = "the HDF5 library finds no end in it"
+                how = ENDLESS
             except (EOFError, OSError):
-                reason = "it makes the HDF5 library end the process that reads it"
-            damaged = DataError(f"damaged: {reason}", path=path, hint=COPY_AGAIN, code=Code.DAMAGED)
-            rings[path] = FileRings((), str(damaged))
+                how = DEADLY
+            rings[path] = FileRings((), str(damaged(path, how)))
             break
     reader.kill()
     reader.join()

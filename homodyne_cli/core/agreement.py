@@ -41,8 +41,8 @@ import numpy as np
 from scipy import special
 
 from homodyne_cli.core.evaluation import EvaluatedRun
-from homodyne_cli.core.model.curves import model_curves
 from homodyne_cli.core.noise.best_objective import BestObjective
+from homodyne_cli.core.noise.weighed_angle import AngleScoreSums
 from homodyne_cli.core.numerics.arrow import invert_blocks
 from homodyne_cli.core.numerics.gram import pseudo_inverse
 from homodyne_cli.core.objective.free_parameters import FreeParameters
@@ -247,9 +247,10 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
     unbounded = np.full(len(vector), np.inf)
     whole = replace(evaluated.objective, free=FreeParameters(names, vector, -unbounded, unbounded))
     sigma, contrast = whole.sigma, run.solution.contrast
-    grams = evaluated.grams
+    grams, sums = evaluated.grams, list[AngleScoreSums]()
     if best is not None:
-        grams, sigma = best.grams(best.pairs.free_values), np.ones_like(sigma)
+        grams, sums = best.score_sums(best.pairs.free_values)
+        sigma = np.ones_like(sigma)
     residual = np.full((len(sigma), 3), -1.0)
     residual[:, 0], residual[:, 1] = contrast, run.solution.offset - grams.shift
     slopes = np.einsum("akl,al->ak", grams.gram[:, :, -3:], residual) * sigma[:, None] ** -2.0
@@ -257,7 +258,7 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
     hessians = angle_parts(grams, contrast, sigma, range(len(vector)))
     variances = hessians
     if best is not None:
-        variances = _best_variances(best, contrast)
+        variances = _best_variances(best, sums, contrast)
     elif np.isfinite(run.record.noise.n_speckles):
         at = whole.project(grams)
         speckles = speckles_in_residuals(run.dataset, whole, vector, at)
@@ -267,18 +268,17 @@ def _maps(evaluated: EvaluatedRun) -> _Parts:
     )
 
 
-def _best_variances(best: BestObjective, contrast: FloatArray) -> FloatArray:
+def _best_variances(
+    best: BestObjective, sums: Sequence[AngleScoreSums], contrast: FloatArray
+) -> FloatArray:
     """Return the covariance of each map's gradient with best weights, (n_phi, P + 2, P + 2)."""
-    data, vector = best.dataset, best.pairs.full
-    convention = best.pairs.kind.convention
-    curves = model_curves(data.t, data.phi, data.q, data.gap, vector, convention)
-    size = len(vector) + 2
-    variances = np.zeros((data.n_phi, size, size))
-    for angle in best.angles:
+    size = len(best.pairs.full) + 2
+    variances = np.zeros((len(contrast), size, size))
+    for angle, one in zip(best.angles, sums, strict=True):
         a = angle.data.angle
         scale = np.full(size, contrast[a])
         scale[-2:] = 1.0
-        variances[a] = angle.scores(curves).best * scale[:, None] * scale
+        variances[a] = one.best * scale[:, None] * scale
     return variances
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from homodyne_cli.core.evaluation import EvaluatedRun
 from homodyne_cli.core.numerics.gram import pseudo_inverse
@@ -82,5 +82,5 @@ def _hold(evaluated: EvaluatedRun, name: str, value: float) -> HeldValue:
     least = float(np.sqrt(pseudo_inverse(at.reduced_hessian).matrix[place, place]))
     known = stated > 0.0 and least > 0.0
     scale = (stated / least) ** 2 if known else 1.0
-    chance = float(stats.chi2.sf(rise / scale, 1))
+    chance = float(special.chdtrc(1, rise / scale))
     return HeldValue(name, value, fitted[name], stated, rise, scale, chance)

@@ -49,7 +49,7 @@ def judged_fit(
     """
     result = fit(dataset, problem, notify, on_start)
     # The fit may have widened bounds that nobody chose.
-    problem = replace(problem, bounds={p.name: p.bounds for p in result.parameters})
+    problem = replace(problem, bounds=result.bounds)
     findings = tuple(flow_axis_findings(result))
     dataset = replace(dataset, findings=(*(dataset.findings or ()), *findings))
     if result.interrupted:

@@ -50,15 +50,12 @@ def minimise_with_noise(
     """
     allowed = _may_take_best(dataset, problem, pairs)
     speckles = speckles_in_residuals(dataset, pairs, log.x, log.at)
-    certain = problem.weights == "best"
-    if (
-        speckles is not None
-        and allowed
-        and (certain or _is_worth_it(dataset, pairs, log, speckles))
-    ):
-        objective = _minimise_best(dataset, pairs, log, speckles)
-        log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
-        return with_best_weights(objective, speckles.report, log.state())
+    if speckles is not None and allowed:
+        beginning = _worthwhile_beginning(dataset, problem, pairs, log, speckles)
+        if beginning is not None:
+            objective = _minimise_best(dataset, pairs, log, speckles, beginning)
+            log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
+            return with_best_weights(objective, speckles.report, log.state())
     equal = weigh_angles(dataset, pairs, log.state(), speckles)
     if equal.objective is not pairs:
         log.change_objective(equal.objective, equal.at)
@@ -86,29 +83,45 @@ def _may_take_best(dataset: Dataset, problem: FitProblem, pairs: PairObjective) 
     return choice != "equal" and not reason and not given
 
 
-def _is_worth_it(
-    dataset: Dataset, pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen
-) -> bool:
-    """Whether best weights make a difference."""
-    weights = _weights(pairs, log, speckles)
-    # Fewer frames gain less, so that what they gain is enough to know.
-    few = (read_sparsely,) if dataset.n_frames > MANY_FRAMES else ()
-    return any(
-        best_objective(dataset, pairs, weights, read(dataset)).scores(log.x).gain >= WORTHWHILE_GAIN
-        for read in (*few, read_angles)
-    )
+def _worthwhile_beginning(
+    dataset: Dataset,
+    problem: FitProblem,
+    pairs: PairObjective,
+    log: Minimisation,
+    speckles: SpecklesSeen,
+) -> BestObjective | None:
+    """Return what a minimisation with best weights begins with; None if they make no difference."""
+    weights, many = _weights(pairs, log, speckles), dataset.n_frames > MANY_FRAMES
+    read = read_sparsely(dataset) if many else read_angles(dataset)
+    beginning = best_objective(dataset, pairs, weights, read)
+    if problem.weights == "best" or beginning.scores(log.x).gain >= WORTHWHILE_GAIN:
+        return beginning
+    if not many:
+        return None
+    # Fewer frames gain less: what they do not gain all may.
+    whole = best_objective(dataset, pairs, weights, read_angles(dataset))
+    return beginning if whole.scores(log.x).gain >= WORTHWHILE_GAIN else None
 
 
 def _minimise_best(
-    dataset: Dataset, pairs: PairObjective, log: Minimisation, speckles: SpecklesSeen
+    dataset: Dataset,
+    pairs: PairObjective,
+    log: Minimisation,
+    speckles: SpecklesSeen,
+    objective: BestObjective,
 ) -> BestObjective:
-    """Go on to the minimum with best weights, taken anew until the answer stands still."""
-    weights = _weights(pairs, log, speckles)
+    """Go on to the minimum with best weights, taken anew until the answer stands still.
+
+    Parameters
+    ----------
+    objective
+        To begin with: on a few of the frames where there are many.
+    """
     if dataset.n_frames > MANY_FRAMES:
-        log.change_objective(best_objective(dataset, pairs, weights, read_sparsely(dataset)))
+        log.change_objective(objective)
         minimise(log, near=True, to_the_end=False)
         weights = _weights(pairs, log, speckles)
-    objective = best_objective(dataset, pairs, weights, read_angles(dataset))
+        objective = best_objective(dataset, pairs, weights, read_angles(dataset))
     for _ in range(_MOST_REFRESHES):
         log.change_objective(objective)
         still = log.here.edm < policy.EDM_STILL

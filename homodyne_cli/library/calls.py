@@ -40,8 +40,7 @@ def fit(config: Config, data: Dataset | None = None, *, profile: Sequence[str] =
     check_profiled(config.problem, tuple(profile))
     maps = load_data(config) if data is None else data
     result, judged = judged_fit(maps, config.problem, tuple(profile))
-    bounds = {p.name: p.bounds for p in result.parameters}
-    return Fit(judged, replace(config.problem, bounds=bounds), result, result.record)
+    return Fit(judged, replace(config.problem, bounds=result.bounds), result, result.record)
 
 
 def make_run(config: Config, directory: PathLike, *, force: bool = False) -> Fit:

@@ -8,7 +8,19 @@ import pytest
 
 from tests.support.commands import homodyne, started
 
-__all__ = ["homodyne", "started"]
+#: Of a batch: a static fit of one parameter.
+TEMPLATE = """\
+analysis_mode: static
+experimental_data: {file_path: none.h5}
+analyzer_parameters:
+  dt: 0.1
+  scattering: {wavevector_q: 0.0054}
+initial_parameters: {fixed_parameters: {alpha: 0.0, D_offset: 0.0}}
+parameter_space:
+  bounds: [{name: D0, min: 1.0, max: 1.0e+6}]
+"""
+
+__all__ = ["TEMPLATE", "homodyne", "started"]
 
 
 @pytest.fixture(scope="session")

@@ -14,21 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import homodyne
+from tests.cli.conftest import TEMPLATE, homodyne
 from tests.support.layout_writers import Grid, aps_legacy, aps_u, nxxpcs
 
 RINGS = (0.0054, 0.0081)
 GRID = Grid(q=RINGS, phi=(-30.0, 0.0, 45.0), n=16)
-TEMPLATE = """\
-analysis_mode: static
-experimental_data: {file_path: none.h5}
-analyzer_parameters:
-  dt: 0.1
-  scattering: {wavevector_q: 0.0054}
-initial_parameters: {fixed_parameters: {alpha: 0.0, D_offset: 0.0}}
-parameter_space:
-  bounds: [{name: D0, min: 1.0, max: 1.0e+6}]
-"""
 #: What differs between two runs of one fit: when, and how long.
 TIMES = re.compile(
     r'"(created|timestamp|seconds|execution_time|load|compile|fit|save|total)": [^\n]*'

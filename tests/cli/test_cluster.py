@@ -12,21 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import homodyne
+from tests.cli.conftest import TEMPLATE, homodyne
 from tests.support.layout_writers import Grid, aps_u
 
 pytest.importorskip("distributed")
 
-TEMPLATE = """\
-analysis_mode: static
-experimental_data: {file_path: none.h5}
-analyzer_parameters:
-  dt: 0.1
-  scattering: {wavevector_q: 0.0054}
-initial_parameters: {fixed_parameters: {alpha: 0.0, D_offset: 0.0}}
-parameter_space:
-  bounds: [{name: D0, min: 1.0, max: 1.0e+6}]
-"""
 N_SCANS = 3
 #: Told by a worker that has begun a fit, in this folder.
 BEGUN = "begun"

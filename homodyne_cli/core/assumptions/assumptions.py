@@ -12,9 +12,8 @@ from homodyne_cli.core.assumptions.instrument import FittedCurves, instrument_fi
 from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.model.pair_model import model_maps
-from homodyne_cli.core.noise.find_speckles import NO_SIGN, evidence
-from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles, white_noise
-from homodyne_cli.core.noise.windows import residual_windows
+from homodyne_cli.core.noise.find_speckles import find_speckles
+from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, white_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.findings.codes import Code
@@ -23,8 +22,6 @@ from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport, SpeckleWeights
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import Solution
 
-#: Windows, spread over all, that speckles are counted in.
-_WINDOWS = 9
 #: Photon noise over contrast at which noise counts as white.
 _WHITE = 1e4
 #: Standard errors of M by which it must exceed the pixels.
@@ -88,15 +85,11 @@ def _noise(residuals: Residuals, model: FittedModel, report: NoiseReport) -> Spe
     if report.weights is not None:
         return _of_weights(report, report.weights)
     assert not isinstance(residuals.fitted, np.ndarray)
-    every = residual_windows(residuals.dataset, residuals.fitted)
-    n_phi = residuals.dataset.n_phi
-    noise = white_noise(n_phi)
-    if evidence(every) > NO_SIGN:
-        windows = every[:: -(-len(every) // _WINDOWS)]
-        noise = estimate_speckles(windows, residuals.sigma**2, residuals.dataset.pixel_share)
-    if not noise.white:
-        return noise
+    speckles = find_speckles(residuals.dataset, residuals.fitted, residuals.sigma)
+    if speckles is not None:
+        return speckles.estimate
     root = _WHITE * float(model.contrast.max()) / float(residuals.sigma.min())
+    noise = white_noise(residuals.dataset.n_phi)
     return replace(noise, n_speckles=root**2, photon_noise=root * residuals.sigma)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from homodyne_cli.assessments import CheckResult, CheckStatus, StoredRun
 from homodyne_cli.core.uncertainty.curve_bands import curves_with_bands
@@ -127,9 +127,9 @@ def compare_flow(run: StoredRun, rheometer: RheometerCurve) -> FlowComparison:
     t, fit, error, value, stated = (part[known] for part in (t, fit, error, value, stated))
     # c2 does not tell the direction of the flow.
     fit = fit * (1.0 if float(fit @ value) >= 0.0 else -1.0)
-    limit = float(np.sqrt(stats.chi2.isf(_CHANCE, _CURVE)))
+    limit = float(np.sqrt(special.chdtri(_CURVE, _CHANCE)))
     if np.any(stated > 0.0):
-        limit = max(limit, float(stats.norm.isf(0.5 * _CHANCE / max(len(t), 1))))
+        limit = max(limit, -float(special.ndtri(0.5 * _CHANCE / max(len(t), 1))))
     ratio = fit / value
     uncertainty = np.hypot(error, ratio * stated) / np.abs(value)
     return FlowComparison(rheometer.kind, t, fit, error, value, ratio, uncertainty, limit)

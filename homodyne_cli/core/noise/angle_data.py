@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.noise.covariance_operator import block_sums
-from homodyne_cli.core.noise.curve_products import slabs
+from homodyne_cli.core.model.pair_model import PairModel
+from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, block_sums
+from homodyne_cli.core.noise.curve_products import SLAB_PAIRS, slabs
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 
 
@@ -66,6 +67,34 @@ class FrameBlocks:
         shape = (*values.shape[:-2], *i.shape, *j.shape)
         w = self.weights
         return np.asarray(np.einsum("...injm,n,m->...ij", values.reshape(shape), w, w))
+
+    def mirrored_sums(
+        self, count: int, evaluate: Callable[[slice, slice], FloatArray]
+    ) -> FloatArray:
+        """Return sums over pairs of blocks of maps (count, R, C), mirrored: (count, m, m).
+
+        Parameters
+        ----------
+        evaluate
+            The maps at some frames and at those from the first of them on; zero below the diagonal.
+        """
+        m, size = len(self), self.size
+        sums = np.zeros((count, m, m))
+        step = max(SLAB_PAIRS // (m * size**2), 1)
+        for top in range(0, m, step):
+            rows = slice(top * size, min(top + step, m) * size)
+            part = evaluate(rows, slice(rows.start, m * size))
+            sums[:, top : top + step, top:] = block_sums(part, size)
+        return np.asarray(sums + sums.swapaxes(1, 2))
+
+    def covariance(
+        self, model: PairModel, contrast: float, photon_noise: float, modes: float
+    ) -> SpeckleCovariance:
+        """Return C over the blocks, all of their pairs present; w is that of a block."""
+        every = slice(0, len(self))
+        g1 = self.means(lambda i, j: model.g1(i[:, None], j), every, every)
+        present = np.ones_like(g1) if self.size > 1 else 1.0 - np.eye(len(self))
+        return SpeckleCovariance(g1, contrast, photon_noise, modes, present)
 
 
 @dataclass(frozen=True)

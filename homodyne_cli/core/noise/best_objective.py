@@ -23,7 +23,12 @@ import numpy as np
 from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.noise.angle_data import AngleData, angle_data, sparse_data
-from homodyne_cli.core.noise.weighed_angle import AngleNoise, WeighedAngle, weigh_angle
+from homodyne_cli.core.noise.weighed_angle import (
+    AngleNoise,
+    AngleScoreSums,
+    WeighedAngle,
+    weigh_angle,
+)
 from homodyne_cli.core.numerics.arrow import Arrow, invert
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.free_parameters import FreeParameters
@@ -160,10 +165,8 @@ class BestObjective:
 
     def scores(self, x: FloatArray) -> BestScores:
         """Make a pass that also tells how scores vary, with best weights and with equal ones."""
-        curves, n_phi, size = self._curves(self.expand(x)), self.dataset.n_phi, len(x) + 2
-        with core_threads() as threads, np.errstate(all="ignore"):
-            sums = list(threads.map(partial(WeighedAngle.scores, curves=curves), self.angles))
-        at = self._projected(self._assembled([one.gram for one in sums], self.angles))
+        grams, sums = self.score_sums(x)
+        at, n_phi, size = self._projected(grams), self.dataset.n_phi, len(x) + 2
         best, hessians, equal = np.zeros((3, n_phi, size, size))
         for angle, one in zip(self.angles, sums, strict=True):
             a = angle.data.angle
@@ -172,6 +175,13 @@ class BestObjective:
             hessians[a] = weight * projector.T @ one.equal_hessian @ projector
             equal[a] = weight**2 * projector.T @ one.equal @ projector
         return BestScores(at, at.directions.assembled(best), _gain(at, hessians, equal))
+
+    def score_sums(self, x: FloatArray) -> tuple[AngleGrams, list[AngleScoreSums]]:
+        """Return what `grams` does, and the sums of each angle with data."""
+        curves = self._curves(self.expand(x))
+        with core_threads() as threads, np.errstate(all="ignore"):
+            sums = list(threads.map(partial(WeighedAngle.scores, curves=curves), self.angles))
+        return self._assembled([one.gram for one in sums], self.angles), sums
 
     def directions(self, at: Projection, angle: int) -> FloatArray:
         """Return (7 + 2, p + 2) how [df/dp, f, 1] make columns by p, contrast and offset."""

@@ -37,7 +37,7 @@ from homodyne_cli.noise_report import NoiseReport
 #: are no correlation maps.
 _LEAST_CONTRAST, _USUAL = 1e-3, 1e6
 #: z below which no speckles are counted, and the median of a chi-squared variable.
-NO_SIGN, _MEDIAN = 3.0, 0.4549364
+_NO_SIGN, _MEDIAN = 3.0, 0.4549364
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def find_speckles(dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> Spe
     """
     with np.errstate(all="ignore"):
         windows = residual_windows(dataset, fitted)
-        if not _are_sound(windows, fitted.contrast, sigma) or evidence(windows) < NO_SIGN:
+        if not _are_sound(windows, fitted.contrast, sigma) or evidence(windows) < _NO_SIGN:
             return None
         estimate = estimate_speckles(windows, sigma**2, dataset.pixel_share)
         share = _white_share(windows, estimate)

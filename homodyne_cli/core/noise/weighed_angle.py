@@ -16,9 +16,7 @@ from homodyne_cli.core.model.curves import ModelCurves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
 from homodyne_cli.core.noise.angle_columns import angle_columns
 from homodyne_cli.core.noise.angle_data import AngleData, FrameBlocks
-from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, block_sums
 from homodyne_cli.core.noise.curve_products import (
-    SLAB_PAIRS,
     ColumnProducts,
     curve_products,
     f_products,
@@ -171,14 +169,7 @@ class WeighedAngle:
         weights = self.precision.block_weights(sums, thin, merged.size)
         centres = data.blocks.frames[:, data.blocks.frames.shape[1] // 2]
         merged_frames = replace(merged, frames=centres[merged.frames])
-        every = slice(0, len(merged))
-        operator = SpeckleCovariance(
-            merged_frames.means(lambda i, j: model.g1(i[:, None], j), every, every),
-            noise.contrast,
-            noise.photon_noise,
-            noise.modes,
-            np.ones_like(sums[0]) if merged.size > 1 else 1.0 - np.eye(len(merged)),
-        )
+        operator = merged_frames.covariance(model, noise.contrast, noise.photon_noise, noise.modes)
         rest = operator.apply_rest(weights)
         flat = weights.reshape(len(weights), -1)
         added = 0.5 * flat @ rest.reshape(len(rest), -1).T + operator.four_cycles(weights)
@@ -197,16 +188,13 @@ class WeighedAngle:
 
         As exact as the thin products: weights are the small difference of the two.
         """
-        data, m, size = self.data, len(merged), merged.size
-        sums = np.zeros((_n_derivatives(curves) + 2, m, m))
-        step = max(SLAB_PAIRS // (m * size**2), 1)
-        for top in range(0, m, step):
-            rows = slice(top * size, min(top + step, m) * size)
-            right = slice(rows.start, m * size)
+        data = self.data
+
+        def columns(rows: slice, right: slice) -> FloatArray:
             part = _columns(model, curves, data.angle, data.blocks, rows, right)
-            part *= mask(data.present, rows, right)
-            sums[:, top : top + step, top:] = block_sums(part, size)
-        return np.asarray(sums + sums.swapaxes(1, 2))
+            return part * mask(data.present, rows, right)
+
+        return merged.mirrored_sums(_n_derivatives(curves) + 2, columns)
 
 
 def _at_frames(

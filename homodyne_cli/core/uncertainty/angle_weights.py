@@ -38,8 +38,8 @@ class AngleWeights:
     ----------
     objective
         With the sigma that the weights make.
-    noise
-        Its scores are those of the point where it was looked for.
+    speckles
+        In the residuals; None where noise is white.
     at
         The pass there with that sigma; None if it takes a new one.
     share
@@ -47,7 +47,7 @@ class AngleWeights:
     """
 
     objective: PairObjective
-    noise: SpeckleNoise
+    speckles: SpecklesSeen | None
     at: Projection | None = None
     share: FloatArray | None = None
 
@@ -71,20 +71,20 @@ def weigh_angles(
         Speckles in the residuals there.
     """
     at = reached.at
-    noise = speckle_noise(dataset, objective, reached.x, at, speckles)
     kept = dataset.sigma is not None or objective.robust or dataset.n_phi == 1
     if kept or speckles is None or reached.stopped:
-        return AngleWeights(objective, noise)
+        return AngleWeights(objective, speckles)
+    noise = speckle_noise(dataset, objective, reached.x, at, speckles)
     hessians = objective.angle_hessians(reached.x, at)
     weighted = replace(objective, sigma=_due_sigma(objective, at, hessians, noise))
     # A pass does not depend on sigma.
     reprojected = None if at.grams is None else weighted.project(at.grams)
-    return AngleWeights(weighted, noise, reprojected, (objective.sigma / weighted.sigma) ** 2)
+    return AngleWeights(weighted, speckles, reprojected, (objective.sigma / weighted.sigma) ** 2)
 
 
 def with_equal_weights(dataset: Dataset, weights: AngleWeights, state: MinimiserState) -> NoisyFit:
     """Evaluate what the noise does to the score at the end of a fit with equal weights."""
-    objective, speckles, at = weights.objective, weights.noise.speckles, state.at
+    objective, speckles, at = weights.objective, weights.speckles, state.at
     independent = ScoreNoise(at.hessian, at.hessian)
     if objective.robust:
         independent = ScoreNoise(*objective.sandwich_parts(state.x, at))

@@ -24,11 +24,6 @@ from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.model.pair_model import PairModel, model_maps, pair_model
 from homodyne_cli.core.noise.angle_columns import angle_columns
 from homodyne_cli.core.noise.angle_data import FrameBlocks
-from homodyne_cli.core.noise.covariance_operator import (
-    SpeckleCovariance,
-    block_sums,
-)
-from homodyne_cli.core.noise.curve_products import SLAB_PAIRS
 from homodyne_cli.core.noise.find_speckles import SpecklesSeen, find_speckles
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.core.numerics.threads import core_threads
@@ -126,14 +121,12 @@ class _Angle:
         model = pair_model(self.curves, self.angle, self.objective.kind.convention)
         blocks = FrameBlocks.of(self.dataset.n_frames, _MOST_BLOCKS)
         sums = self._weighted_sums(model, blocks)
-        every = slice(0, len(blocks))
         estimate, contrast = self.speckles.estimate, min(self.contrast, 1.0)
-        operator = SpeckleCovariance(
-            blocks.means(lambda i, j: model.g1(i[:, None], j), every, every),
+        operator = blocks.covariance(
+            model,
             contrast,
             float(estimate.photon_noise[self.angle]) / blocks.size,
             min(estimate.modes, 1.0 / contrast),
-            np.ones_like(sums[0]) if blocks.size > 1 else 1.0 - np.eye(len(blocks)),
         )
         rest = operator.apply(sums) - operator.photon_noise**2 * sums
         flat = sums.reshape(len(sums), -1)
@@ -142,18 +135,15 @@ class _Angle:
 
     def _weighted_sums(self, model: PairModel, blocks: FrameBlocks) -> FloatArray:
         """Return W X summed over pairs of blocks, mirrored: (p + 2, m, m)."""
-        m, size = len(blocks), blocks.size
         p = len(self.objective.full)
         columns = [*self.objective.places, p, p + 1]
-        sums = np.zeros((len(columns), m, m))
-        step = max(SLAB_PAIRS // (m * size**2), 1)
-        for top in range(0, m, step):
-            i = np.arange(top * size, min(top + step, m) * size)
-            j = np.arange(top * size, m * size)
+
+        def weighted(rows: slice, right: slice) -> FloatArray:
+            i, j = np.arange(rows.start, rows.stop), np.arange(right.start, right.stop)
             part = angle_columns(model, self.curves, self.angle, self.contrast, i, j)
-            weighted = part[columns] * self._weights(i[:, None], j[None], part[-2])
-            sums[:, top : top + step, top:] = block_sums(weighted, size)
-        return np.asarray(sums + sums.swapaxes(1, 2))
+            return np.asarray(part[columns] * self._weights(i[:, None], j[None], part[-2]))
+
+        return blocks.mirrored_sums(len(columns), weighted)
 
     def _weights(self, i: IndexArray, j: IndexArray, f: FloatArray) -> FloatArray:
         """Return the weights of pairs in the fit, zero where there are no data."""

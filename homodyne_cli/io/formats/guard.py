@@ -26,6 +26,16 @@ from homodyne_cli.findings.codes import Code
 
 COPY_AGAIN: Final = "copy it again from its source: the copy or the correlation may not have ended"
 
+#: How a file can harm the process that reads it.
+ENDLESS: Final = "the HDF5 library finds no end in it"
+DEADLY: Final = "it makes the HDF5 library end the process that reads it"
+
+
+def damaged(path: Path, how: str) -> DataError:
+    """Return the error for a file that is damaged in a way that no exception tells."""
+    return DataError(f"damaged: {how}", path=path, hint=COPY_AGAIN, code=Code.DAMAGED)
+
+
 _RAISED: Final = (
     OSError,
     EOFError,

@@ -18,9 +18,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import Final
 
-from homodyne_cli.errors import DataError, HomodyneError
-from homodyne_cli.findings.codes import Code
-from homodyne_cli.io.formats.guard import COPY_AGAIN
+from homodyne_cli.errors import HomodyneError
+from homodyne_cli.io.formats.guard import DEADLY, ENDLESS, damaged
 from homodyne_cli.io.formats.layouts import file_kind, open_source
 
 #: Seconds of computing that a small file may take to be opened, and bytes that add one more.
@@ -104,27 +103,12 @@ def _wait(process: subprocess.Popen[bytes] | None, path: Path) -> None:
     except subprocess.TimeoutExpired:
         code = _OUT_OF_TIME
     if code == _OUT_OF_TIME:
-        raise DataError(
-            "damaged: the HDF5 library finds no end in it",
-            path=path,
-            hint=COPY_AGAIN,
-            code=Code.DAMAGED,
-        )
+        raise damaged(path, ENDLESS)
     if code == _OUT_OF_MEMORY:
-        raise DataError(
-            "damaged: what comes before its maps takes more than "
-            f"{_MOST_MEMORY / 1e9:.0f} GB to be read",
-            path=path,
-            hint=COPY_AGAIN,
-            code=Code.DAMAGED,
-        )
+        most = f"{_MOST_MEMORY / 1e9:.0f} GB"
+        raise damaged(path, f"what comes before its maps takes more than {most} to be read")
     if code in _CRASHES or code >= _ENDED_BY_WINDOWS:
-        raise DataError(
-            "damaged: it makes the HDF5 library end the process that reads it",
-            path=path,
-            hint=COPY_AGAIN,
-            code=Code.DAMAGED,
-        )
+        raise damaged(path, DEADLY)
 
 
 def limit_trial(path: Path) -> None:
