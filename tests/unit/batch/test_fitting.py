@@ -6,7 +6,7 @@ from pathlib import Path
 
 from homodyne_cli.batch.fitting import JobSettings, fit_job
 from homodyne_cli.batch.jobs import Scan, plan_jobs
-from tests.cli.test_batch import TEMPLATE
+from tests.cli.conftest import TEMPLATE
 from tests.support.data_mutations import deadly
 
 
