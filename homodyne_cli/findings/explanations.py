@@ -117,7 +117,8 @@ EXPLANATIONS: Final[Mapping[Code, Explanation]] = {
         "trade off.", "Fit all: --set phi_filtering.enabled=false.",
         "Widen target_ranges; include angles across the flow."),
     Code.MASKED: Explanation(
-        "pairs left out", "Pairs are not finite or zero throughout a frame.",
+        "pairs left out",
+        "Values of pairs, or their noise in the file, are no numbers, or a frame has no counts.",
         "They are left out of every sum; the rest is fitted as usual.",
         "homodyne inspect FILE shows in which maps.",
         "List the frames in experimental_data.bad_frames if you know them."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -62,6 +63,9 @@ def run_check(request: CheckRequest) -> int:
     else:
         console = make_console()
         show_input(console, dataset)
+        options = [one.option for one in dataset.findings or () if one.severity == "error"]
         if passed:
             print_next(console, "fit", request.config)
+        elif options and options[0]:
+            print_next(console, "check", request.config, *shlex.split(options[0]))
     return ExitCode.GOOD if passed else ExitCode.NEGATIVE

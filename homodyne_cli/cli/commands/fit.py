@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -191,10 +191,14 @@ def _show_input(request: FitRequest, dataset: Dataset) -> None:
     from homodyne_cli.render.findings import print_findings
     from homodyne_cli.render.screens.inputs import show_input
 
+    # The first of what refuses a fit becomes the command's error.
+    findings = list(dataset.findings or ())
+    if findings and findings[0].severity == "error":
+        del findings[0]
     if not request.as_json:
-        show_input(make_console(), dataset)
+        show_input(make_console(), replace(dataset, findings=tuple(findings)))
     elif not request.quiet:
-        print_findings(make_console(stderr=True), dataset.findings or ())
+        print_findings(make_console(stderr=True), findings)
 
 
 def _show(request: FitRequest, made: MadeRun, truth: Mapping[str, float] | None) -> None:

@@ -112,8 +112,8 @@ def _masked(dataset: Dataset) -> Iterator[Finding]:
         n = dataset.n_frames
         yield _warning(
             Code.MASKED,
-            f"{unusable:,} of {dataset.n_phi * n * (n - 1) // 2:,} pairs are not finite or belong "
-            "to frames without counts, and are left out",
+            f"{unusable:,} of {dataset.n_phi * n * (n - 1) // 2:,} pairs are left out: value or "
+            "noise is not a number, or the frame has no counts",
             "homodyne inspect shows where",
         )
 

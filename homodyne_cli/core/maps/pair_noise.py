@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
@@ -20,6 +21,8 @@ _CLIP = 5.5
 _UNIFORM = np.sqrt(12.0)
 #: Values that a step is looked for in, and the share of distinct ones below which there is one.
 _SAMPLE, _DISTINCT = 5000, 0.25
+#: Share of the usual step by which steps may differ and still count as one.
+_EVEN = 0.01
 #: Below this the data are noise-free to their own precision.
 _FLOOR = 1e-7
 
@@ -42,9 +45,20 @@ def estimate_sigma(dataset: Dataset) -> FloatArray:
     # The three pairs of a difference lie in one stretch of rows and one of columns.
     whole = (frames[i + 2] - frames[i] == 2) & (frames[j + 2] - frames[j] == 2)
     i, j = i[whole], j[whole]
+    even = _evenly_spaced(dataset.t[frames], i, j)
+    if even.any():
+        i, j = i[even], j[even]
     with core_threads() as threads:
         maps = dataset.selected(frames)
         return np.array(list(threads.map(lambda c2: _map_sigma(c2, i, j), maps)))
+
+
+def _evenly_spaced(t: FloatArray, i: IndexArray, j: IndexArray) -> NDArray[np.bool_]:
+    """Whether the three pairs of each difference are of one lag: no frame between them is lost."""
+    steps = np.diff(t)
+    first, second = steps[i], steps[i + 1]
+    apart = np.maximum(np.abs(steps[j] - first), np.abs(steps[j + 1] - second))
+    return np.asarray(np.maximum(apart, np.abs(second - first)) <= _EVEN * np.median(steps))
 
 
 def pair_weights(y: MapArray, sigma: MapArray, rms: FloatArray | float) -> FloatArray:

@@ -120,7 +120,8 @@ def choose_maps(raw: RawSource, selection: DataSelection, mode: AnalysisMode) ->
                 "the file has no angles",
                 path=raw.path,
                 dataset=raw.phi_source,
-                hint="laminar_flow and phi_filtering need phi, in degrees, for each map",
+                hint="laminar_flow and phi_filtering need the angle of each map, in degrees: "
+                f'--set "experimental_data.phi=[...]" ({len(raw.maps)} of them)',
             )
         notes.append("the file has no angles; static mode does not need them, phi = 0 is shown")
     of_file = np.zeros(len(raw.maps)) if raw.phi is None else raw.phi
@@ -174,7 +175,7 @@ def _rings(raw: RawSource, selection: DataSelection) -> tuple[list[_Ring], Prove
         targets = (wanted,)
         source += (
             "its only ring"
-            if wanted is None
+            if wanted is None or len(values) == 1
             else f"the ring nearest to {wanted:.6g} of {len(values)}"
         )
     rings = sorted((_ring(raw, raw.q, ids, target) for target in targets), key=lambda r: r.q)

@@ -138,8 +138,8 @@ def _read(
     if selection.gap is not None:
         named["gap"] = Provenance(f"{selection.gap:g} Å", "config")
     if n_masked:
-        whose = f"{len(first.bad)} bad frames in the config, {n_masked - by_config:,} for values"
-        named["masked"] = Provenance(f"{n_masked:,} pairs", whose)
+        whose = f"{by_config:,} by bad frames of the config, {n_masked - by_config:,} by the file"
+        named["masked"] = Provenance(f"{n_masked:,} of the pairs", whose)
     return Dataset(
         c2=sink.maps(),
         phi=rows.phi,

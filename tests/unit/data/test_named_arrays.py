@@ -79,6 +79,18 @@ def test_time_stamps_of_dropped_frames_are_the_times(tmp_path: Path) -> None:
     assert result.reduced_chi2 == pytest.approx(1.0, abs=0.3)
 
 
+def test_lost_frames_are_no_noise() -> None:
+    """Neighbours on either side of a gap differ by the decay, which is not noise."""
+    fast = np.array([15000.0, -0.3, 500.0, 4e-4, 0.2, 1e-4, 4.0])
+    whole = make_dataset(130, 4, noise=0.01, parameters=fast)
+    kept = np.r_[0:40, 60:110, 112:130]
+    gaps = replace(whole, c2=whole.array[:, kept][:, :, kept], t=whole.t[kept])
+    # Differences, of which neighbours share terms, know sigma to 1.7%; four angles to 0.9%.
+    assert np.mean(estimate_sigma(gaps)) == pytest.approx(0.01, rel=0.035)
+    counted = estimate_sigma(replace(gaps, t=whole.t[: len(kept)]))
+    assert np.mean(counted) > 1.02 * np.mean(estimate_sigma(gaps))
+
+
 def test_even_time_stamps_only_state_dt(tmp_path: Path) -> None:
     jitter = np.arange(41) * 0.1 + np.random.default_rng(0).uniform(0.0, 0.004, 41)
     data = read_dataset(plain(tmp_path / "a.npz", t=jitter), "static")
