@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -65,12 +66,45 @@ def _varies(lines: Iterable[FloatArray]) -> bool:
 
 def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[str]:
     _, label = CURVE_LABELS[curve.name]
+    band = Band(curve.value, curve.uncertainty, power_law=is_power_law(curve))
+    title = f"{label} over t (s), dots: 1 sigma"
+    return band_chart(t, band, title=title, width=width, ascii_only=ascii_only)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A line and its uncertainty, (n,) each; a power law has logarithmic axes."""
+
+    value: FloatArray
+    uncertainty: FloatArray
+    power_law: bool = False
+
+
+def band_chart(
+    t: FloatArray,
+    band: Band,
+    *,
+    title: str,
+    width: int,
+    ascii_only: bool,
+    level: float | None = None,
+) -> list[str]:
+    """Return the lines of a chart of one curve over (n,) times.
+
+    Parameters
+    ----------
+    level
+        Where a horizontal line is drawn.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        lines = {sign: curve.value + sign * curve.uncertainty for sign in (-1.0, 1.0, 0.0)}
-    scale = "log" if is_power_law(curve) and _varies(lines.values()) else "linear"
+        lines = {sign: band.value + sign * band.uncertainty for sign in (-1.0, 1.0, 0.0)}
+    scale = "log" if band.power_law and _varies(lines.values()) else "linear"
     edge, middle = (".", "*") if ascii_only else ("·", "braille")
 
     def draw(figure: Any) -> None:
+        if level is not None:
+            line = figure.signal([float(t[0]), float(t[-1])], [level, level], marker="-")
+            figure.draw(line.lines(True))
         for sign, y in lines.items():
             keep = np.isfinite(y) & ((y > 0.0) | (scale == "linear"))
             if keep.any():
@@ -81,5 +115,4 @@ def _chart(curve: Curve, t: FloatArray, width: int, ascii_only: bool) -> list[st
         for axis in ("x", "y"):
             figure.ruler(axis).scale(scale)
 
-    title = textwrap.wrap(f"{label} over t (s), dots: 1 sigma", width)
-    return [*title, *chart_lines(width, _HEIGHT, draw)]
+    return [*textwrap.wrap(title, width), *chart_lines(width, _HEIGHT, draw)]

@@ -61,7 +61,10 @@ class PlainTable(Table):
             parts = [_part(console, column, number) for column in self.columns]
             # A figure alone does not say what it counts.
             head = parts[0] if first.justify == "right" else _text(console, _cell(first, number))
-            lines = [head, *_packed([part for part in parts[1:] if part], width, console)]
+            lines = [
+                *([head] if head else []),
+                *_packed([part for part in parts[1:] if part], width, console),
+            ]
             for line in lines:
                 line.stylize(row.style or "")
                 yield line

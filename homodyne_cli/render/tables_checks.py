@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich.console import Group
@@ -10,8 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from homodyne_cli.assessments import CheckResult, CheckStatus, Diagnosis
+from homodyne_cli.core.assumptions.rheometer import FlowComparison
+from homodyne_cli.core.held_value import HeldValue
 from homodyne_cli.parameters import BY_NAME
-from homodyne_cli.render.numbers import MISSING, format_digits, format_number
+from homodyne_cli.render.numbers import (
+    MISSING,
+    format_digits,
+    format_number,
+    format_with_uncertainty,
+)
 from homodyne_cli.render.table_shapes import ByWidth, plain_table
 from homodyne_cli.render.tables import EDM_MEANS
 from homodyne_cli.results import IterationRecord
@@ -19,6 +26,8 @@ from homodyne_cli.results import IterationRecord
 RATIO_MEANS = "largest over smallest sensitivity × x_scale: 1 is balanced"
 #: Columns from which the diagnosis fits into one table.
 _WIDE = 136
+#: Times of a rheometer that a table shows.
+_TIMES = 10
 _LARGE_Z = 1e4
 _VERDICTS: dict[CheckStatus, tuple[str, str]] = {
     "pass": ("pass", "green"),
@@ -143,3 +152,38 @@ def checks_table(checks: Sequence[CheckResult]) -> Group:
     for check in open_ones:
         advice.add_row(check.id, escape(check.advice))
     return Group(table, advice)
+
+
+def flow_columns(flow: FlowComparison) -> tuple[str, ...]:
+    """Return the heads of `flow_rows`."""
+    unit = " (1/s)" if flow.kind == "shear rate" else ""
+    return ("t (s)", f"rheometer{unit}", f"fit{unit}", "±", "ratio", "± ", "sigma")
+
+
+def flow_rows(flow: FlowComparison) -> Iterator[tuple[str, ...]]:
+    """Yield fit and rheometer at a few of the rheometer's times."""
+    for k in np.unique(np.linspace(0, len(flow.t) - 1, _TIMES).round().astype(int)).tolist():
+        yield (
+            f"{flow.t[k]:.4g}",
+            format_number(float(flow.rheometer[k]), 4),
+            *format_with_uncertainty(float(flow.fit[k]), float(flow.fit_uncertainty[k])),
+            *format_with_uncertainty(float(flow.ratio[k]), float(flow.uncertainty[k])),
+            f"{flow.pulls[k]:+.1f}",
+        )
+
+
+#: Heads of `held_rows`.
+HELD_COLUMNS = ("parameter", "held at", "fitted", "±", "chi2 rise", "at 1 sigma", "chance")
+
+
+def held_rows(held: Sequence[HeldValue]) -> Iterator[tuple[str, ...]]:
+    """Yield what holding each parameter costs."""
+    for one in held:
+        yield (
+            one.name,
+            format_number(one.value, 6),
+            *format_with_uncertainty(one.fitted, one.uncertainty),
+            format_number(one.chi2_rise, 4),
+            format_number(one.chi2_scale, 3),
+            f"{one.p_value:.2g}",
+        )

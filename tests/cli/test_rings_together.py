@@ -74,6 +74,8 @@ def test_every_command_reads_it(joint: Path) -> None:
     shown = homodyne("show", "run", cwd=joint, COLUMNS="100")
     assert shown.returncode == 0, shown.stderr
     assert "repeat  q (1/Å)  phi (deg)" in shown.stdout
+    assert "Rings off the joint fit" in shown.stdout
+    assert "Repeats off the joint fit" in shown.stdout
     verified = homodyne("verify", "run", "--json", cwd=joint)
     checks = {c["id"]: c["status"] for c in json.loads(verified.stdout)["checks"]}
     assert checks["chi_squared"] == checks["convergence"] == "pass", verified.stdout
@@ -99,6 +101,10 @@ def test_every_command_reads_it(joint: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = (joint / "run.html").read_text(encoding="utf-8")
     assert "repeat 2, q = 0.0081 1/Å, 45.00°" in page
+    assert "<h3>Rings against the joint fit</h3>" in page
+    # Three quantities of rings and of repeats; the parts stand where they are.
+    assert page.count("data-plot='points'") == 6
+    assert '"xlabel":"q (1/Å)"' in page.replace('": ', '":')
     compared = json.loads(homodyne("compare", "run", "run", "--json", cwd=joint).stdout)
     assert any("0.0054, 0.0081" in str(row) for row in compared["data"])
 
@@ -115,6 +121,9 @@ def test_one_ring_is_written_as_it_always_was(joint: Path) -> None:
     info = json.loads((joint / "one" / "analysis_results_nlsq.json").read_text())["dataset_info"]
     assert info["q_value"] == 0.0054
     assert not {"q_values", "repeats"} & set(info)
+    assert "agreements" not in json.loads(
+        (joint / "one" / "analysis_results_nlsq.json").read_text()
+    )
     with h5py.File(joint / "one" / "fitted_data.h5") as file:
         assert file["q"][()] == 0.0054
         assert not {"q_of_map", "repeat"} & set(file)

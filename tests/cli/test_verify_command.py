@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from homodyne_cli import render
 from homodyne_cli.io.run.read_run import read_run
 from tests.cli.conftest import homodyne, started
+from tests.support.browser import visit
 from tests.support.legacy_run import write_legacy_run
 
 LIBRARY = Path(render.__file__).parent / "assets" / "plotly-cartesian.min.js"
@@ -153,11 +154,20 @@ def test_a_rheometer_and_a_held_value_stand_beside_the_checks(
         ratio = np.array(answer["rheometer"]["ratio"])
         np.testing.assert_allclose(ratio, 1.0 if name == "same" else 0.5, rtol=1e-6)
     assert status == {"same": "pass", "slip": "fail"}
-    table = homodyne(
-        "verify", str(experiment / "run"), "--quiet", *words[:-1], cwd=folder, COLUMNS="80"
-    ).stdout
-    assert "Shear rate: fit and rheometer" in table
-    assert "Parameters held at a value" in table
+    done = homodyne(
+        "verify", str(experiment / "run"), *words[:-1], "--test", "alpha=0.1",
+        "--report", "flow.html", cwd=folder, COLUMNS="80",
+    )  # fmt: skip
+    assert "shear rate of the fit / of the rheometer over t (s)" in done.stdout
+    assert "Shear rate: fit and rheometer" in done.stdout
+    assert "Parameters held at a value" in done.stdout
+    part = done.stdout.partition("shear rate of the fit")[2].partition("\nChecks")[0]
+    assert all(cell_len(line) <= 80 for line in part.splitlines())
+    page = (folder / "flow.html").read_text("utf-8")
+    assert page.count("data-plot='points'") == 2
+    assert page.count("<td data-head='parameter'>alpha</td>") == 1 + 2
+    seen = visit(folder / "flow.html", folder)
+    assert (seen.console, seen.requests) == ((), ())
     done = homodyne("verify", str(experiment / "run"), "--test", "beta", cwd=folder)
     assert done.returncode == 2
     assert "not a parameter and a number" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from homodyne_cli.core.assumptions.rheometer import FlowComparison, check_rheome
 from homodyne_cli.core.held_value import HeldValue, hold_values
 from homodyne_cli.errors import UsageError
 from homodyne_cli.io.files.rheometer_file import read_rheometer
+from homodyne_cli.render.pages.beside import Section, flow_section, held_section
 from homodyne_cli.render.screens.flow import flow_answer, held_answer, show_flow, show_held
 
 if TYPE_CHECKING:
@@ -37,14 +39,19 @@ class Comparisons:
         """What ``--json`` says."""
         return {**flow_answer(self.flow), **held_answer(self.held)}
 
-    def show(self, console: Console) -> None:
-        """Print them as tables."""
-        show_flow(console, self.flow)
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """What a report says of them."""
+        return (*flow_section(self.flow, self.checks), *held_section(self.held))
+
+    def show(self, console: Console, *, quiet: bool) -> None:
+        """Print them as tables; `quiet`: without a chart."""
+        show_flow(console, self.flow, quiet=quiet)
         show_held(console, self.held)
 
 
 def make_comparisons(
-    evaluated: EvaluatedRun, rheometer: Path | None, test: str | None
+    evaluated: EvaluatedRun, rheometer: Path | None, tests: Sequence[str]
 ) -> Comparisons:
     """Make the comparisons that are asked for.
 
@@ -52,8 +59,8 @@ def make_comparisons(
     ----------
     rheometer
         Its table.
-    test
-        A list like ``beta=-0.6667,alpha=0``.
+    tests
+        Lists like ``beta=-0.6667,alpha=0``; each value is tested by itself.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def make_comparisons(
     DataError
         The table cannot be read.
     """
-    values = () if test is None else tuple(map(_held_value, comma_separated(test)))
+    values = tuple(_held_value(one) for test in tests for one in comma_separated(test))
     flow = None if rheometer is None else compare_flow(evaluated.run, read_rheometer(rheometer))
     return Comparisons(flow, hold_values(evaluated, values))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,17 +49,17 @@ class VerifyRequest:
         ),
     ] = None
     test: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="NAME=VALUE,...",
-            help="Hold parameters at values, one after the other: chi2 rise and chance.",
+            help="Hold parameters at values, one at a time: chi2 rise and chance. May be repeated.",
         ),
     ] = None
     config: GapConfig = None
     memory: MemorySize = None
     force: Force = False
     strict: Annotated[bool, typer.Option("--strict", help="A warning fails as well.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No lag profiles.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No charts.")] = False
     as_json: AsJson = False
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ def run_verify(request: VerifyRequest) -> int:
         evaluated = evaluate_run(run)
         agreements = find_agreement(evaluated)
         checks = verify(evaluated, older[0] if older else None, agreements)
-        beside = make_comparisons(evaluated, request.rheometer, request.test)
+        beside = make_comparisons(evaluated, request.rheometer, request.test or ())
         checks = (*checks, *beside.checks)
         sigma = evaluated.residuals.sigma
         dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma, run.record.noise)
@@ -108,12 +109,17 @@ def run_verify(request: VerifyRequest) -> int:
                 run, checks, profiles, agreements,
                 reduced_chi2=evaluated.chi2 / evaluated.degrees_of_freedom,
                 strict=request.strict, quiet=request.quiet,
+                show_more=partial(beside.show, quiet=request.quiet),
             )  # fmt: skip
-            beside.show(make_console())
         if request.report is not None:
-            write_judged(request.report, request.run, evaluated, checks, gap, force=request.force)
+            write_judged(
+                request.report, request.run, evaluated, checks, gap,
+                sections=beside.sections, force=request.force,
+            )  # fmt: skip
             if not request.as_json:
-                print_note(make_console(stderr=True), f"Wrote {request.report}")
+                print_note(
+                    make_console(stderr=True), f"Wrote {request.report}: open it in a browser"
+                )
     words = next_words(request.run, checks, request.report)
     if words and not request.as_json:
         print_next(make_console(), *words)

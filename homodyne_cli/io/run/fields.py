@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -19,9 +19,11 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from homodyne_cli.findings.agreement import Agreement, ComparedKind, ComparedQuantity
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Severity
 from homodyne_cli.io.files.printable import printable
@@ -62,6 +64,11 @@ def _known_name(name: str) -> str:
 
 def _of_numpy(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _of_array(value: object) -> object:
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    return tuple(listed) if isinstance(listed, list) else listed
 
 
 def _few(value: object) -> object:
@@ -105,6 +112,10 @@ Name: TypeAlias = Annotated[
 Table: TypeAlias = Annotated[dict[Key, Element], BeforeValidator(_few)]
 #: An array, of which the first wrong element is told.
 Rows: TypeAlias = Annotated[tuple[Element, ...], FailFast(), Field(max_length=_MOST_ROWS)]
+#: Numbers that an array holds, null where it holds none.
+Figures: TypeAlias = Annotated[
+    tuple[Figure, ...], FailFast(), Field(max_length=_MOST_ROWS), BeforeValidator(_of_array)
+]
 Pair: TypeAlias = Annotated[
     list[Number],
     BeforeValidator(_ends),
@@ -141,6 +152,47 @@ class FindingEntry(Entry):
     message: Text
     remedy: Text = ""
     option: Text = ""
+
+
+def _with_arrays(entry: Entry) -> dict[str, Any]:
+    columns = ("parts", "deviation", "uncertainty")
+    return {n: np.array(v) if n in columns else v for n, v in dict(entry).items()}
+
+
+class ComparedEntry(Entry):
+    """How far each part is off in one quantity, and the chance of more by noise alone."""
+
+    name: Text
+    unit: Text
+    deviation: Figures
+    uncertainty: Figures
+    chi2: Figure
+    degrees: Count
+    p_value: Figure
+
+
+class AgreementEntry(Entry):
+    """Whether rings (`parts` in 1/Å), or repeats (their numbers), agree with the joint fit."""
+
+    kind: ComparedKind
+    parts: Figures
+    quantities: Rows[ComparedEntry]
+    chi2: Figure
+    degrees: Count
+    p_value: Figure
+
+    @model_validator(mode="after")
+    def _every_part_is_compared(self) -> AgreementEntry:
+        sizes = {len(column) for q in self.quantities for column in (q.deviation, q.uncertainty)}
+        if sizes - {len(self.parts)}:
+            raise PydanticCustomError("shape", "not one deviation for each part")
+        return self
+
+    @property
+    def agreement(self) -> Agreement:
+        """The agreement as results have it."""
+        quantities = tuple(ComparedQuantity(**_with_arrays(q)) for q in self.quantities)
+        return Agreement(**_with_arrays(self) | {"quantities": quantities})
 
 
 class RunFile(Entry):

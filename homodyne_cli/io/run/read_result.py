@@ -164,7 +164,7 @@ def _result(
         profiles=tuple(ProfileInterval(**dict(entry)) for entry in parameters.profiles),
         combinations=tuple(Combination(**dict(entry)) for entry in parameters.combinations),
         equivalents=parameters.equivalents,
-        agreements=(),
+        agreements=tuple(entry.agreement for entry in analysis.agreements),
     )
 
 

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from homodyne_cli.io.run.convergence_schema import ConvergenceFile as ConvergenceFile
 from homodyne_cli.io.run.convergence_schema import SearchEntry as SearchEntry
 from homodyne_cli.io.run.fields import (
+    AgreementEntry,
     Count,
     Entry,
     Figure,
@@ -255,7 +256,7 @@ class OptimizationSummary(Entry):
     execution_time: Figure
 
 
-class AnalysisFile(RunFile):
+class AnalysisFile(SparseEntry, RunFile):
     """``analysis_results_nlsq.json``: what was fitted and how well."""
 
     method: Literal["nlsq"]
@@ -265,6 +266,7 @@ class AnalysisFile(RunFile):
     fit_quality: FitQuality
     dataset_info: DatasetInfo
     optimization_summary: OptimizationSummary
+    agreements: Rows[AgreementEntry] = ()
 
 
 class InputEntry(Entry):

@@ -163,6 +163,7 @@ def _analysis(result: FitResult, dataset: Dataset, seconds: Seconds) -> dict[str
             "status": result.status,
             **_ending(result, seconds),
         },
+        **({"agreements": result.agreements} if result.agreements else {}),
     }
 
 

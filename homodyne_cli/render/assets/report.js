@@ -99,6 +99,23 @@
                { x, y: f, mode: "lines", line: { color: colours[1] }, name: "fit", hovertemplate: "%{x:.4g} s: %{y:.6g}<extra>fit</extra>" }],
               layout("Mean over ages" + at, lag, axis("c2"), { showlegend: true })];
     },
+    points(d) {
+      const p = report.runs[d.run].points[d.index], traces = [];
+      p.series.forEach((s, k) => {
+        const colour = colours[k], own = { x: s.x, y: s.y, customdata: s.sigma || undefined, name: s.name,
+          hovertemplate: s.sigma ? "%{x:.4g}: %{y:.4g} ± %{customdata:.2g}<extra></extra>" : "%{x:.4g}: %{y:.4g}<extra></extra>" };
+        if (s.kind !== "band") {
+          traces.push({ ...own, error_y: s.sigma ? { type: "data", array: s.sigma } : undefined, mode: "markers", marker: { color: colour, size: s.sigma ? 7 : 4 } });
+          return;
+        }
+        const edge = (sign) => s.y.map((v, i) => (v === null || s.sigma[i] === null ? null : v + sign * s.sigma[i]));
+        traces.push({ x: s.x, y: edge(-1), mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false });
+        traces.push({ x: s.x, y: edge(1), mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: band(colour), hoverinfo: "skip", showlegend: false });
+        traces.push({ ...own, mode: "lines", line: { color: colour } });
+      });
+      const shapes = p.level === null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: p.level, y1: p.level, line: { color: "#888888", width: 1, dash: "dot" } }];
+      return [traces, layout(p.title, axis(p.xlabel, p.ticks && { tickvals: p.ticks }), axis(p.ylabel), { showlegend: p.series.length > 1, shapes })];
+    },
     history(d) {
       const h = report.runs[d.run].history;
       return [[{ x: h.iteration, y: h.chi2, mode: "lines+markers", line: { color: colours[0] }, name: "chi2 above its end + 1" },

@@ -75,7 +75,9 @@ def _mark(differs: bool) -> str:
 
 
 def figure(
-    plot: Literal["curve", "curves", "correlation", "scaling", "map", "profile", "history"],
+    plot: Literal[
+        "curve", "curves", "correlation", "scaling", "map", "profile", "history", "points"
+    ],
     text: str,
     *,
     run: int = 0,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from itertools import count
 
 from homodyne_cli.assessments import CheckResult, CheckStatus, SavedFit, verdict_on
 from homodyne_cli.findings.finding import Finding, Severity
@@ -29,6 +30,7 @@ from homodyne_cli.render.numbers import (
     format_number,
     format_with_uncertainty,
 )
+from homodyne_cli.render.pages.beside import Section
 from homodyne_cli.render.pages.html import Markup, figure, script_json, table
 from homodyne_cli.render.pages.page import html_page
 from homodyne_cli.render.pages.plot_data import RunFigures
@@ -57,6 +59,13 @@ class ReportedRun:
     saved: SavedFit
     checks: tuple[CheckResult, ...]
     figures: RunFigures
+    beside: tuple[Section, ...] = ()
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """What all figures of the run are drawn from."""
+        points = [drawn for section in self.beside for drawn, _ in section.figures]
+        return {**self.figures.data, "points": points}
 
 
 def report_page(runs: Sequence[ReportedRun]) -> str:
@@ -64,9 +73,7 @@ def report_page(runs: Sequence[ReportedRun]) -> str:
     fits = [run.saved for run in runs]
     compared = compare_fits(fits)
     names = ", ".join(compared.names)
-    figures = [
-        {**run.figures.data, "name": name} for run, name in zip(runs, compared.names, strict=True)
-    ]
+    figures = [{**run.data, "name": name} for run, name in zip(runs, compared.names, strict=True)]
     parts = [
         "<a class='skip' href='#main'>Skip to the report</a>",
         f"<main id='main'><h1>Report: {escape(names)}</h1>",
@@ -123,12 +130,21 @@ def _run(run: ReportedRun, index: int, name: str) -> Iterator[str]:
         "Checks": _checks(run.checks),
         "Parameters": _parameters(fit) + _together(fit),
         "Curves": _grid(*curves),
+        **dict(_beside(run.beside, index)),
         "Maps and lag profiles": _angles(fit, shown, index),
         "Correlation and convergence": _grid(*related),
         "Contrast, offset and noise per angle": _grid(*scaling) + _scaling(fit),
     }
     for title, part in sections.items():
         yield f"<section><h3>{escape(title)}</h3>{part}</section>"
+
+
+def _beside(sections: Sequence[Section], run: int) -> Iterator[tuple[str, str]]:
+    """Yield titles and contents of what was compared."""
+    place = count()
+    for section in sections:
+        shown = [figure("points", text, run=run, index=next(place)) for _, text in section.figures]
+        yield section.title, _paragraphs(section.words) + _grid(*shown) + section.tables
 
 
 def _grid(*figures: str) -> str:

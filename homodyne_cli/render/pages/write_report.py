@@ -13,6 +13,7 @@ from homodyne_cli.io.files.outputs import write_file
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.run.read_result import read_result
 from homodyne_cli.io.run.read_run import open_run
+from homodyne_cli.render.pages.beside import Section, agreement_sections
 from homodyne_cli.render.pages.plot_data import map_side, run_figures
 from homodyne_cli.render.pages.report import ReportedRun, report_page
 
@@ -50,9 +51,21 @@ def write_report(
 
 
 def reported_run(
-    fit: SavedFit, evaluated: EvaluatedRun, checks: Sequence[CheckResult], side: int | None = None
+    fit: SavedFit,
+    evaluated: EvaluatedRun,
+    checks: Sequence[CheckResult],
+    side: int | None = None,
+    sections: Sequence[Section] = (),
 ) -> ReportedRun:
-    """Return what the page holds of a run; `side` as in `run_figures`, None for a run alone."""
+    """Return what the page holds of a run.
+
+    Parameters
+    ----------
+    side
+        As in `run_figures`, None for a run alone.
+    sections
+        On what it was compared with, beside its own rings and repeats.
+    """
     residuals = evaluated.residuals
     edm = {check.id: check.value for check in checks}.get("convergence")
     chi2, freedom = evaluated.chi2, evaluated.degrees_of_freedom
@@ -65,7 +78,8 @@ def reported_run(
     )
     fit = replace(fit, result=result)
     figures = run_figures(fit, residuals, side or map_side(len(fit.phi)))
-    return ReportedRun(fit, tuple(checks), figures)
+    beside = (*agreement_sections(fit.result.agreements), *sections)
+    return ReportedRun(fit, tuple(checks), figures, beside)
 
 
 def write_page(path: Path, runs: Sequence[ReportedRun], *, force: bool) -> None:
@@ -80,7 +94,9 @@ def write_judged(
     checks: Sequence[CheckResult],
     gap: float | None = None,
     *,
+    sections: Sequence[Section] = (),
     force: bool,
 ) -> None:
-    """Write the page on one run that is evaluated and checked; see `write_report`."""
-    write_page(path, [reported_run(read_result(run, gap), evaluated, checks)], force=force)
+    """Write the page on one run that is evaluated and checked; see `reported_run`."""
+    reported = reported_run(read_result(run, gap), evaluated, checks, sections=sections)
+    write_page(path, [reported], force=force)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from rich.console import Console
 
 from homodyne_cli.core.assumptions.rheometer import FlowComparison
 from homodyne_cli.core.held_value import HeldValue
-from homodyne_cli.render.numbers import format_number, format_with_uncertainty
+from homodyne_cli.render.console import is_ascii, print_plain
+from homodyne_cli.render.curve_charts import Band, band_chart
 from homodyne_cli.render.table_shapes import plain_table
+from homodyne_cli.render.tables_checks import (
+    HELD_COLUMNS,
+    flow_columns,
+    flow_rows,
+    held_rows,
+)
 
-#: Times that are shown of all.
-_SHOWN = 10
+_WIDEST = 100
 
 
 def flow_answer(flow: FlowComparison | None) -> dict[str, object]:
@@ -38,37 +43,32 @@ def held_answer(held: Sequence[HeldValue]) -> dict[str, object]:
     return {"tests": list(held)} if held else {}
 
 
-def show_flow(console: Console, flow: FlowComparison | None) -> None:
-    """Print the ratio over time at a few of the rheometer's times."""
+def show_flow(console: Console, flow: FlowComparison | None, *, quiet: bool) -> None:
+    """Print the ratio over time at a few of the rheometer's times, and draw it unless `quiet`."""
     if flow is None:
         return
-    unit = " (1/s)" if flow.kind == "shear rate" else ""
-    right = ("t (s)", f"rheometer{unit}", f"fit{unit}", "±", "ratio", "± ", "sigma")
-    table = plain_table(f"{flow.kind.capitalize()}: fit and rheometer", *right, right=right)
-    for k in np.unique(np.linspace(0, len(flow.t) - 1, _SHOWN).round().astype(int)).tolist():
-        table.add_row(
-            f"{flow.t[k]:.4g}",
-            format_number(float(flow.rheometer[k]), 4),
-            *format_with_uncertainty(float(flow.fit[k]), float(flow.fit_uncertainty[k])),
-            *format_with_uncertainty(float(flow.ratio[k]), float(flow.uncertainty[k])),
-            f"{flow.pulls[k]:+.1f}",
-        )
+    if not quiet:
+        console.print()
+        for line in _ratio_chart(flow, min(console.width, _WIDEST), is_ascii(console)):
+            print_plain(console, line)
+    columns = flow_columns(flow)
+    table = plain_table(f"{flow.kind.capitalize()}: fit and rheometer", *columns, right=columns)
+    for row in flow_rows(flow):
+        table.add_row(*row)
     console.print(table)
+
+
+def _ratio_chart(flow: FlowComparison, width: int, ascii_only: bool) -> list[str]:
+    title = f"{flow.kind} of the fit / of the rheometer over t (s), dots: 1 sigma, line: 1"
+    band = Band(flow.ratio, flow.uncertainty)
+    return band_chart(flow.t, band, title=title, width=width, ascii_only=ascii_only, level=1.0)
 
 
 def show_held(console: Console, held: Sequence[HeldValue]) -> None:
     """Print what holding each parameter costs."""
     if not held:
         return
-    right = ("held at", "fitted", "±", "chi2 rise", "at 1 sigma", "chance")
-    table = plain_table("Parameters held at a value", "parameter", *right, right=right)
-    for one in held:
-        table.add_row(
-            one.name,
-            format_number(one.value, 6),
-            *format_with_uncertainty(one.fitted, one.uncertainty),
-            format_number(one.chi2_rise, 4),
-            format_number(one.chi2_scale, 3),
-            f"{one.p_value:.2g}",
-        )
+    table = plain_table("Parameters held at a value", *HELD_COLUMNS, right=HELD_COLUMNS[1:])
+    for row in held_rows(held):
+        table.add_row(*row)
     console.print(table)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from homodyne_cli.assessments import CheckResult, CheckStatus, StoredRun, verdict_on
 from homodyne_cli.core.checks.lag_profiles import LagProfiles
@@ -58,11 +59,14 @@ def show_checks(
     reduced_chi2: float,
     strict: bool,
     quiet: bool,
+    show_more: Callable[[Console], None] = lambda _: None,
 ) -> None:
-    """Print lag profiles (unless `quiet`), every check and the verdict.
+    """Print lag profiles (unless `quiet`), what was compared, every check and the verdict.
 
     Parameters
     ----------
+    show_more
+        Prints what was compared beside rings and repeats.
     strict
         A warning fails as well.
     """
@@ -77,6 +81,7 @@ def show_checks(
         for chart in _charts(run.dataset, profiles, min(console.width, 100), is_ascii(console)):
             print_plain(console, chart + "\n")
     show_agreements(console, agreements)
+    show_more(console)
     console.print(checks_table(checks))
     status, said = verdict_on(checks)
     if status == "warn" and strict:
