@@ -3,8 +3,10 @@ r"""From the minimum of the search to that of chi2 with the weights that its noi
 Where residuals show the noise of speckles, how many there are and how many photons follow from them
 (`noise.speckle_estimate`), and from these, the contrast and the model at the point reached the
 covariance of the noise. Chi2 in its metric is minimised, the covariance is taken anew at the new
-point, and so on until one more step would not be worth noticing. The weights do not depend on the
-data but through a handful of numbers, so that the estimates stay as good as unbiased.
+point, and so on until once more would not be worth noticing: either the minimum in the metric just
+taken is at hand, or it is nearer than the one before by so much that, going on at that rate, the
+next one would be. The weights do not depend on the data but through a handful of numbers, so that
+the estimates stay as good as unbiased.
 """
 
 from __future__ import annotations
@@ -122,15 +124,17 @@ def _minimise_best(
         minimise(log, near=True, to_the_end=False)
         weights = _weights(pairs, log, speckles)
         objective = best_objective(dataset, pairs, weights, read_angles(dataset))
+    before = 0.0
     for _ in range(_MOST_REFRESHES):
         log.change_objective(objective)
-        still = log.here.edm < policy.EDM_STILL
+        edm = log.here.edm
+        still = edm < policy.EDM_STILL or edm**2 < policy.EDM_STILL * before
         minimise(log, near=True, to_the_end=False)
         if is_converged(log.stop, log.here.edm):
             step_without_a_pass(log)
         if still or log.iterations_left <= 0:
             break
-        objective = objective.renewed(log.x, log.at.contrast)
+        before, objective = edm, objective.renewed(log.x, log.at.contrast)
     return objective
 
 

@@ -79,7 +79,8 @@ def minimise(log: Minimisation, *, near: bool, to_the_end: bool = True) -> Minim
     if log.stop is StopReason.UNDER_WAY or log.iterations == 0:
         first, ratio = log.here, policy.BALANCED if log.options.adaptive else np.inf
         if near and chosen_by_default(log.options):
-            gauss_newton(log, min(log.options.ftol * log.at.chi2, policy.EDM_CONVERGED), ratio)
+            enough = min(log.options.ftol * log.at.chi2, policy.EDM_CONVERGED)
+            gauss_newton(log, enough if to_the_end else policy.EDM_PASSING, ratio)
         else:
             run_trust_region(log, ratio, eager=near)
         _go_on_with_fresh_scales(log, ratio, eager=near)

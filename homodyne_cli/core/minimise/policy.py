@@ -76,6 +76,9 @@ TRIALS_PER_ITERATION = 20
 WORTHWHILE, CLOSING_STEPS = 0.8, 20
 #: Share of the predicted fall of chi2 with which a step is kept though the next one promises more.
 WORTH_A_STEP = 0.2
+#: EDM at which a minimisation that is not the last one ends: the step from there, a tenth of an
+#: uncertainty, leaves less than a hundredth of it and needs no pass to tell.
+EDM_PASSING = 1e-2
 #: Convergence at the end is quadratic: two or three steps reach rounding.
 POLISHING_STEPS = 4
 #: Relative rise of chi2 that is rounding: ten million terms carry between 4e-13 (a random walk) and

@@ -68,6 +68,18 @@ class FrameBlocks:
         w = self.weights
         return np.asarray(np.einsum("...injm,n,m->...ij", values.reshape(shape), w, w))
 
+    def mirrored_means(
+        self, evaluate: Callable[[IndexArray, IndexArray], FloatArray]
+    ) -> FloatArray:
+        """Return means over all pairs of blocks of what is symmetric, (m, m)."""
+        m = len(self)
+        out = np.empty((m, m))
+        for rows, right in slabs(m):
+            part = self.means(evaluate, rows, right)
+            out[rows, right] = part
+            out[right, rows] = part.T
+        return out
+
     def mirrored_sums(
         self, count: int, evaluate: Callable[[slice, slice], FloatArray]
     ) -> FloatArray:

@@ -121,18 +121,35 @@ class SpeckleCovariance:
 
         It is smooth, so frames are merged into 64 blocks if there are more.
         """
-        size = -(-len(self.g1) // _CYCLE_BLOCKS)
+        summed, cycles = self._cycles_over_blocks(weights)
+        i, j = np.triu_indices(cycles.shape[-1])
+        # Both orders of a pair count; a block has pairs within itself.
+        multiplicity = np.where(i == j, 1.0, 2.0) * summed[:, i, j]
+        crossed = multiplicity @ cycles[:, i, j].T
+        return np.asarray(0.25 * self.fourth * (crossed + crossed.T))
+
+    def apply_four_cycles(self, weights: FloatArray) -> FloatArray:
+        """Return what the 4-cycle adds to C V, the same for all pairs of two blocks: (k, n, n)."""
+        _, cycles = self._cycles_over_blocks(weights)
+        block = np.arange(len(self.g1)) // self._frames_of_a_block
+        return np.asarray(self.fourth * cycles[:, block[:, None], block] * self.present)
+
+    @property
+    def _frames_of_a_block(self) -> int:
+        return -(-len(self.g1) // _CYCLE_BLOCKS)
+
+    def _cycles_over_blocks(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return V over blocks, and sum_kl g_ik g_jk V_kl g_il g_jl there: (k, m, m) both."""
+        size = self._frames_of_a_block
         summed = block_sums(weights * self.present, size)
         area = block_sums(np.ones_like(self.g1), size)
         f, sign = block_sums(self.f, size) / area, np.sign(block_sums(self.g1, size))
         g = np.sqrt(f) * sign
         i, j = np.triu_indices(len(g))
-        u = g[i] * g[j]
-        inner = np.stack([((u @ one) * u).sum(axis=-1) for one in summed])
-        # Both orders of a pair count; a block has pairs within itself.
-        multiplicity = np.where(i == j, 1.0, 2.0) * summed[:, i, j]
-        crossed = multiplicity @ inner.T
-        return np.asarray(0.25 * self.fourth * (crossed + crossed.T))
+        u, cycles = g[i] * g[j], np.empty_like(summed)
+        for one, out in zip(summed, cycles, strict=True):
+            out[i, j] = out[j, i] = ((u @ one) * u).sum(axis=-1)
+        return summed, cycles
 
     @cached_property
     def precision(self) -> PairPrecision:

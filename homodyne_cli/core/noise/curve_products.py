@@ -14,13 +14,13 @@ counted from the first row of every slab, so that differences keep their digits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from homodyne_cli.core.model.curves import ModelCurves
 from homodyne_cli.core.model.pair_model import PairModel
-from homodyne_cli.dataset import FloatArray
+from homodyne_cli.dataset import FloatArray, IndexArray
 
 #: Pairs worked on at once: two maps and their products stay in the cache.
 SLAB_PAIRS = 60_000
@@ -42,54 +42,65 @@ class ColumnProducts:
     plain: FloatArray
 
 
-@dataclass
-class _Margins:
-    """Sums of one map P above the diagonal against pairs of curves, added up slab by slab."""
+@dataclass(frozen=True)
+class CurveMaps:
+    """Columns taken apart, and their sums over pairs.
 
-    count: int
-    both: FloatArray = field(init=False)
+    Attributes
+    ----------
+    odd
+        Maps (n, n) A of the curves of transport and, with shear, of those of strain: above the
+        diagonal, -A' below it.
+    curves
+        Those of transport (c, n) and of strain, with what is the same for all pairs.
+    even
+        (n, n) f, symmetric, zero on the diagonal.
+    plain
+        (k, k + 2) as in `ColumnProducts`.
+    """
 
-    def __post_init__(self) -> None:
-        self.both = np.zeros((self.count, self.count))
+    odd: FloatArray
+    curves: tuple[FloatArray, FloatArray]
+    even: FloatArray
+    plain: FloatArray
 
-    def add(self, p: FloatArray, rows: FloatArray, columns: FloatArray) -> None:
-        """Add sum P (s_j - s_i) (t_j - t_i) for curves over rows (c, R) and columns (c, C)."""
-        crossed = rows @ (p @ columns.T)
-        self.both += (columns * p.sum(axis=0)) @ columns.T + (rows * p.sum(axis=1)) @ rows.T
-        self.both -= crossed + crossed.T
+    def products(self, vectors: FloatArray) -> ColumnProducts:
+        """Return sums and thin products with U (n, r)."""
+        thin = [_thin_columns(a, c, vectors) for a, c in zip(self.odd, self.curves, strict=False)]
+        return ColumnProducts(np.concatenate([*thin, (self.even @ vectors)[None]]), self.plain)
+
+    def block_sums(self, size: int) -> FloatArray:
+        """Return the columns summed over blocks of frames, (k, m, m); the last may be left out."""
+        sums = [_column_sums(a, c, size) for a, c in zip(self.odd, self.curves, strict=False)]
+        return np.concatenate([*sums, _block_products(self.even, self.even[:0], size)])
 
 
 def f_products(
     model: PairModel, vectors: FloatArray, values: FloatArray, present: FloatArray | None
 ) -> ColumnProducts:
     """Return the products of f alone; arguments as below."""
-    m = len(values)
-    thin, plain = np.zeros((1, *vectors.shape)), np.zeros((1, 3))
-    for rows, right in slabs(m):
-        i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(rows.start, m)
-        f = model.f(i, j) * mask(present, rows, right)
-        thin[0, rows] += f @ vectors[right]
-        thin[0, right] += f.T @ vectors[rows]
+    even, plain = np.empty_like(values, dtype=float), np.zeros((1, 3))
+    for rows, right in slabs(len(values)):
+        i, j = _frames(rows, right)
+        f = _known(model.f(i, j), present, rows, right)
+        _write_mirrored(even, f, rows, right, 1.0)
         plain += np.array([np.vdot(f, f), f.sum(), np.vdot(f, values[rows, right])])
-    return ColumnProducts(thin, plain)
+    return ColumnProducts((even @ vectors)[None], plain)
 
 
-def curve_products(
+def curve_maps(
     model: PairModel,
     curves: ModelCurves,
     factors: tuple[float, float, float],
-    vectors: FloatArray,
     values: FloatArray,
     present: FloatArray | None,
-) -> ColumnProducts:
-    """Return the products of [df/dp of all parameters, f].
+) -> CurveMaps:
+    """Take the columns [df/dp of all parameters, f] apart.
 
     Parameters
     ----------
     factors
         q in 1/Å and kappa of the angle, and the derivative of kappa by phi0.
-    vectors
-        (n, r) U.
     values
         (n, n) data above the diagonal, zero where there are none.
     present
@@ -98,44 +109,60 @@ def curve_products(
     transport, strain = _factored(curves, *factors)
     n_t, n_s, m = len(transport), len(strain), len(values)
     n_d = n_t + n_s
-    every = np.concatenate([transport, strain])
     plain = np.zeros((n_d + 1, n_d + 3))
     # Whole maps: two large products are twice as fast as many small ones that are added up.
-    odd = np.zeros((1 + (n_s > 0), m, m))
-    squares = {key: _Margins(n_d) for key in ("tt", "ts", "ss")}
+    odd = np.empty((1 + (n_s > 0), m, m))
     rising = bool(np.all(np.diff(model.decay) >= 0.0))
-    even = odd[0] if rising else np.zeros((m, m))
+    even = None if rising else np.empty((m, m))
+    kinds = [(slice(0, n_t), transport), (slice(n_t, n_d), strain)][: len(odd)]
     for rows, right in slabs(m):
-        i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(rows.start, m)
+        i, j = _frames(rows, right)
         g, v = model.with_slope(i, j)
-        known = mask(present, rows, right)
-        f = np.square(g, out=g) * known
-        v *= known
+        f = _known(np.square(g, out=g), present, rows, right)
         along = f if rising else f * np.sign(model.decay[j] - model.decay[i])
-        centre = every[:, rows.start, None]
-        at_rows, at_columns = every[:, rows] - centre, every[:, right] - centre
-        for whole, a in zip(odd, (along, v), strict=False):
-            _add_mirrored(whole, a, rows, right, -1.0)
-        if not rising:
-            _add_mirrored(even, f, rows, right, 1.0)
-        squares["tt"].add(along * along, at_rows, at_columns)
-        if n_s:
-            squares["ts"].add(along * v, at_rows, at_columns)
-            squares["ss"].add(v * v, at_rows, at_columns)
+        parts = [along, _known(v, present, rows, right)][: len(odd)]
+        for whole, a in zip(odd, parts, strict=True):
+            _write_mirrored(whole, a, rows, right, -1.0)
+        if even is not None:
+            _write_mirrored(even, f, rows, right, 1.0)
         y = values[rows, right]
-        for place, other in ((n_d, f), (n_d + 1, None), (n_d + 2, y)):
-            for part, a in ((slice(0, n_t), along), (slice(n_t, n_d), v)):
-                p = a if other is None else a * other
-                sums = at_columns[part] @ p.sum(axis=0) - at_rows[part] @ p.sum(axis=1)
-                plain[part, place] += sums
+        ends = [_Ends.of(curve, rows, right) for _, curve in kinds]
+        for k, ((place, _), a) in enumerate(zip(kinds, parts, strict=True)):
+            plain[place, n_d] += ends[k].sums(a * f)
+            plain[place, n_d + 1] += ends[k].sums(a)
+            plain[place, n_d + 2] += ends[k].sums(a * y)
+            for other in range(k + 1):
+                crossed = ends[other].products(a * parts[other], ends[k])
+                plain[kinds[other][0], place] += crossed
         plain[n_d, n_d:] += np.array([np.vdot(f, f), f.sum(), np.vdot(f, y)])
-    is_strain = np.arange(n_d) >= n_t
-    kinds = is_strain[:, None].astype(int) + is_strain
-    plain[:n_d, :n_d] = np.choose(kinds, [squares[key].both for key in ("tt", "ts", "ss")])
+    plain[n_t:n_d, :n_t] = plain[:n_t, n_t:n_d].T
     plain[n_d, :n_d] = plain[:n_d, n_d]
-    thin = [_thin_columns(a, c, vectors) for a, c in zip(odd, (transport, strain), strict=False)]
-    thin.append((np.abs(even, out=even) @ vectors)[None])
-    return ColumnProducts(np.concatenate(thin), plain)
+    return CurveMaps(odd, (transport, strain), np.abs(odd[0]) if even is None else even, plain)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Curves (c) at the rows and at the columns of a slab, counted from its first frame."""
+
+    rows: FloatArray
+    columns: FloatArray
+
+    @classmethod
+    def of(cls, curves: FloatArray, rows: slice, right: slice) -> _Ends:
+        centre = curves[:, rows.start, None]
+        return cls(curves[:, rows] - centre, curves[:, right] - centre)
+
+    def sums(self, p: FloatArray) -> FloatArray:
+        """Return sum P (s_j - s_i) for a map P, (c,)."""
+        return np.asarray(self.columns @ p.sum(axis=0) - self.rows @ p.sum(axis=1))
+
+    def products(self, p: FloatArray, other: _Ends) -> FloatArray:
+        """Return sum P (s_j - s_i) (t_j - t_i) for the curves t of others, (c, d)."""
+        out = (self.columns * p.sum(axis=0)) @ other.columns.T
+        out += (self.rows * p.sum(axis=1)) @ other.rows.T
+        out -= self.rows @ (p @ other.columns.T)
+        out -= (self.columns @ p.T) @ other.rows.T
+        return np.asarray(out)
 
 
 def slabs(m: int) -> list[tuple[slice, slice]]:
@@ -163,10 +190,29 @@ def _factored(
     return transport, strain
 
 
-def _add_mirrored(whole: FloatArray, a: FloatArray, rows: slice, right: slice, sign: float) -> None:
-    """Add some rows of a map that is zero below its diagonal, and its mirror image times a sign."""
-    whole[rows, right] += a
-    whole[right, rows] += sign * a.T
+def _frames(rows: slice, right: slice) -> tuple[IndexArray, IndexArray]:
+    return np.arange(rows.start, rows.stop)[:, None], np.arange(right.start, right.stop)
+
+
+def _known(a: FloatArray, present: FloatArray | None, rows: slice, right: slice) -> FloatArray:
+    """Set pairs without data, and those not above the diagonal, to zero, in place."""
+    if present is None:
+        size = rows.stop - rows.start
+        a[:, :size][np.tri(size, dtype=bool)] = 0.0
+    else:
+        a *= present[rows, right]
+    return a
+
+
+def _write_mirrored(
+    whole: FloatArray, a: FloatArray, rows: slice, right: slice, sign: float
+) -> None:
+    """Write rows of a map that is zero below its diagonal, and its mirror image times a sign."""
+    size = rows.stop - rows.start
+    square = a[:, :size]
+    whole[rows, rows] = square + sign * square.T
+    whole[rows, rows.stop : right.stop] = a[:, size:]
+    np.multiply(a[:, size:].T, sign, out=whole[rows.stop : right.stop, rows])
 
 
 def _thin_columns(odd: FloatArray, curves: FloatArray, vectors: FloatArray) -> FloatArray:
@@ -181,3 +227,20 @@ def _thin_columns(odd: FloatArray, curves: FloatArray, vectors: FloatArray) -> F
     dressed = np.concatenate([np.ones((1, n)), curves]).T[:, :, None] * vectors[:, None, :]
     products = (odd @ dressed.reshape(n, -1)).reshape(n, len(curves) + 1, r)
     return np.asarray((products[:, 1:] - curves.T[:, :, None] * products[:, :1]).swapaxes(0, 1))
+
+
+def _column_sums(odd: FloatArray, curves: FloatArray, size: int) -> FloatArray:
+    """Return block sums of the columns A (s_j - s_i), mirrored below the diagonal: (c, m, m)."""
+    by_columns = _block_products(odd, curves, size)
+    # A below the diagonal is minus its mirror image: so are its sums with curves of the rows.
+    return np.asarray(by_columns[1:] + by_columns[1:].swapaxes(1, 2))
+
+
+def _block_products(a: FloatArray, curves: FloatArray, size: int) -> FloatArray:
+    """Return sums of A and of A s_j over blocks of rows and columns, (1 + c, m, m)."""
+    m = len(a) // size
+    whole = m * size
+    dressed = np.concatenate([np.ones((1, whole)), curves[:, :whole]])
+    blocks = a[:whole, :whole].reshape(whole, m, size).swapaxes(0, 1)
+    over_columns = blocks @ dressed.reshape(-1, m, size).transpose(1, 2, 0)
+    return np.asarray(over_columns.reshape(m, m, size, -1).sum(axis=2).transpose(2, 1, 0))

@@ -57,6 +57,11 @@ class Sketch:
     core: FloatArray
     absent: FloatArray
 
+    def followed_by(self, other: Sketch, count: int) -> Sketch:
+        """Return these maps and the first few of others."""
+        pairs = ((getattr(self, n), getattr(other, n)) for n in ("thin", "core", "absent"))
+        return Sketch(*(np.concatenate([left, right[:count]]) for left, right in pairs))
+
 
 @dataclass(frozen=True)
 class PairPrecision:
@@ -110,22 +115,22 @@ class PairPrecision:
         out[:, self.i, self.j] = out[:, self.j, self.i] = 0.0
         return np.asarray(out / self.base**2)
 
-    def block_weights(self, sums: FloatArray, thin: FloatArray, size: int) -> FloatArray:
+    def block_weights(self, sums: FloatArray, sketch: Sketch, size: int) -> FloatArray:
         """Return block sums of C0^-1 X, (k, m, m), without ever forming it.
 
         Parameters
         ----------
         sums
             (k, m, m) block sums of X.
-        thin
-            (k, n, r) X U.
+        sketch
+            Of X.
         size
             Frames in a block; the last frames that fill none are left out.
         """
         e, whole = self.shrink, sums.shape[-1] * size
-        d = self._solve_absent(self.sketch(thin).absent)
-        filled = thin - self._spread_thin(d)
-        along = e * filled[:, :whole].reshape(len(thin), whole // size, size, len(e)).sum(axis=2)
+        d = self._solve_absent(sketch.absent)
+        filled = sketch.thin - self._spread_thin(d)
+        along = e * filled[:, :whole].reshape(len(d), whole // size, size, len(e)).sum(axis=2)
         u = self.vectors[:whole].reshape(whole // size, size, len(e)).sum(axis=1)
         inside = (self.i < whole) & (self.j < whole)
         i, j = self.i[inside] // size, self.j[inside] // size
@@ -163,6 +168,8 @@ class PairPrecision:
 
     def _spread_thin(self, values: FloatArray) -> FloatArray:
         """Return the products of such maps with U, (k, n, r)."""
+        if self._only_diagonal:
+            return np.asarray(values[:, :, None] * self.vectors)
         n, apart = len(self.vectors), self.i != self.j
         rows = np.concatenate([self.i, self.j[apart]])
         columns = np.concatenate([self.j, self.i[apart]])

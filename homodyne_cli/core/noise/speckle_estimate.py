@@ -9,8 +9,9 @@ eigenvectors: with F = Q l Q' and s = c l + w, the entries of
 
 are independent, of variance kappa / (M s_i s_j) (twice that for i = j). kappa is 1 for the main
 part and up to 3 with the rest of C; it is the same function of i and j for all data, smooth, and
-found for groups of modes by applying C to random signs. Modes in which speckles are weak scatter by
-w^2 / M, those in which one index is strong by w (c l + w) / M: their ratio is what tells w, and M.
+taken for groups of modes together, by applying C to random signs. Modes in which speckles are weak
+scatter by w^2 / M, those in which one index is strong by w (c l + w) / M: their ratio is what tells
+w, and M.
 
 **What a misfit does.** A wrong model leaves smooth residuals, which live in few modes with both
 indices strong: those with both among the strongest sixth, 3% of all, do not count. What spills
@@ -134,13 +135,9 @@ def estimate_speckles(
     modes, least = 1.0, np.zeros(len(share))
     for window in informative:
         least[window.angle] = PHOTON_FLOOR * window.contrast
+    kappas = [_main_part_alone(w) for w in informative]
     with core_threads() as threads:
-        for _ in range(_ROUNDS):
-            noise = _photon_noise(log_v, mu, share, least)
-            own = [float(noise[w.angle]) for w in informative]
-            kappas = list(
-                threads.map(_kappa, informative, own, repeat(modes), repeat(len(informative)))
-            )
+        for number in range(_ROUNDS):
             estimate = _score(informative, kappas, log_v, mu, share, least)
             if estimate is None:
                 return nothing
@@ -151,8 +148,12 @@ def estimate_speckles(
             speckles = [float(share[w.angle]) / mu**2 for w in informative]
             parts = list(threads.map(_excess, informative, own, speckles, repeat(len(informative))))
             modes = _modes(np.sum(parts, axis=0), float(contrast.max()))
-            if np.all(np.abs(change) < _SMALL_CHANGE * errors):
+            small = np.all(np.abs(change) < _SMALL_CHANGE * errors)
+            if number and (small or number == _ROUNDS - 1):
                 break
+            kappas = list(
+                threads.map(_kappa, informative, own, repeat(modes), repeat(len(informative)))
+            )
     if mu < _SIGNIFICANT * errors[-1]:
         return nothing
     pairs = np.array([k.pairs for k in kappas])
@@ -180,6 +181,12 @@ class _Kappa:
     excess: float
 
 
+def _main_part_alone(window: Window) -> _Kappa:
+    """Return kappa where nothing is known yet."""
+    i, _ = _mode_pairs(window)
+    return _Kappa(np.ones(len(i)), 0.5 * float(window.present.sum()), 0.0)
+
+
 def _mode_pairs(window: Window) -> tuple[IndexArray, IndexArray]:
     return np.triu_indices(len(window.g1))
 
@@ -195,9 +202,11 @@ def _signs(window: Window, count: int) -> FloatArray:
 
 
 def _kappa(window: Window, photon_noise: float, modes: float, n_windows: int) -> _Kappa:
-    """Return the variance of the modes over that of the main part, by groups.
+    """Return the variance of the modes over that of the main part, means over groups.
 
-    For random signs e over the modes of a group, sum e Z = <C0^-1 (Q e Q'), R>.
+    It is the diagonal of K, which takes mode pairs to mode pairs as C0^-1 C C0^-1 takes maps to
+    maps: for random signs e, that of e * (K e) on average (M. F. Hutchinson, Commun. Stat. Simul.
+    19, 433, 1990, doi:10.1080/03610919008812866).
     """
     n, (i, j) = len(window.g1), _mode_pairs(window)
     strengths, vectors = _strengths(window, photon_noise), window.eigen[1]
@@ -205,21 +214,16 @@ def _kappa(window: Window, photon_noise: float, modes: float, n_windows: int) ->
     group = np.searchsorted(edges, np.arange(n), side="right")
     label = group[i] * _GROUPS + group[j]
     covariance, precision = window.covariance(photon_noise, modes), window.precision(photon_noise)
-    count = max(2 * _SIGNS // (n_windows * len(edges)), 1)
-    scale = np.sqrt(np.outer(strengths, strengths) * (1.0 + np.eye(n)))
-    values, total = np.ones(len(i)), 0.0
-    for one in np.unique(label):
-        inside = np.zeros((n, n))
-        chosen = label == one
-        inside[i[chosen], j[chosen]] = inside[j[chosen], i[chosen]] = 1.0
-        maps = vectors @ (_signs(window, count) * inside * scale) @ vectors.T
-        weights = precision.weights(maps * window.present)
-        spread = sums_over_pairs(weights, covariance.apply(weights)).mean()
-        spread += np.diag(covariance.four_cycles(weights)).mean()
-        total += float(spread)
-        values[chosen] = spread / np.count_nonzero(chosen)
+    signs = _signs(window, max(_SIGNS // n_windows, 1))
+    signs *= np.sqrt(np.outer(strengths, strengths) * (1.0 + np.eye(n)))
+    weights = precision.weights((vectors @ signs @ vectors.T) * window.present)
+    spread = precision.weights(covariance.apply(weights) + covariance.apply_four_cycles(weights))
+    products = (signs * (vectors.T @ spread @ vectors)).mean(axis=0)
+    own = np.where(i == j, 0.5, 1.0) * products[i, j]
+    total, count = np.bincount(label, own), np.bincount(label)
     pairs = 0.5 * float(window.present.sum())
-    return _Kappa(values, pairs, n * (total / pairs - 1.0))
+    values = np.divide(total, count, out=np.ones_like(total), where=count > 0)[label]
+    return _Kappa(values, pairs, n * (float(own.sum()) / pairs - 1.0))
 
 
 def _score(
@@ -314,18 +318,15 @@ def _window_score(
 def _excess(window: Window, photon_noise: float, n_speckles: float, n_windows: int) -> FloatArray:
     """Return M <V, D V> and the three traces of its expectation, (4,)."""
     covariance, precision = window.covariance(photon_noise, 1.0), window.precision(photon_noise)
-
-    def rest(maps: FloatArray) -> FloatArray:
-        return covariance.apply(maps) - covariance.apply_main(maps)
-
     weights = precision.weights(window.residual[None])
-    observed = n_speckles * sums_over_pairs(weights, rest(weights))[0]
+    observed = n_speckles * sums_over_pairs(weights, covariance.apply_rest(weights))[0]
     signs = _signs(window, max(_SIGNS // n_windows, 1)) * window.present
-    weighted = precision.weights(rest(precision.weights(signs)))
+    weighted = precision.weights(covariance.apply_rest(precision.weights(signs)))
+    main = covariance.apply_main(signs)
     # a + b x + d x^2 with x = modes^(-1/2) at x = 0, 1/2 and 1.
     zero, half, one = (
-        float(sums_over_pairs(weighted, replace(covariance, modes=m).apply(signs)).mean())
-        for m in (np.inf, 4.0, 1.0)
+        float(sums_over_pairs(weighted, main + like.apply_rest(signs)).mean())
+        for like in (replace(covariance, modes=m) for m in (np.inf, 4.0, 1.0))
     )
     second = 2.0 * (zero + one - 2.0 * half)
     first = one - zero - second

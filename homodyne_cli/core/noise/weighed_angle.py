@@ -18,7 +18,8 @@ from homodyne_cli.core.noise.angle_columns import angle_columns
 from homodyne_cli.core.noise.angle_data import AngleData, FrameBlocks
 from homodyne_cli.core.noise.curve_products import (
     ColumnProducts,
-    curve_products,
+    CurveMaps,
+    curve_maps,
     f_products,
     mask,
     slabs,
@@ -108,10 +109,10 @@ class WeighedAngle:
 
     def gram(self, curves: ModelCurves, *, derivatives: bool = True) -> FloatArray:
         """Return scale <X, C0^-1 Y> of the columns [df/dp, f, 1, y] of unit contrast."""
-        return self._gram(self.products(curves, derivatives=derivatives))
+        products = self.products(curves, derivatives=derivatives)
+        return self._gram(products.plain, self.precision.sketch(products.thin))
 
-    def _gram(self, products: ColumnProducts) -> FloatArray:
-        columns, plain = self.precision.sketch(products.thin), products.plain
+    def _gram(self, plain: FloatArray, columns: Sketch) -> FloatArray:
         inner, count = self.precision.inner, len(columns.thin)
         out = np.empty((count + 2, count + 2))
         out[:count, :count] = inner(plain[:, :count], columns, columns)
@@ -126,12 +127,16 @@ class WeighedAngle:
         model = pair_model(curves, data.angle, self.convention)
         if data.blocks.size > 1:
             return self._block_products(model, curves, derivatives=derivatives)
+        if derivatives:
+            return self._curve_maps(model, curves).products(vectors)
+        _, model = _at_frames(curves, model, data.blocks)
+        return f_products(model, vectors, data.values, data.present)
+
+    def _curve_maps(self, model: PairModel, curves: ModelCurves) -> CurveMaps:
+        data, a = self.data, self.data.angle
         kept, model = _at_frames(curves, model, data.blocks)
-        if not derivatives:
-            return f_products(model, vectors, data.values, data.present)
-        a = data.angle
         factors = float(curves.q[a]), float(curves.kappa[a]), float(curves.kappa_slope[a])
-        return curve_products(model, kept, factors, vectors, data.values, data.present)
+        return curve_maps(model, kept, factors, data.values, data.present)
 
     def _block_products(
         self, model: PairModel, curves: ModelCurves, *, derivatives: bool
@@ -162,11 +167,10 @@ class WeighedAngle:
         model = pair_model(curves, data.angle, self.convention)
         merged = FrameBlocks.of(len(data.blocks), _SCORE_BLOCKS)
         noise = self.noise.over(data.blocks.size * merged.size)
-        sums = self._column_sums(model, curves, merged)
-        products = self.products(curves, derivatives=True)
-        gram = self._gram(products)
-        thin = np.concatenate([products.thin, self.fixed.thin[:1]])
-        weights = self.precision.block_weights(sums, thin, merged.size)
+        products, sums = self._products_and_sums(model, curves, merged)
+        moving = self.precision.sketch(products.thin)
+        gram, sketch = self._gram(products.plain, moving), moving.followed_by(self.fixed, 1)
+        weights = self.precision.block_weights(sums, sketch, merged.size)
         centres = data.blocks.frames[:, data.blocks.frames.shape[1] // 2]
         merged_frames = replace(merged, frames=centres[merged.frames])
         operator = merged_frames.covariance(model, noise.contrast, noise.photon_noise, noise.modes)
@@ -177,24 +181,29 @@ class WeighedAngle:
         own = scale * gram[:-1, :-1] / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
         plain = np.vstack([products.plain[:, :-1], np.append(products.plain[:, -2], 0.0)])
         plain[-1, -1] = data.plain[0, 0]
-        sketch = self.precision.sketch(thin)
         main = self.precision.main(plain, sketch, sketch)
         return AngleScoreSums(gram, own, plain, main / scale)
 
-    def _column_sums(
+    def _products_and_sums(
         self, model: PairModel, curves: ModelCurves, merged: FrameBlocks
-    ) -> FloatArray:
-        """Return [df/dp, f, 1] summed over pairs of merged blocks, (k, m, m).
+    ) -> tuple[ColumnProducts, FloatArray]:
+        """Return the products of [df/dp, f], and [df/dp, f, 1] over merged blocks, (k, m, m).
 
-        As exact as the thin products: weights are the small difference of the two.
+        Sums are as exact as the thin products: weights are the small difference of the two.
         """
         data = self.data
+        if data.blocks.size == 1:
+            maps = self._curve_maps(model, curves)
+            ones = merged.mirrored_sums(1, lambda *at: mask(data.present, *at)[None])
+            sums = np.concatenate([maps.block_sums(merged.size), ones])
+            return maps.products(self.precision.vectors), sums
 
         def columns(rows: slice, right: slice) -> FloatArray:
             part = _columns(model, curves, data.angle, data.blocks, rows, right)
             return part * mask(data.present, rows, right)
 
-        return merged.mirrored_sums(_n_derivatives(curves) + 2, columns)
+        sums = merged.mirrored_sums(_n_derivatives(curves) + 2, columns)
+        return self.products(curves, derivatives=True), sums
 
 
 def _at_frames(
@@ -251,12 +260,13 @@ def weigh_angle(
         If the model is not finite there.
     """
     model = pair_model(curves, data.angle, convention)
-    every = slice(0, len(data.blocks))
-    f = data.blocks.means(lambda i, j: model.f(i[:, None], j), every, every)
+    f = data.blocks.mirrored_means(lambda i, j: model.f(i[:, None], j))
     if not np.isfinite(f).all():
         raise FitError("the covariance of the noise is not finite where the weights were made")
     w = noise.over(data.blocks.size).photon_noise
     precision = pair_precision(f, noise.contrast, w, data.mirrored)
-    fixed = np.stack([mask(data.present, every, every), data.values])
-    thin = fixed @ precision.vectors + fixed.swapaxes(1, 2) @ precision.vectors
+    u = precision.vectors
+    # A map of ones but for its diagonal, if every pair has data.
+    known = u.sum(axis=0) - u if data.mirrored is None else data.mirrored @ u
+    thin = np.stack([known, (data.values + data.values.T) @ u])
     return WeighedAngle(data, convention, precision, noise, precision.sketch(thin))
