@@ -58,7 +58,9 @@ def judged_fit(
         if on_profile is not None:
             on_profile(profiled)
         result = replace(result, profiles=profile(dataset, problem, result, profiled))
-    dataset = with_assumptions(dataset, problem, result.solution, result.sigma, result.noise)
+    dataset = with_assumptions(
+        dataset, problem, result.solution, result.sigma, result.noise, counted=True
+    )
     return _compared(result, dataset, problem)
 
 

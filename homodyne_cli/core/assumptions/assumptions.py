@@ -34,13 +34,15 @@ def with_assumptions(
     solution: Solution,
     sigma: FloatArray,
     report: NoiseReport,
+    *,
+    counted: bool = False,
 ) -> Dataset:
     """Return a dataset with the assumptions that do not hold among its findings.
 
     Those that it has from an earlier look at the same fit stay, as that may have known more of the
     instrument. Arguments as below.
     """
-    findings = tuple(broken_assumptions(dataset, problem, solution, sigma, report))
+    findings = tuple(broken_assumptions(dataset, problem, solution, sigma, report, counted=counted))
     codes = {finding.code for finding in findings}
     earlier = (f for f in dataset.findings or () if f.code not in codes)
     return replace(dataset, findings=(*earlier, *findings))
@@ -53,6 +55,8 @@ def broken_assumptions(
     solution: Solution,
     sigma: FloatArray,
     report: NoiseReport = UNKNOWN_NOISE,
+    *,
+    counted: bool = False,
 ) -> Iterator[Finding]:
     """Yield a warning for each assumption of the model that does not hold.
 
@@ -63,6 +67,8 @@ def broken_assumptions(
     report
         What the fit saw of its noise. Speckles that its weights were made from are not counted
         again.
+    counted
+        Whether the report is of these residuals: white noise in it is white.
     """
     if not np.all(np.isfinite(solution.vector)):
         return
@@ -75,19 +81,23 @@ def broken_assumptions(
             dataset, solution.vector, solution.contrast, solution.offset, problem.convention
         )
         residuals = Residuals(dataset, fitted, sigma)
-        noise = _noise(residuals, model, report)
+        white = counted and not np.isfinite(report.n_speckles)
+        noise = _white(residuals, model) if white else _noise(residuals, model, report)
         yield from _impossible_speckles(dataset, noise)
         yield from flow_findings(residuals, model, noise)
 
 
 def _noise(residuals: Residuals, model: FittedModel, report: NoiseReport) -> SpeckleEstimate:
-    """Return speckles and photons; white noise as so many speckles that they do not show."""
+    """Return speckles and photons."""
     if report.weights is not None:
         return _of_weights(report, report.weights)
     assert not isinstance(residuals.fitted, np.ndarray)
     speckles = find_speckles(residuals.dataset, residuals.fitted, residuals.sigma)
-    if speckles is not None:
-        return speckles.estimate
+    return _white(residuals, model) if speckles is None else speckles.estimate
+
+
+def _white(residuals: Residuals, model: FittedModel) -> SpeckleEstimate:
+    """Return white noise, as that of so many speckles that they do not show."""
     root = _WHITE * float(model.contrast.max()) / float(residuals.sigma.min())
     noise = white_noise(residuals.dataset.n_phi)
     return replace(noise, n_speckles=root**2, photon_noise=root * residuals.sigma)

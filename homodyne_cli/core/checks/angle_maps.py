@@ -25,6 +25,8 @@ from homodyne_cli.results import Solution
 
 #: Frames, or blocks of them, that patterns are taken over.
 _MOST = 320
+#: Rows of a map that are merged at once.
+_BAND = 64
 
 
 @dataclass(frozen=True)
@@ -178,15 +180,15 @@ def _merged_residual(
     m, size = len(merged.t), merged.size
     total, count = np.zeros((2, m, m))
     n = residuals.dataset.n_frames
-    for band in residuals.bands(angle, np.arange(0, n, size)):
+    # A band of one block has little to do beside what a call costs.
+    for band in residuals.bands(angle, np.arange(0, n, max(_BAND // size, 1) * size)):
         row = band.first // size
-        if row >= m:
+        rows = min(len(band.keep) // size, m - row)
+        if rows < 1:
             break
-        width = (m - row) * size
-        parts = [band.residual[:, :width], band.keep[:, :width].astype(float)]
-        total[row, row:], count[row, row:] = (
-            part.sum(axis=0).reshape(-1, size).sum(axis=1) for part in parts
-        )
+        for sums, part in ((total, band.residual), (count, band.keep.astype(float))):
+            blocks = part[: rows * size, : (m - row) * size].reshape(rows, size, -1, size)
+            sums[row : row + rows, row:] = blocks.sum(axis=(1, 3))
     mean = np.triu(total / np.maximum(count, 1.0), 1)
     # A block of which much is missing is noisier than its place says.
     present = np.triu(count > 0.5 * size**2, 1).astype(float)

@@ -47,6 +47,8 @@ from homodyne_cli.dataset import FloatArray
 _STEPS = 100
 #: Blocks of frames over which the 4-cycle is summed, at the fourth power of their number.
 _CYCLE_BLOCKS = 64
+#: Photon noise over contrast beyond which what pairs share is less than 4e-4 of it.
+_WHITE = 5e3
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class SpeckleCovariance:
     def f(self) -> FloatArray:
         """(n, n) F."""
         return self.g1 * self.g1
+
+    @property
+    def is_white(self) -> bool:
+        """Whether C is w^2 (1 + c F), pair by pair, as far as can be told."""
+        return self.photon_noise > _WHITE * self.contrast
 
     @property
     def third(self) -> float:

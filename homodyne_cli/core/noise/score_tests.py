@@ -96,8 +96,12 @@ def angle_scores(
     """
     b = len(patterns)
     maps = np.concatenate([patterns, columns]) * noise.present
-    weights = noise.precision.weights(maps)
-    products = _inner(weights, noise.apply(weights)) + noise.four_cycles(weights)
+    if noise.is_white:
+        weights = maps / noise.photon_noise**2
+        products = _inner(weights, maps * (1.0 + noise.contrast * noise.f))
+    else:
+        weights = noise.precision.weights(maps)
+        products = _inner(weights, noise.apply(weights)) + noise.four_cycles(weights)
     inner_products = _inner(weights, maps)
     scores = _inner(weights, residual[None])[:, 0]
     return AngleScores(

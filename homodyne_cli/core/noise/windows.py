@@ -14,9 +14,9 @@ from homodyne_cli.core.noise.pair_precision import PairPrecision, absent_pairs
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 
-#: Maps up to so many frames are looked at whole; of larger ones a few windows, spread over them,
-#: of so many frames each: eigenvectors and products cost the third power.
-_WHOLE, _FRAMES = 200, 128
+#: Maps up to so many frames are looked at whole, unless they are many; of others a few windows,
+#: spread over them, of so many frames each: eigenvectors and products cost the third power.
+_WHOLE, _FRAMES, _MANY = 200, 128, 64
 #: Windows of an angle, and of all angles together if there are that many: M is then known to 3%.
 _WINDOWS, _ENOUGH = 3, 16
 
@@ -67,8 +67,9 @@ def residual_windows(dataset: Dataset, fitted: ModelMaps) -> list[Window]:
     """Cut the residuals of a fit into windows; frames without any pair leave."""
     n = dataset.n_frames
     count = min(_WINDOWS, -(-_ENOUGH // dataset.n_phi))
-    size, count = (n, 1) if n <= _WHOLE else (_FRAMES, count)
-    starts = np.linspace(0, n - size, count + 2)[1:-1] if n > _WHOLE else [0]
+    whole = n <= (_WHOLE if dataset.n_phi < _MANY else _FRAMES)
+    size, count = (n, 1) if whole else (_FRAMES, count)
+    starts = [0] if whole else np.linspace(0, n - size, count + 2)[1:-1]
     windows: list[Window] = []
     with core_threads() as threads:
         for start in starts:

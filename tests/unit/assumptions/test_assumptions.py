@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from homodyne_cli.core.assumptions import assumptions
 from homodyne_cli.core.assumptions.assumptions import broken_assumptions, with_assumptions
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
@@ -48,6 +49,20 @@ def findings_of(
     experiment: Experiment, setup: Setup = SETUP, noise: Noise = WHITE
 ) -> dict[Code, Finding]:
     return findings(simulate(experiment, noise, 3).dataset, problem(setup))
+
+
+def test_noise_that_the_fit_saw_to_be_white_is_not_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A component at rest is told all the same, with the same figures."""
+    plain = simulate(EXPERIMENT, WHITE, 3).dataset
+    data, asked = replace(plain, c2=plain.array + 0.02 * np.cos(plain.t)), problem()
+    result = fit(data, asked)
+    shown = result.solution, result.sigma, result.noise
+    assert not np.isfinite(result.noise.n_speckles)
+    looked = list(broken_assumptions(data, asked, *shown))
+    monkeypatch.setattr(assumptions, "find_speckles", None)
+    assert list(broken_assumptions(data, asked, *shown, counted=True)) == looked
 
 
 @pytest.mark.parametrize(

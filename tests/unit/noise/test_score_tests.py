@@ -40,6 +40,22 @@ def vectors(maps: FloatArray, present: FloatArray) -> FloatArray:
     return maps[:, i, j]
 
 
+def test_white_noise_needs_no_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pairs share is 2 c / w, here 2e-4, of what each has by itself."""
+    rng = np.random.default_rng(5)
+    n = 12
+    maps = rng.standard_normal((5, n, n))
+    maps = maps + maps.swapaxes(1, 2)
+    noise = SpeckleCovariance(irregular_g1(n, 1), 0.3, 3e3, 2.0, present_pairs(n, 4, seed=1))
+    assert noise.is_white
+    at_once = angle_scores(noise, maps[0] * noise.present, maps[1:3], maps[3:], np.arange(2))
+    monkeypatch.setattr(SpeckleCovariance, "is_white", False)
+    whole = angle_scores(noise, maps[0] * noise.present, maps[1:3], maps[3:], np.arange(2))
+    for name in ("pattern", "column", "overlap", "hessian", "covariance", "size"):
+        exact = getattr(whole, name)
+        assert np.allclose(getattr(at_once, name), exact, atol=1e-3 * np.abs(exact).max()), name
+
+
 def test_scores_are_those_of_dense_algebra() -> None:
     rng = np.random.default_rng(3)
     n, b, m = 9, 4, 700.0

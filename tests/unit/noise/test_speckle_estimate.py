@@ -111,6 +111,15 @@ def test_long_maps_are_looked_at_in_windows() -> None:
     assert found.n_speckles == pytest.approx(800.0, abs=3.0 * found.n_speckles_error)
 
 
+def test_of_many_maps_each_is_looked_at_in_part() -> None:
+    experiment = replace(EXPERIMENT, phi=np.linspace(0.0, 90.0, 64), n_frames=140)
+    data = simulate(experiment, Noise(white=0.05), 1).dataset
+    fitted = model_maps(data, experiment.parameters, *experiment.scaling(), "he2024")
+    windows = residual_windows(data, fitted)
+    assert [w.angle for w in windows] == list(range(64))
+    assert {w.g1.shape for w in windows} == {(128, 128)}
+
+
 def test_maps_without_contrast_say_nothing() -> None:
     data = simulate(replace(EXPERIMENT, contrast=0.0), Noise(white=0.05), 1).dataset
     fitted = model_maps(data, EXPERIMENT.parameters, np.zeros(3), np.ones(3), "he2024")
