@@ -58,7 +58,7 @@ def angle_noise(weights: SpeckleWeights, data: AngleData) -> AngleNoise:
         photon_noise=weights.photon_noise[data.angle],
         modes=min(weights.modes, 1.0 / contrast),
         n_speckles=n_speckles,
-        scale=n_speckles / (1.0 + weights.excess * data.blocks.size / n_blocks),
+        scale=n_speckles / (1.0 + weights.excess / (data.blocks.size * n_blocks)),
     )
 
 

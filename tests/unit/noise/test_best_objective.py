@@ -40,7 +40,12 @@ NEARBY = EXPERIMENT.parameters * np.array([1.03, 1.1, 0.9, 0.98, 1.05, 1.2, 1.1]
 
 
 def make(
-    data: Dataset, mode: PerAngleMode = "individual", *, w: float = 0.006, size: int = 3
+    data: Dataset,
+    mode: PerAngleMode = "individual",
+    *,
+    w: float = 0.006,
+    size: int = 3,
+    excess: float = 0.7,
 ) -> BestObjective:
     problem = make_problem(
         start=tuple(EXPERIMENT.parameters),
@@ -55,7 +60,7 @@ def make(
         photon_noise=(w,) * size,
         n_speckles=(800.0, 900.0, 700.0)[:size],
         modes=2.0,
-        excess=0.7,
+        excess=excess,
     )
     return best_objective(data, pairs, weights)
 
@@ -188,6 +193,20 @@ def test_blocks_lose_little_where_dynamics_are_slow(monkeypatch: pytest.MonkeyPa
         scores = objective.scores(x).variance
         ratios.append(np.diag(written_out(scores)) / np.diag(hessian))
     np.testing.assert_allclose(ratios[1], ratios[0], rtol=0.1)
+
+
+def test_chi2_is_as_many_pairs_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not the main part keeps its share of a pair: 1 / frames, in blocks of 5 as well."""
+    experiment = replace(EXPERIMENT, n_frames=180, dt=0.035)
+    data = simulate(experiment, Noise(speckles=800, counts=1.0), 1).dataset
+    ratios = []
+    for most in (180, 60, 36):
+        monkeypatch.setattr(module, "_MOST_BLOCKS", most)
+        objective = make(data, w=1.0, excess=9.0)
+        ratios.append(objective.cost(EXPERIMENT.parameters[objective.pairs.places]))
+        ratios[-1] /= objective.n_points
+    # Each is good to 0.05: what a few strong modes of 800 speckles leave.
+    np.testing.assert_allclose(ratios, ratios[0], rtol=0.05)
 
 
 def test_an_angle_without_data_does_not_count() -> None:
