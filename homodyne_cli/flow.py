@@ -121,7 +121,7 @@ def make_run(
         wait_for_trial = held.enter_context(trials_reading(config.selection.paths))
         from homodyne_cli.core.inputs.examine import examined
         from homodyne_cli.core.judged_fit import judged_fit
-        from homodyne_cli.core.numerics.backend import fit_clock
+        from homodyne_cli.core.numerics.usage import FitClock
         from homodyne_cli.core.uncertainty.profile_likelihood import check_profiled
         from homodyne_cli.io.maps.memory import MemoryBudget, budget_of
         from homodyne_cli.io.maps.read_data import open_dataset
@@ -131,7 +131,7 @@ def make_run(
         problem, selection = config.problem, config.selection
         check_profiled(problem, profiled)
         run = held.enter_context(new_run(target, force=force))
-        clock = held.enter_context(fit_clock(started))
+        clock = FitClock(started)
         wait_for_trial()
         budget = MemoryBudget(memory or budget_of(None), run.scratch)
         maps = open_dataset(selection, problem.mode, watch.on_load if watch else None, budget)

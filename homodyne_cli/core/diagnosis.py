@@ -9,7 +9,7 @@ import numpy as np
 
 from homodyne_cli.assessments import Diagnosis, Measure
 from homodyne_cli.core.evaluation import EvaluatedRun
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
 from homodyne_cli.core.minimise.policy import EDM_CONVERGED
 from homodyne_cli.core.minimise.state import predicted_edm
 from homodyne_cli.core.minimise.x_scale import baseline_level, effective_ratio, gradient_x_scale

@@ -9,7 +9,8 @@ import numpy as np
 
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.core.checks.residual_maps import Residuals
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, PassSpec
+from homodyne_cli.core.gram_pass.passes import evaluate
 from homodyne_cli.core.minimise.state import inside_bounds
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.best_objective import BestObjective, best_objective

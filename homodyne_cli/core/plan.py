@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.noise.best_objective import affordable_blocks
 from homodyne_cli.core.noise.expected_information import AngleInformation, Sampling

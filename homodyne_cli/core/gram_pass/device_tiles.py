@@ -19,7 +19,6 @@ from jax.sharding import PartitionSpec as P
 from homodyne_cli.core.gram_pass.tile_sums import Fixed, TileBatch
 from homodyne_cli.core.maps.pair_noise import pair_weights, rms_sigma
 from homodyne_cli.core.maps.tiling import (
-    TILE,
     a_few,
     add_moments,
     cut_blocks,
@@ -172,41 +171,6 @@ class PairTiles:
     def n_points(self) -> int:
         """Number of fitted pairs over all angles."""
         return int(self.moments.n_points.sum())
-
-    def gathered(self) -> TileBatch:
-        """Return all tiles as one step, the same on every device; for few tiles only."""
-        each = [_one_step(chunk) for chunk in self.chunks]
-        rows, columns = (np.concatenate([step[k] for step in each]) for k in range(2))
-        y = np.concatenate([step.y for step in each], axis=1)
-        weights = [step.weight for step in each if step.weight is not None]
-        weight = np.concatenate(weights, axis=1) if weights else None
-        kept = np.flatnonzero(np.isfinite(y).any(axis=(0, 2, 3)))
-
-        def place(part: np.ndarray) -> jax.Array:
-            placed: jax.Array = jax.device_put(part, self.layout.replicated)
-            return placed
-
-        return TileBatch(
-            place(rows[kept]),
-            place(columns[kept]),
-            place(y[:, kept]),
-            None if weight is None else place(weight[:, kept]),
-        )
-
-
-def _one_step(chunk: Chunk) -> TileBatch:
-    """Return the steps of a chunk that hold tiles as a single step on the host."""
-    # By NumPy: a program of its own for one number takes as long as a pass to compile.
-    filled = int(np.asarray(chunk.filled).max())
-
-    def joined(leaf: jax.Array) -> np.ndarray:
-        held = np.asarray(leaf)[:, :filled]
-        if held.ndim == 3:
-            return held.ravel()
-        return np.moveaxis(held, 2, 0).reshape(held.shape[2], -1, TILE, TILE)
-
-    steps: TileBatch = jax.tree.map(joined, chunk.steps)
-    return steps
 
 
 def pack(

@@ -8,47 +8,11 @@ the compressed residual of the solver always exists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeVar
-
 import jax
 
+from homodyne_cli.core.gram_pass.pass_spec import AngleScaling, PairWeight
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.parameters import Loss
-
-#: Where vectors are held, or what shape they have.
-Leaf = TypeVar("Leaf")
-
-
-class AngleScaling(NamedTuple, Generic[Leaf]):
-    """From the normalised model to residuals in units of sigma, (n_phi,) each, on host or device.
-
-    A robust weight depends on it.
-    """
-
-    contrast: Leaf
-    offset: Leaf
-    sigma: Leaf
-
-
-@dataclass(frozen=True)
-class PairWeight:
-    """How a pass weights pairs.
-
-    Attributes
-    ----------
-    loss
-        SciPy's name.
-    role
-        ``irls``: rho'. ``curvature``: rho' + 2 z rho'' (the Hessian of the cost).
-        ``score``: rho'^2 (the variance of the gradient).
-    """
-
-    loss: Loss
-    role: Literal["irls", "curvature", "score"] = "irls"
-
-
-LINEAR = PairWeight("linear")
 
 
 def rho(loss: Loss, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

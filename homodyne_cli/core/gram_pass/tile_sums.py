@@ -1,35 +1,25 @@
-r"""Inside one tile of the pass: fields that depend on the angle times patterns that do not.
+r"""Inside one tile of the pass: the fields and patterns of `field_sums`, from curves over frames.
 
-With f = exp(-q^2 |dA|) S(kappa dG) the derivatives of f over one tile are a field that depends on
-the angle times a field that does not::
-
-    df/dp_D   = u * (-q^2 sign(dA) dA_p)         u = E S          dA_p = A_p[j] - A_p[i]
-    df/dp_g   = v * (kappa dG_p)                 v = E S'(x)
-    df/dphi0  = v * (dkappa/dphi0 dG)
-
-so that each sum over pairs of a product of two columns is the product of a *field* (one of
-w u^2, w u v, w v^2, w u, w v, w u y, w v y; w the pair weight) with a *pattern* shared by all
-angles (products of sign(dA) dA_p, dG_p and 1). The pass is seven fields times a few dozen
-patterns as matrix products over the pairs of a tile. sin and cos of kappa (G_j - G_i) come from
-outer products of sin and cos of kappa G: no transcendental function per angle and pair, and one
-exponential per pair for all angles (one for each where maps are of several rings). Small arguments
-go through a series.
+sin and cos of kappa (G_j - G_i) come from outer products of sin and cos of kappa G: no
+transcendental function per angle and pair, and one exponential per pair for all angles (one for
+each where maps are of several rings). Small arguments go through a series.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, NamedTuple
 
 import jax
 import numpy as np
 
-from homodyne_cli.core.gram_pass.losses import LINEAR, AngleScaling, Leaf, PairWeight, loss_terms
+from homodyne_cli.core.gram_pass.field_sums import field_sums
+from homodyne_cli.core.gram_pass.losses import loss_terms
+from homodyne_cli.core.gram_pass.pass_spec import AngleScaling, Leaf, PassSpec
 from homodyne_cli.core.maps.tiling import TILE
 from homodyne_cli.core.model.curves import SHEAR_FACTORS, ModelCurves
 from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.dataset import FloatArray
-from homodyne_cli.parameters import N_DIFFUSION, AnalysisMode, Convention
+from homodyne_cli.parameters import N_DIFFUSION
 
 #: |h| below which sinc and its slope come from their series; terms below reach 1e-16 there.
 _SERIES_RADIUS = 0.25
@@ -82,51 +72,6 @@ class Fixed(NamedTuple):
 
     shift: jax.Array
     q: jax.Array
-
-
-class FieldSums(NamedTuple):
-    """Sums over pairs of field times pattern; leading axis n_phi.
-
-    With m patterns each (4 with derivatives, and v only then): `uu` and `vv` (m (m + 1)/2) are
-    upper triangles, `uv` (m m), `u1`, `uy`, `v1`, `vy` (m); the u patterns are sign(dA) dA_p (3)
-    and 1, the v patterns dG_p (3) and dG. `ones` holds (w, w y, w y^2, loss).
-    """
-
-    uu: jax.Array
-    uv: jax.Array
-    vv: jax.Array
-    u1: jax.Array
-    uy: jax.Array
-    v1: jax.Array
-    vy: jax.Array
-    ones: jax.Array
-
-
-@dataclass(frozen=True)
-class PassSpec:
-    """What a pass computes; each kind is compiled once.
-
-    Attributes
-    ----------
-    mode, convention
-        The model.
-    derivatives
-        False for the columns f, 1 and y alone (enough for the cost).
-    weight
-        How pairs are weighted: equally, or by a robust loss of the current residual.
-    """
-
-    mode: AnalysisMode
-    convention: Convention
-    derivatives: bool = True
-    weight: PairWeight = LINEAR
-
-    @property
-    def patterns(self) -> tuple[int, int]:
-        """Number of u and of v patterns."""
-        if not self.derivatives:
-            return 1, 0
-        return N_DIFFUSION + 1, 0 if self.mode == "static" else 4
 
 
 def _sinc_and_slope(
@@ -216,25 +161,14 @@ def _tile_fields(
     return shared * sinc, (form.power * form.scale) * shared * slope, sign
 
 
-def _products(left: jax.Array, right: jax.Array) -> jax.Array:
-    """Return all products of two sets of patterns: (m * k, pairs)."""
-    return (left[:, None] * right[None]).reshape(-1, left.shape[-1])
-
-
-def _squares(patterns: jax.Array) -> jax.Array:
-    """Return the products of patterns among themselves, each once: (m (m + 1)/2, pairs)."""
-    first, second = np.triu_indices(len(patterns))
-    return patterns[first] * patterns[second]
-
-
 def step_sums(
     kind: PassSpec,
     curves: Curves[jax.Array],
     scaling: AngleScaling[jax.Array],
     fixed: Fixed,
     step: TileBatch,
-) -> FieldSums:
-    """Sum fields times patterns over the tiles of one step."""
+) -> jax.Array:
+    """Sum fields times patterns over the tiles of one step: (n_phi, all sums)."""
     rows, columns, data, pair_weight = step
     shift = fixed.shift[:, None, None, None]
     n_phi = data.shape[0]
@@ -247,28 +181,17 @@ def step_sums(
     y = jnp.where(fitted, data.astype(jnp.float64) - shift, 0.0)
     base = fitted.astype(jnp.float64) if pair_weight is None else pair_weight
     w, loss = loss_terms(kind.weight, u, y + shift, base, scaling)
-
-    def against(patterns: jax.Array, field: jax.Array) -> jax.Array:
-        # One product per field: stacking fields for a larger one costs more than it saves.
-        return jnp.broadcast_to(field, data.shape).reshape(n_phi, -1) @ patterns.T
-
     one = jnp.ones((1, sign.size))
-    u_patterns = one
+    u_patterns, v_patterns = one, None
     if kind.derivatives:
         slopes = _difference(curves.transport_slopes, i, j) * sign
         u_patterns = jnp.concatenate([slopes.reshape(N_DIFFUSION, -1), one])
-    wu = w * u
-    uu = against(_squares(u_patterns), wu * u)
-    u1, uy = against(u_patterns, wu), against(u_patterns, wu * y)
-    uv = vv = v1 = vy = jnp.zeros((n_phi, 0))
-    if kind.derivatives and v is not None:
-        v_patterns = _difference(curves.strain_slopes, i, j).reshape(4, -1)
-        wv = w * v
-        uv = against(_products(u_patterns, v_patterns), wu * v)
-        vv = against(_squares(v_patterns), wv * v)
-        v1, vy = against(v_patterns, wv), against(v_patterns, wv * y)
+        if v is not None:
+            v_patterns = _difference(curves.strain_slopes, i, j).reshape(4, -1)
+    sums = field_sums(u, v, w, y, u_patterns, v_patterns)
     ones = jnp.zeros((n_phi, 4))
     if kind.weight.loss != "linear":
         terms = jnp.stack([jnp.broadcast_to(f, data.shape) for f in (w, w * y, w * y * y, loss)])
         ones = terms.reshape(4, n_phi, -1).sum(axis=-1).T
-    return FieldSums(uu, uv, vv, u1, uy, v1, vy, ones)
+    # In one row: every array that leaves a device costs a call.
+    return jnp.concatenate([*sums, ones], axis=1)

@@ -12,7 +12,6 @@ an exponent is open there, the whole valley of its law is walked (`valleys`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +24,7 @@ from homodyne_cli.core.minimise.policy import Pace
 from homodyne_cli.core.minimise.state import StopReason
 from homodyne_cli.core.minimise.trust_region import run_trust_region
 from homodyne_cli.core.minimise.valleys import OpenLaw, descend, open_laws, valley_minima
+from homodyne_cli.core.numerics.sobol import sobol_points
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
@@ -78,10 +78,7 @@ def decimated_frames(n: int, count: int = policy.COARSE) -> IndexArray:
 
 def draw_starts(dataset: Dataset, free: FreeParameters, count: int, seed: int) -> FloatArray:
     """Draw (count, p) starting points inside the bounds."""
-    # Half of the program's import time, needed here alone.
-    from scipy.stats import qmc
-
-    unit = qmc.Sobol(len(free.names), seed=seed).random(count)
+    unit = sobol_points(len(free.names), count, seed)
     drawn = free.lower + unit * free.width
     place = {name: k for k, name in enumerate(free.names)}
     middle = float(np.sqrt(dataset.t[0] * dataset.t[-1]))
@@ -134,12 +131,8 @@ def search(
 
     few, like = searched_maps(dataset, problem, whole)
     coarse = decimate(few, problem, like, policy.COARSE)
-    # The pass with derivatives compiles on one core while the other screens.
-    with ThreadPoolExecutor(max_workers=1) as threads:
-        compiling = threads.submit(coarse.derivatives, free.start)
-        starts = draw_starts(dataset, free, policy.SCREENED, options.seed)
-        cost = coarse.costs(starts)
-        compiling.result()
+    starts = draw_starts(dataset, free, policy.SCREENED, options.seed)
+    cost = coarse.costs(starts)
     keep = starts[np.argsort(cost)[: max(options.multi_start, policy.REFINED)]]
     if problem.initial.values is not None:
         keep = np.vstack([free.start, keep])

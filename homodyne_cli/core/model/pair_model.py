@@ -21,7 +21,7 @@ from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 from homodyne_cli.parameters import Convention
 
-#: |h| below which the slope of sinc comes from its series; the next term is 1e-9 of it there.
+#: |h| below which the slope of sinc comes from its series; the next term is 5e-15 of it there.
 _SERIES_RADIUS = 0.25
 
 
@@ -32,9 +32,9 @@ class PairModel:
     Attributes
     ----------
     decay
-        (n,) q^2 A / 2.
+        (n,) q^2 A / 2, or (n, n_phi) of all angles.
     phase
-        (n,) argument of the sinc is its difference.
+        Likewise; the argument of the sinc is its difference.
     form
         The shear factor; None without shear.
     """
@@ -92,7 +92,9 @@ def _sinc_slope(h: FloatArray, value: FloatArray) -> FloatArray:
     slope /= h + np.finfo(h.dtype).tiny
     small = h[near]
     square = small * small
-    series = 1.0 - square / 10.0 * (1.0 - square / 28.0 * (1.0 - square / 54.0))
+    series = 1.0 - square / 10.0 * (
+        1.0 - square / 28.0 * (1.0 - square / 54.0 * (1.0 - square / 88.0))
+    )
     slope[near] = -small / 3.0 * series
     return slope
 
@@ -105,6 +107,16 @@ def pair_model(
     return PairModel(
         (0.5 * curves.q[angle] ** 2 * curves.transport).astype(dtype),
         (form.scale * curves.kappa[angle] * curves.strain).astype(dtype),
+        form if len(curves.strain_slopes) else None,
+    )
+
+
+def pair_models(curves: ModelCurves, convention: Convention) -> PairModel:
+    """Return the models of all angles at once: vectors are (n, n_phi), pairs (..., n_phi)."""
+    form = SHEAR_FACTORS[convention]
+    return PairModel(
+        0.5 * curves.q**2 * curves.transport[:, None],
+        form.scale * curves.kappa * curves.strain[:, None],
         form if len(curves.strain_slopes) else None,
     )
 

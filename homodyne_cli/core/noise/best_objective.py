@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.noise.angle_data import AngleData, angle_data, sparse_data
 from homodyne_cli.core.noise.weighed_angle import (

@@ -7,13 +7,10 @@ own and sharding the tiles over them keeps all cores busy. An accelerator is use
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 
 import jax
@@ -21,18 +18,16 @@ import jax.numpy as jnp
 from jax import monitoring
 
 from homodyne_cli.core.numerics.threads import usable_cores
+from homodyne_cli.core.numerics.usage import COMPILED
 from homodyne_cli.errors import UsageError
-from homodyne_cli.results import Seconds
 
 jax.config.update("jax_enable_x64", True)
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     jax.config.update("jax_num_cpu_devices", usable_cores())
 
 __all__ = [
-    "compile_clock",
     "describe_device",
     "devices",
-    "fit_clock",
     "jax",
     "jnp",
     "keep_compiled",
@@ -91,60 +86,11 @@ def describe_device() -> str:
     return f"{every[0].platform} ({kind} x {len(every)})"
 
 
-@contextmanager
-def compile_clock() -> Iterator[Callable[[], float]]:
-    """Yield a function that tells the seconds in which JAX has compiled since the start.
-
-    Compilations that run side by side count once.
-    """
-    spans: list[tuple[float, float]] = []
-
-    def total() -> float:
-        seconds, reached = 0.0, -math.inf
-        for begin, end in sorted(spans):
-            seconds += max(end - max(begin, reached), 0.0)
-            reached = max(reached, end)
-        return seconds
-
-    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
-        del kwargs
-        if "compile" in event or "trace" in event or "lowering" in event:
-            now = time.perf_counter()
-            spans.append((now - duration_secs, now))
-
-    monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield total
-    finally:
-        monitoring.unregister_event_duration_listener(listen)
-
-
-class FitClock:
-    """Tells where the time of a fit goes, compilation apart from the rest."""
-
-    def __init__(self, started: float, compiled: Callable[[], float]) -> None:
-        self._started = self._loaded = self._fitted = started
-        self._compiled = compiled
-        self._compile = 0.0
-
-    def has_loaded(self) -> None:
-        """End loading."""
-        self._loaded = time.perf_counter()
-
-    def has_fitted(self) -> None:
-        """End fitting."""
-        self._fitted, self._compile = time.perf_counter(), self._compiled()
-
-    def seconds(self) -> Seconds:
-        """Return the time of each phase; what follows the fit is saving."""
+def _record(event: str, duration_secs: float, **kwargs: str | int) -> None:
+    del kwargs
+    if "compile" in event or "trace" in event or "lowering" in event:
         now = time.perf_counter()
-        fit = self._fitted - self._loaded - self._compile
-        load = self._loaded - self._started
-        return Seconds(load, self._compile, fit, now - self._fitted, now - self._started)
+        COMPILED.append((now - duration_secs, now))
 
 
-@contextmanager
-def fit_clock(started: float) -> Iterator[FitClock]:
-    """Yield a clock of a fit that began at `started` by `time.perf_counter`."""
-    with compile_clock() as compiled:
-        yield FitClock(started, compiled)
+monitoring.register_event_duration_secs_listener(_record)

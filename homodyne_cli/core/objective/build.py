@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.device_tiles import pack
-from homodyne_cli.core.gram_pass.gram_pass import PassSpec
-from homodyne_cli.core.gram_pass.losses import PairWeight
+from homodyne_cli.core.gram_pass.pass_spec import PairWeight, PassSpec
+from homodyne_cli.core.gram_pass.passes import pack_pairs
 from homodyne_cli.core.maps.pair_noise import estimate_sigma, rms_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
@@ -74,9 +73,10 @@ def build_objective(
     refuse_harmonics(problem, dataset.rows)
     names = names_of(problem.mode)
     start = start_values(problem)
+    weight = PairWeight(problem.solver.loss)
     return PairObjective(
-        tiles=pack(dataset, frames=frames, like=None if like is None else like.tiles),
-        kind=PassSpec(problem.mode, problem.convention, weight=PairWeight(problem.solver.loss)),
+        tiles=pack_pairs(dataset, weight, frames, None if like is None else like.tiles),
+        kind=PassSpec(problem.mode, problem.convention, weight=weight),
         scaling=scaling_model(
             problem.per_angle_mode,
             dataset.rows,

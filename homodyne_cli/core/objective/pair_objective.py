@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.device_tiles import PairTiles
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate, evaluate_many
-from homodyne_cli.core.gram_pass.losses import LINEAR, AngleScaling, PairWeight
+from homodyne_cli.core.gram_pass.pass_spec import (
+    LINEAR,
+    AngleGrams,
+    AngleScaling,
+    PairWeight,
+    PassSpec,
+)
+from homodyne_cli.core.gram_pass.passes import Pairs, evaluate, evaluate_many
 from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import (
@@ -46,7 +51,7 @@ class PairObjective:
         Those parameters and their bounds.
     """
 
-    tiles: PairTiles
+    tiles: Pairs
     kind: PassSpec
     scaling: ScalingModel
     sigma: FloatArray

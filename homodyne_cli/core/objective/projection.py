@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
 from homodyne_cli.core.numerics.arrow import Arrow, eliminated, schur_complement
 from homodyne_cli.core.numerics.gram import project_out, solve_gram
 from homodyne_cli.core.objective.scaling import (

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize
 
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
 from homodyne_cli.core.numerics.arrow import Arrow, Spread, invert_blocks
 from homodyne_cli.core.numerics.gram import solve_gram
 from homodyne_cli.dataset import FloatArray, IndexArray, Rows

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_cli.core.gram_pass.losses import AngleScaling, loss_terms
+from homodyne_cli.core.gram_pass.pass_spec import AngleScaling
 from homodyne_cli.core.maps.pair_noise import pair_weights
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.model.pair_model import PairModel, model_maps, pair_model
 from homodyne_cli.core.noise.angle_columns import angle_columns
 from homodyne_cli.core.noise.angle_data import FrameBlocks
 from homodyne_cli.core.noise.find_speckles import SpecklesSeen, find_speckles
-from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection
@@ -160,6 +159,9 @@ class _Angle:
         return np.asarray(weight / sigma**2)
 
     def _robust(self, f: FloatArray, data: MapArray, weight: FloatArray) -> FloatArray:
+        from homodyne_cli.core.gram_pass.losses import loss_terms
+        from homodyne_cli.core.numerics.backend import jnp
+
         single = slice(self.angle, self.angle + 1)
         known = (self.at.contrast[single], self.at.offset[single], self.objective.sigma[single])
         state = AngleScaling(*(jnp.asarray(v) for v in known))

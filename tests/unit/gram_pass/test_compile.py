@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.numerics.backend import compile_clock
+from homodyne_cli.core.gram_pass import passes
+from homodyne_cli.core.numerics.usage import compile_clock
 from tests.support.datasets import make_dataset
 from tests.support.problems import make_problem
 
 
-def test_the_second_fit_of_a_size_class_compiles_nothing() -> None:
+def test_the_second_fit_of_a_size_class_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """198 and 250 frames: other tiles, other sets of frames, the same shapes."""
+    monkeypatch.setattr(passes, "HOST_PAIRS", 0)
     problem = make_problem(start=None)
     shapes = ((198, 3), (250, 3), (198, 4))
     first, same, other = (make_dataset(frames, angles, seed=1) for frames, angles in shapes)

@@ -1,4 +1,4 @@
-"""The fused pass against autodiff of the plain model, pair by pair."""
+"""The pass, on the devices and on the host, against autodiff of the plain model, pair by pair."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
-from homodyne_cli.core.gram_pass.losses import AngleScaling, PairWeight, rho
+from homodyne_cli.core.gram_pass.host_pass import evaluate_on_host, host_pairs
+from homodyne_cli.core.gram_pass.losses import rho
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, AngleScaling, PairWeight
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.parameters import AnalysisMode, Convention
 from tests.support.datasets import PUBLISHED, make_dataset
@@ -27,11 +29,16 @@ def changed(**values: float) -> FloatArray:
 
 
 def worst_disagreement(dataset: Dataset, parameters: FloatArray, convention: Convention) -> float:
-    """Largest |fused - plain| over the Gram matrix, relative to sqrt(G_kk G_ll)."""
+    """Largest |pass - plain| over the Gram matrix, relative to sqrt(G_kk G_ll)."""
     mode: AnalysisMode = "laminar_flow" if len(parameters) == 7 else "static"
     columns = autodiff_columns(dataset, parameters, convention)
-    tiles = pack(dataset)
-    result = evaluate(tiles, PassSpec(mode, convention), parameters)
+    spec = PassSpec(mode, convention)
+    pairs = host_pairs(dataset, np.arange(dataset.n_frames))
+    answers = evaluate(pack(dataset), spec, parameters), evaluate_on_host(pairs, spec, parameters)
+    return max(disagreement(dataset, result, columns.copy()) for result in answers)
+
+
+def disagreement(dataset: Dataset, result: AngleGrams, columns: FloatArray) -> float:
     fitted = np.isfinite(np.asarray(dataset.c2, dtype=float))
     upper = np.triu_indices(dataset.n_frames, 1)
     columns[:, -1] -= result.shift[:, None]

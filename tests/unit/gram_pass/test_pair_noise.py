@@ -10,7 +10,8 @@ import pytest
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
-from homodyne_cli.core.gram_pass.losses import AngleScaling, PairWeight, rho
+from homodyne_cli.core.gram_pass.losses import rho
+from homodyne_cli.core.gram_pass.pass_spec import AngleScaling, PairWeight
 from homodyne_cli.core.noise.find_speckles import SpecklesSeen
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.core.numerics.backend import jnp

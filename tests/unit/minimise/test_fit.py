@@ -346,7 +346,7 @@ def test_gradient_check_passes_and_catches_a_wrong_gradient(
     options = SolverOptions(diagnostics=DiagnosticsOptions(enabled=True, sample_size=500))
     assert fit(DATA, make_problem(solver=options)).converged
 
-    from homodyne_cli.core.gram_pass import gram_pass as residual
+    from homodyne_cli.core.gram_pass import field_sums as residual
 
     honest = residual._column_scale
 

@@ -10,7 +10,8 @@ import pytest
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import PairTiles, pack
-from homodyne_cli.core.gram_pass.gram_pass import AngleGrams, PassSpec, evaluate
+from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, PassSpec
+from homodyne_cli.core.gram_pass.passes import Pairs, evaluate
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.global_search import decimated_frames
 from homodyne_cli.core.minimise.state import StopReason
@@ -122,7 +123,7 @@ def test_a_fit_passes_over_all_data_no_more_often_than_documented(
     whole = angles * frames * (frames - 1) // 2
 
     def counted(
-        tiles: PairTiles, kind: PassSpec, parameters: np.ndarray, scaling: None = None
+        tiles: Pairs, kind: PassSpec, parameters: np.ndarray, scaling: None = None
     ) -> AngleGrams:
         if tiles.n_points == whole:
             calls[kind.derivatives] += 1

@@ -1,0 +1,91 @@
+"""Who makes the pass: NumPy where pairs are few, the devices by JAX where they are many.
+
+JAX takes a second to be imported and to compile the pass, in which NumPy makes a hundred passes
+over a small set of pairs. It is imported where it is needed first.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeAlias, Union
+
+import numpy as np
+
+from homodyne_cli.core.gram_pass.host_pass import HostPairs, evaluate_on_host, host_pairs
+from homodyne_cli.core.gram_pass.pass_spec import (
+    LINEAR,
+    AngleGrams,
+    AngleScaling,
+    PairWeight,
+    PassSpec,
+)
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+
+if TYPE_CHECKING:
+    from homodyne_cli.core.gram_pass.device_tiles import PairTiles
+
+Pairs: TypeAlias = Union[HostPairs, "PairTiles"]
+
+#: Pairs of all angles up to which NumPy makes the pass.
+HOST_PAIRS: Final = 1_000_000
+
+
+def pack_pairs(
+    dataset: Dataset,
+    weight: PairWeight = LINEAR,
+    frames: IndexArray | None = None,
+    like: Pairs | None = None,
+) -> Pairs:
+    """Take the pairs of a dataset, or of some of its frames, to where passes are made.
+
+    Parameters
+    ----------
+    weight
+        Of the passes: losses other than linear are the devices'.
+    like
+        The pairs of the whole dataset, whose compiled code a part of them runs.
+    """
+    n = dataset.n_frames if frames is None else len(frames)
+    streamed = frames is None and not isinstance(dataset.c2, np.ndarray)
+    few = not streamed and dataset.n_phi * n * (n - 1) // 2 <= HOST_PAIRS
+    if few and weight == LINEAR and not _devices_chosen():
+        return host_pairs(dataset, np.arange(n) if frames is None else frames)
+    from homodyne_cli.core.gram_pass.device_tiles import pack
+
+    return pack(dataset, frames=frames, like=None if isinstance(like, HostPairs) else like)
+
+
+def _devices_chosen() -> bool:
+    """Whether JAX is told by the environment what to compute on: then it shall compute."""
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    return platforms not in ("", "cpu") or bool(os.environ.get("XLA_FLAGS"))
+
+
+def evaluate(
+    pairs: Pairs,
+    kind: PassSpec,
+    parameters: FloatArray,
+    scaling: AngleScaling[FloatArray] | None = None,
+) -> AngleGrams:
+    """Run the pass once over all pairs.
+
+    Parameters
+    ----------
+    parameters
+        (7,) or, for ``static``, (3,) in table order.
+    scaling
+        What a robust weight is computed from. Not needed for the linear loss.
+    """
+    if isinstance(pairs, HostPairs):
+        return evaluate_on_host(pairs, kind, parameters)
+    from homodyne_cli.core.gram_pass import gram_pass
+
+    return gram_pass.evaluate(pairs, kind, parameters, scaling)
+
+
+def evaluate_many(pairs: Pairs, kind: PassSpec, points: FloatArray) -> AngleGrams:
+    """Evaluate the cost-only sums at many points (m, p); `gram` is (m, n_phi, 3, 3)."""
+    kind = replace(kind, derivatives=False)
+    each = [evaluate(pairs, kind, point) for point in points]
+    return AngleGrams(np.stack([one.gram for one in each]), each[0].loss, each[0].shift)
