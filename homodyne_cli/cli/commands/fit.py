@@ -96,7 +96,8 @@ class FitRequest:
     compile_cache: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Keep compiled code there, so that later fits start faster."
+            metavar="FOLDER",
+            help="Keep compiled code of large fits there, so that later ones start faster.",
         ),
     ] = None
     memory: MemorySize = None
