@@ -92,21 +92,36 @@ def _chunk_sums(
     return sums
 
 
+def _model(tiles: PairTiles, kind: PassSpec, parameters: FloatArray) -> ModelCurves:
+    return model_curves(
+        tiles.t, tiles.phi, tiles.q, tiles.gap, parameters, kind.convention, tiles.frames
+    )
+
+
 def _state(
     tiles: PairTiles,
     kind: PassSpec,
     model: ModelCurves,
-    length: int,
-    scaling: AngleScaling[FloatArray] | None,
-) -> FloatArray:
-    """Return all that changes from pass to pass as one vector.
+    scaling: AngleScaling[FloatArray] | None = None,
+) -> jax.Array:
+    """Place all that changes from pass to pass on every device, as one vector.
 
     Every array that goes to a device costs a call.
     """
-    curves = pass_curves(kind, model, length)
+    curves = pass_curves(kind, model, tiles.length)
     n_phi = len(tiles.phi)
     known = (np.zeros(n_phi), np.zeros(n_phi), np.ones(n_phi)) if scaling is None else scaling
-    return np.concatenate([*(leaf.ravel() for leaf in curves), *known])
+    state = np.concatenate([*(leaf.ravel() for leaf in curves), *known])
+    placed: jax.Array = jax.device_put(state, tiles.layout.replicated)
+    return placed
+
+
+def compile_pass(tiles: PairTiles, kind: PassSpec, parameters: FloatArray) -> None:
+    """Compile what `evaluate` runs, by running it over none of the pairs."""
+    state = _state(tiles, kind, _model(tiles, kind, parameters))
+    steps, filled = next(iter(tiles.chunks))
+    none = jax.device_put(np.zeros(filled.shape, filled.dtype), tiles.layout.spread)
+    _chunk_sums(kind, tiles.layout.mesh, tiles.length, state, tiles.fixed, steps, none)
 
 
 def evaluate(
@@ -124,11 +139,8 @@ def evaluate(
     scaling
         What a robust weight is computed from. Not needed for the linear loss.
     """
-    model = model_curves(
-        tiles.t, tiles.phi, tiles.q, tiles.gap, parameters, kind.convention, tiles.frames
-    )
-    state = _state(tiles, kind, model, tiles.length, scaling)
-    placed = jax.device_put(state, tiles.layout.replicated)
+    model = _model(tiles, kind, parameters)
+    placed = _state(tiles, kind, model, scaling)
     parts: list[jax.Array] = []
     for steps, filled in tiles.chunks:
         parts.append(

@@ -7,7 +7,10 @@ over a small set of pairs. It is imported where it is needed first.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
 import numpy as np
@@ -48,18 +51,56 @@ def pack_pairs(
     """
     n = dataset.n_frames if frames is None else len(frames)
     streamed = frames is None and not isinstance(dataset.c2, np.ndarray)
-    few = not streamed and dataset.n_phi * n * (n - 1) // 2 <= HOST_PAIRS
-    if few and weight == LINEAR and not _devices_chosen():
+    if not streamed and on_host(dataset.n_phi * n * (n - 1) // 2, weight):
         return host_pairs(dataset, np.arange(n) if frames is None else frames)
     from homodyne_cli.core.gram_pass.device_tiles import pack
 
     return pack(dataset, frames=frames, like=None if isinstance(like, HostPairs) else like)
 
 
-def _devices_chosen() -> bool:
-    """Whether JAX is told by the environment what to compute on: then it shall compute."""
+def on_host(n_pairs: int, weight: PairWeight) -> bool:
+    """Whether NumPy makes passes over so many pairs.
+
+    Where the environment tells JAX what to compute on, JAX shall compute.
+    """
     platforms = os.environ.get("JAX_PLATFORMS", "")
-    return platforms not in ("", "cpu") or bool(os.environ.get("XLA_FLAGS"))
+    chosen = platforms not in ("", "cpu") or bool(os.environ.get("XLA_FLAGS"))
+    return n_pairs <= HOST_PAIRS and weight == LINEAR and not chosen
+
+
+def import_ahead() -> None:
+    """Import JAX in a thread, and let it find its devices.
+
+    What goes wrong there is said by who needs it next.
+    """
+
+    def prepare() -> None:
+        import_module("homodyne_cli.core.gram_pass.gram_pass")
+        import_module("homodyne_cli.core.numerics.backend").devices()
+
+    _in_a_thread(prepare)
+
+
+def compile_ahead(
+    each: Sequence[Pairs], kind: PassSpec, parameters: FloatArray
+) -> Callable[[], None]:
+    """Compile the devices' pass over some pairs in a thread; return what waits for it."""
+
+    def compile_all() -> None:
+        for pairs in each:
+            if not isinstance(pairs, HostPairs):
+                from homodyne_cli.core.gram_pass import gram_pass
+
+                gram_pass.compile_pass(pairs, kind, parameters)
+
+    return _in_a_thread(compile_all)
+
+
+def _in_a_thread(work: Callable[[], None]) -> Callable[[], None]:
+    with_one = ThreadPoolExecutor(max_workers=1)
+    done = with_one.submit(work)
+    with_one.shutdown(wait=False)
+    return done.result
 
 
 def evaluate(

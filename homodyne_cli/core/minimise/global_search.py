@@ -130,6 +130,7 @@ def search(
         return refine(level, coordinates, options, x, origin, pace)
 
     few, like = searched_maps(dataset, problem, whole)
+    code_compiled = like.compile_ahead(whole) if few is not dataset else whole.compile_ahead()
     coarse = decimate(few, problem, like, policy.COARSE)
     starts = draw_starts(dataset, free, policy.SCREENED, options.seed)
     cost = coarse.costs(starts)
@@ -151,6 +152,7 @@ def search(
         close = [m for m in minima[: policy.SECOND_LOOKS] if m.chi2 - best.chi2 < policy.CLOSE]
         second_looks = [(follow(medium, m.x, m.origin, policy.SECOND_LOOK), m) for m in close]
         best, chosen = min(second_looks, key=lambda pair: pair[0].chi2)
+    code_compiled()
     for count in policy.FINER:
         if 2 * count <= dataset.n_frames:
             finer = decimate(few, problem, like, count)

@@ -5,6 +5,7 @@ Each evaluation is one pass over the pairs followed by the projection of contras
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from homodyne_cli.core.gram_pass.pass_spec import (
     PairWeight,
     PassSpec,
 )
-from homodyne_cli.core.gram_pass.passes import Pairs, evaluate, evaluate_many
+from homodyne_cli.core.gram_pass.passes import Pairs, compile_ahead, evaluate, evaluate_many
 from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.projection import (
@@ -84,6 +85,11 @@ class PairObjective:
         out = self.full.copy()
         out[self.places] = x
         return out
+
+    def compile_ahead(self, *others: PairObjective) -> Callable[[], None]:
+        """Compile the pass of a linear loss in a thread, for others as well; return the wait."""
+        each = [] if self.robust else [self.tiles, *(other.tiles for other in others)]
+        return compile_ahead(each, self.kind, self.full)
 
     def cost(self, x: FloatArray) -> float:
         """Return chi2 at the best contrast and offset."""

@@ -6,7 +6,7 @@ Their angles may differ, since every map has its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,7 @@ def open_dataset(
     mode: AnalysisMode,
     progress: Progress | None = None,
     memory: MemoryBudget | None = None,
+    on_size: Callable[[int], None] | None = None,
 ) -> Iterator[Dataset]:
     """Yield the maps that a config selects.
 
@@ -87,6 +88,8 @@ def open_dataset(
         Called after each map with (maps read, maps to read).
     memory
         Maps that need more than its budget stay on disk, until the block ends. None: no limit.
+    on_size
+        Called before the maps are read with the number of their pairs.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def open_dataset(
         There is no room for maps that stay on disk.
     """
     with ExitStack() as held:
-        yield _read(selection, mode, progress, memory, held)
+        yield _read(selection, mode, progress, memory, held, on_size)
 
 
 def _read(
@@ -109,6 +112,7 @@ def _read(
     progress: Progress | None,
     memory: MemoryBudget | None,
     held: ExitStack,
+    on_size: Callable[[int], None] | None,
 ) -> Dataset:
     if mode == "laminar_flow" and selection.gap is None:
         raise ConfigError(
@@ -118,6 +122,9 @@ def _read(
     with ExitStack() as opened:
         files = [_open(path, selection, mode, opened) for path in selection.paths]
         _refuse_unlike(files)
+        if on_size is not None:
+            n = files[0].window.size
+            on_size(sum(len(f.chosen.index) for f in files) * n * (n - 1) // 2)
         sink = _sink(files, memory, held)
         loaded = [load_maps(f.raw, f.chosen.index, f.window, f.bad, sink, progress) for f in files]
         each = zip(files, loaded, strict=True)

@@ -24,7 +24,10 @@ from homodyne_cli.io.run.arrays import FITTED_DATA
 from homodyne_cli.io.run.fields import SCHEMA_VERSION
 from homodyne_cli.results import FitResult
 
-#: Chunks of 0.5 MB of float64, and the compression that costs least: noise hardly compresses.
+#: Chunks of 0.5 MB of float64, and the compression that costs least: noise hardly compresses. Runs
+#: alone, of the bytes that all values have in common, take half the time of all matches: 154 MB/s
+#: instead of 75 of noisy maps, to 0.51 instead of 0.52 of their size, and 277 instead of 155 of
+#: fitted ones, to 0.29 instead of 0.23.
 _CHUNK_FRAMES = 250
 _DEFLATE_LEVEL = 1
 #: Chunks made ahead of the one being written.
@@ -117,4 +120,5 @@ def _pack(block: Block, side: int, dtype: np.dtype[np.generic], place: tuple[int
     part = block(slice(i, i + side), slice(j, j + side))
     whole[: part.shape[0], : part.shape[1]] = np.triu(part, 1) if i == j else part
     shuffled = whole.view(np.uint8).reshape(-1, dtype.itemsize).T
-    return zlib.compress(shuffled.tobytes(), _DEFLATE_LEVEL)
+    deflate = zlib.compressobj(_DEFLATE_LEVEL, strategy=zlib.Z_RLE)
+    return deflate.compress(shuffled.tobytes()) + deflate.flush()

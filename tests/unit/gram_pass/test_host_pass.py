@@ -11,7 +11,7 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass import gram_pass, host_pass, passes
 from homodyne_cli.core.gram_pass.device_tiles import PairTiles, pack
 from homodyne_cli.core.gram_pass.host_pass import HostPairs, evaluate_on_host, host_pairs
-from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, PairWeight, PassSpec
+from homodyne_cli.core.gram_pass.pass_spec import LINEAR, AngleGrams, PairWeight, PassSpec
 from homodyne_cli.core.gram_pass.passes import pack_pairs
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.io.maps.spool import open_spool
@@ -72,7 +72,7 @@ def test_who_makes_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("JAX_PLATFORMS", "cuda"), ("XLA_FLAGS", "--xla_of_another_year")):
         with monkeypatch.context() as told:
             told.setenv(name, value)
-            assert passes._devices_chosen()
+            assert not passes.on_host(1, LINEAR)
 
 
 def test_streamed_maps_are_not_read_whole() -> None:
