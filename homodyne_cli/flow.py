@@ -119,8 +119,7 @@ def make_run(
         from homodyne_cli.io.maps.trial import trials_reading
 
         wait_for_trial = held.enter_context(trials_reading(config.selection.paths))
-        from homodyne_cli.core.gram_pass.pass_spec import PairWeight
-        from homodyne_cli.core.gram_pass.passes import import_ahead, on_host
+        from homodyne_cli.core.gram_pass.passes import import_ahead
         from homodyne_cli.core.inputs.examine import examined
         from homodyne_cli.core.judged_fit import judged_fit
         from homodyne_cli.core.numerics.usage import FitClock
@@ -136,12 +135,7 @@ def make_run(
         clock = FitClock(started)
         wait_for_trial()
         budget = MemoryBudget(memory or budget_of(None), run.scratch)
-        weight, on_load = PairWeight(problem.solver.loss), watch.on_load if watch else None
-
-        def on_size(n_pairs: int) -> None:
-            if not on_host(n_pairs, weight):
-                import_ahead()
-
+        on_load, on_size = watch.on_load if watch else None, partial(import_ahead, problem)
         maps = open_dataset(selection, problem.mode, on_load, budget, on_size)
         dataset = examined(held.enter_context(maps), problem)
         if watch is not None:

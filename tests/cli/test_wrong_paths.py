@@ -24,6 +24,7 @@ CONFIG = "analysis_mode: static\nexperimental_data: {file_path: gone.h5}\n"
     [
         ("fit", "gone.yaml"),
         ("fit", "config.yaml"),
+        ("fit", "config.yaml", "--data", "gone.npz"),
         ("check", "config.yaml"),
         ("inspect", "gone.h5"),
         *((command, "gone") for command in ("verify", "diagnose", "report", "show")),
@@ -34,12 +35,13 @@ def test_what_is_not_there_is_told_without_the_numerical_libraries(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
+    numerical = ("numpy", "h5py") if words[0] == "fit" else ()
     code = (
-        "import sys\n"
+        f"import sys\nnumerical = {numerical!r}\n"
         f"sys.argv = ['homodyne', *{words!r}]\n"
         "from homodyne_cli.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    print(stop.code)\n"
-        "print([m for m in ('jax', 'scipy', 'matplotlib') if m in sys.modules])\n"
+        "print([m for m in ('jax', 'scipy', 'matplotlib', *numerical) if m in sys.modules])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -26,6 +26,7 @@ from homodyne_cli.cli.options.shared import (
     comma_separated,
     keep_compiled_in,
     memory_budget,
+    refuse_missing_data,
     refuse_repeats,
     settings_of,
 )
@@ -133,10 +134,8 @@ class FitRequest:
 def run_fit(request: FitRequest) -> int:
     """Fit, write the run directory, show the result; return the exit code."""
     started = time.perf_counter()
-    from homodyne_cli.flow import make_run
     from homodyne_cli.io.config.load import load_config
     from homodyne_cli.render.console import make_console, print_note, print_plain
-    from homodyne_cli.render.progress import FitProgress
 
     settings = request.overrides
     if request.resume is not None:
@@ -151,6 +150,10 @@ def run_fit(request: FitRequest) -> int:
     notes = make_console(stderr=True)
     if config.unused_keys and not request.quiet:
         print_plain(notes, _unused_keys_note(config.unused_keys, listed=request.verbose))
+    refuse_missing_data(config.selection.paths)
+    from homodyne_cli.flow import make_run
+    from homodyne_cli.render.progress import FitProgress
+
     shown = partial(_show_input, request)
     target = request.output or config.output_directory or Path(DEFAULT_OUTPUT)
 

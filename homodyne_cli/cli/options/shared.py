@@ -106,6 +106,14 @@ def configured_gap(config: Path | None, *runs: Path) -> float | None:
     return gap
 
 
+def refuse_missing_data(paths: Sequence[Path]) -> None:
+    """Refuse data files that are not there before what reads them is imported."""
+    from homodyne_cli.io.files.missing import refuse_missing
+
+    for path in paths:
+        refuse_missing(path)
+
+
 def keep_compiled_in(folder: Path) -> None:
     """Keep compiled code in a folder that nobody else can write to."""
     from homodyne_cli.core.numerics.backend import keep_compiled

@@ -81,7 +81,6 @@ def run_verify(request: VerifyRequest) -> int:
         from homodyne_cli.core.verification import verify
         from homodyne_cli.io.files.outputs import check_file
         from homodyne_cli.render.console import make_console, print_json, print_next, print_note
-        from homodyne_cli.render.pages.write_report import write_judged
         from homodyne_cli.render.screens.verification import checks_answer, next_words, show_checks
 
         wait_for_trial()
@@ -112,6 +111,8 @@ def run_verify(request: VerifyRequest) -> int:
                 show_more=partial(beside.show, quiet=request.quiet),
             )  # fmt: skip
         if request.report is not None:
+            from homodyne_cli.render.pages.write_report import write_judged
+
             write_judged(
                 request.report, request.run, evaluated, checks, gap,
                 sections=beside.sections, force=request.force,

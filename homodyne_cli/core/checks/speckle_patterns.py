@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import special
 
 from homodyne_cli.core.checks.alternatives import alternative_maps
 from homodyne_cli.core.checks.angle_maps import FittedModel, MergedFrames, angle_maps
@@ -238,6 +238,9 @@ def _frames(
     rows: FloatArray, merged: MergedFrames, dt: float, contrast: float, n_speckles: float
 ) -> SpecklePattern:
     """Compare each frame with its neighbours."""
+    # Few runs have speckles to look at, and it takes a while to import.
+    from scipy import ndimage
+
     smooth = ndimage.median_filter(rows, 2 * _NEIGHBOURS + 1, mode="nearest")
     deviation = rows - smooth
     spread = max(_MAD_TO_SIGMA * float(np.median(np.abs(deviation))), 1e-300)

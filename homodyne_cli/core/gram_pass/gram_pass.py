@@ -26,7 +26,7 @@ from homodyne_cli.core.gram_pass.tile_sums import (
     step_sums,
 )
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
-from homodyne_cli.core.numerics.backend import jnp
+from homodyne_cli.core.numerics.backend import devices, jnp
 from homodyne_cli.dataset import FloatArray
 
 __all__ = ["AngleGrams", "PassSpec", "evaluate"]
@@ -114,6 +114,11 @@ def _state(
     state = np.concatenate([*(leaf.ravel() for leaf in curves), *known])
     placed: jax.Array = jax.device_put(state, tiles.layout.replicated)
     return placed
+
+
+def find_devices() -> None:
+    """Let JAX find its devices, which takes it some time at first."""
+    devices()
 
 
 def compile_pass(tiles: PairTiles, kind: PassSpec, parameters: FloatArray) -> None:

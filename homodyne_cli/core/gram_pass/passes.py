@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
 import numpy as np
@@ -24,6 +23,7 @@ from homodyne_cli.core.gram_pass.pass_spec import (
     PassSpec,
 )
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
+from homodyne_cli.problem import FitProblem
 
 if TYPE_CHECKING:
     from homodyne_cli.core.gram_pass.device_tiles import PairTiles
@@ -68,17 +68,19 @@ def on_host(n_pairs: int, weight: PairWeight) -> bool:
     return n_pairs <= HOST_PAIRS and weight == LINEAR and not chosen
 
 
-def import_ahead() -> None:
-    """Import JAX in a thread, and let it find its devices.
+def import_ahead(problem: FitProblem, n_pairs: int) -> None:
+    """Import JAX in a thread where it is going to be needed, and let it find its devices.
 
     What goes wrong there is said by who needs it next.
     """
+    if not on_host(n_pairs, PairWeight(problem.solver.loss)):
+        _in_a_thread(_import_devices)
 
-    def prepare() -> None:
-        import_module("homodyne_cli.core.gram_pass.gram_pass")
-        import_module("homodyne_cli.core.numerics.backend").devices()
 
-    _in_a_thread(prepare)
+def _import_devices() -> None:
+    from homodyne_cli.core.gram_pass import gram_pass
+
+    gram_pass.find_devices()
 
 
 def compile_ahead(

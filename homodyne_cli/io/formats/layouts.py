@@ -10,6 +10,7 @@ from typing import Final
 
 from homodyne_cli.errors import DataError
 from homodyne_cli.findings.codes import Code
+from homodyne_cli.io.files.missing import no_file
 from homodyne_cli.io.formats.aps import read_aps_legacy, read_aps_u
 from homodyne_cli.io.formats.guard import check_regular
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, open_hdf5
@@ -125,12 +126,7 @@ def file_kind(path: Path) -> str:
                 stream.seek(offset)
                 signature, offset = stream.read(8), offset * 2
     except FileNotFoundError as error:
-        raise DataError(
-            "no such file",
-            path=path,
-            code=Code.NO_FILE,
-            hint="correct experimental_data.file_path (relative to the config file)",
-        ) from error
+        raise no_file(path) from error
     except OSError as error:
         raise DataError(f"cannot be opened: {error.strerror}", path=path) from error
     if head[:2] == b"PK":

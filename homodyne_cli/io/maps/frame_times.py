@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from homodyne_cli.dataset import FloatArray, Provenance
+from homodyne_cli.dataset import FloatArray, IndexArray, Provenance
 from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.raw_source import Interval, RawSource
 from homodyne_cli.io.maps.select import FrameWindow
@@ -147,3 +147,21 @@ def resolve_dt(
     if abs(wanted - interval.seconds) <= _DT_AGREES * interval.seconds:
         return wanted, Provenance(f"{wanted:.6g} s", f"config; the file agrees: {stored}")
     return wanted, Provenance(f"{wanted:.6g} s", f"config, against the file's {stored}")
+
+
+def frames_stored(raw: RawSource, index: IndexArray) -> int:
+    """Return how many frames the chosen maps have, which are square and all alike."""
+    first = raw.shapes[index[0]]
+    for k in index:
+        shape = raw.shapes[k]
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise DataError(
+                f"has shape {shape}; a square map is needed", path=raw.path, dataset=raw.maps[k]
+            )
+        if shape != first:
+            raise DataError(
+                f"has {shape[0]} frames where {raw.maps[index[0]]} has {first[0]}",
+                path=raw.path,
+                dataset=raw.maps[k],
+            )
+    return int(first[0])

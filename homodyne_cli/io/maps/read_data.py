@@ -26,7 +26,7 @@ from homodyne_cli.io.maps.choose_maps import (
     named_array,
     source_as_told,
 )
-from homodyne_cli.io.maps.frame_times import FrameTimes, frame_times
+from homodyne_cli.io.maps.frame_times import FrameTimes, frame_times, frames_stored
 from homodyne_cli.io.maps.load_maps import HeldMaps, Loaded, MapSink, Progress, load_maps
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.select import FrameWindow, bad_positions, frame_window
@@ -300,7 +300,7 @@ def _frames(
     raw: RawSource, index: NDArray[np.intp], selection: DataSelection
 ) -> tuple[int, FrameWindow, NDArray[np.intp]]:
     """Return how many frames are stored, which are fitted, and the bad ones among those."""
-    n_frames, at = _frames_stored(raw, index), raw.numbered_from
+    n_frames, at = frames_stored(raw, index), raw.numbered_from
     window = frame_window(
         selection.start_frame, selection.end_frame, n_frames, numbered_from=at, path=raw.path
     )
@@ -314,23 +314,6 @@ def _frames_resolved(file: _OpenFile) -> Provenance:
         f"{window.first}-{window.last} ({window.size} fitted, all but the first)",
         f"config; the file holds {n_frames}, {numbered_from}-{numbered_from + n_frames - 1}",
     )
-
-
-def _frames_stored(raw: RawSource, index: NDArray[np.intp]) -> int:
-    first = raw.shapes[index[0]]
-    for k in index:
-        shape = raw.shapes[k]
-        if len(shape) != 2 or shape[0] != shape[1]:
-            raise DataError(
-                f"has shape {shape}; a square map is needed", path=raw.path, dataset=raw.maps[k]
-            )
-        if shape != first:
-            raise DataError(
-                f"has {shape[0]} frames where {raw.maps[index[0]]} has {first[0]}",
-                path=raw.path,
-                dataset=raw.maps[k],
-            )
-    return int(first[0])
 
 
 def _sigma(
