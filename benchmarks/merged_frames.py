@@ -29,7 +29,7 @@ from homodyne_cli.noise_report import SpeckleWeights
 
 SETTING: Final = Setting(300, 5, 0.3, 1500, 2.0)
 #: Frames of a block, and the least eigenvalue of c F that is kept over w.
-CHOICES: Final = ((1, 0.1), (1, 0.003), (1, 0.3), (3, 0.1), (5, 0.1), (9, 0.1))
+CHOICES: Final = ((1, 0.1), (1, 0.003), (1, 0.3), (2, 0.1), (3, 0.1), (5, 0.1), (9, 0.1))
 
 
 def stated(

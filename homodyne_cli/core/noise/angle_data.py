@@ -1,10 +1,11 @@
 r"""The data of one angle over frames, or over blocks of them where there are too many frames.
 
-A block is `size` consecutive frames, an odd number: data become means over pairs of blocks, photon
-noise falls by `size`, pairs within a block and pairs of blocks with any absent pair are absent. The
-model's mean over a block is that of three of its frames, at the centre and h to either side, with
-weights that give the second moment of all frames and an h that nearly gives the fourth: what is
-left is of sixth order in the size of a block over the time in which the model changes.
+A block is `size` consecutive frames, two or an odd number: data become means over pairs of blocks,
+photon noise falls by `size`, pairs within a block and pairs of blocks with any absent pair are
+absent. The model's mean over a block of more than two is that of three of its frames, at the centre
+and h to either side, with weights that give the second moment of all frames and an h that nearly
+gives the fourth: what is left is of sixth order in the size of a block over the time in which the
+model changes.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class FrameBlocks:
         size = -(-n // most)
         if size == 1:
             return cls(np.arange(n)[:, None], np.ones(1), 1)
+        if size == 2:
+            return cls(np.arange(0, n - 1, 2)[:, None] + np.arange(2), np.full(2, 0.5), 2)
         size += 1 - size % 2
         centres = np.arange(size // 2, n - size // 2, size)
         second = (size**2 - 1) / 12.0
