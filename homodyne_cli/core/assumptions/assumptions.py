@@ -22,8 +22,9 @@ from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport, SpeckleWeights
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import Solution
 
-#: Photon noise over contrast at which noise counts as white.
-_WHITE = 1e4
+#: Photon noise over contrast where noise is white: so far beyond the limit from which covariances
+#: are taken pair by pair that it is so over merged frames as well.
+_WHITE = 1e6
 #: Standard errors of M by which it must exceed the pixels.
 _BEYOND_DOUBT = 3.0
 

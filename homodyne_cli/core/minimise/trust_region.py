@@ -20,9 +20,9 @@ A step across the bounds of a power law's amplitude ends the stay in coordinates
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.coordinates import Coordinates
@@ -31,6 +31,9 @@ from homodyne_cli.core.minimise.state import StopReason, in_flat_valley
 from homodyne_cli.core.numerics.gram import square_root, without_effect
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import SolverOptions
+
+if TYPE_CHECKING:
+    from scipy import optimize
 
 
 def run_trust_region(
@@ -92,6 +95,9 @@ class _TrustRegion:
 
     def run(self) -> StopReason:
         """Let SciPy work until a tolerance or a limit is met."""
+        # It takes a while to import, and commands that minimise nothing come by this module.
+        from scipy import optimize
+
         log, options, free = self.log, self.options, self.log.free
         answer = optimize.least_squares(
             self._residual,

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg
 
 from homodyne_cli.dataset import FloatArray, IndexArray
 
@@ -163,6 +163,9 @@ def gauss_newton_step(
     lower, upper = -room_below[live] * norm, room_above[live] * norm
     step = vectors[:, keep] @ (target / np.sqrt(values[keep]))
     if np.any(step < lower) or np.any(step > upper):
+        # It takes longer to import than most steps need it.
+        from scipy import optimize
+
         box = (np.minimum(lower, -_TINY), np.maximum(upper, _TINY))
         # BVLS divides by singular values that are rounding; a little weight on the length of the
         # step keeps it from going far along what the data do not see.

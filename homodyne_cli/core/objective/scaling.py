@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg
 
 from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
 from homodyne_cli.core.numerics.arrow import Arrow, Spread, invert_blocks
@@ -316,6 +316,9 @@ def _bounded_solution(
     system = np.vstack([g.T, h])
     target = np.zeros(len(system))
     target[-1] = 1.0
+    # A series over the angles alone needs it, and it takes a while to import.
+    from scipy import optimize
+
     weights, _ = optimize.nnls(system, target)
     residual = system @ weights - target
     if abs(residual[-1]) < 1e-14:

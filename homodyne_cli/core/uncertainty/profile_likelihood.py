@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import optimize
 
 from homodyne_cli.core.minimise.coordinates import coordinates_of
 from homodyne_cli.core.minimise.minimisation import Minimisation
@@ -155,6 +154,8 @@ def _crossing(
     above: Callable[[float], float], parameter: FittedParameter, side: float, bound: float
 ) -> float | None:
     """Return where the curve crosses zero on one side; None if it does not before the bound."""
+    from scipy import optimize
+
     inside, step = parameter.value, parameter.uncertainty
     if not step > 0.0:
         step = _FIRST_STEP * (parameter.bounds.upper - parameter.bounds.lower)
