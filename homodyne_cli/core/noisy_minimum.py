@@ -14,7 +14,7 @@ from __future__ import annotations
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise, step_without_a_pass
-from homodyne_cli.core.minimise.state import StopReason, is_converged
+from homodyne_cli.core.minimise.state import StopReason, is_converged, linear_step
 from homodyne_cli.core.noise.best_objective import (
     MANY_FRAMES,
     BestObjective,
@@ -119,23 +119,44 @@ def _minimise_best(
     objective
         To begin with: on a few of the frames where there are many.
     """
+    before = 0.0
     if dataset.n_frames > MANY_FRAMES:
         log.change_objective(objective)
         minimise(log, near=True, to_the_end=False)
         weights = _weights(pairs, log, speckles)
         objective = best_objective(dataset, pairs, weights, read_angles(dataset))
-    before = 0.0
+        before = _step_from_few_frames(log, objective)
+        if before:
+            objective = objective.renewed(log.x, log.at.contrast)
     for _ in range(_MOST_REFRESHES):
-        log.change_objective(objective)
+        log.change_objective(objective, log.at if log.objective is objective else None)
         edm = log.here.edm
         still = edm < policy.EDM_STILL or edm**2 < policy.EDM_STILL * before
-        minimise(log, near=True, to_the_end=False)
-        if is_converged(log.stop, log.here.edm):
+        to_the_end = still and dataset.n_frames <= MANY_FRAMES
+        minimise(log, near=True, to_the_end=to_the_end)
+        if not to_the_end and is_converged(log.stop, log.here.edm):
             step_without_a_pass(log)
         if still or log.iterations_left <= 0:
             break
         before, objective = edm, objective.renewed(log.x, log.at.contrast)
     return objective
+
+
+def _step_from_few_frames(log: Minimisation, objective: BestObjective) -> float:
+    """Take the first step on all frames, of which the pass in the next metric will tell.
+
+    Returns
+    -------
+    edm
+        Before it; 0 where the step is too long on the few frames, too, to be linear: none is taken.
+    """
+    few = log.at.reduced_hessian
+    log.change_objective(objective)
+    step, edm = linear_step(log.at, log.x, log.free)
+    if not step @ few @ step < policy.AT_HAND:
+        return 0.0
+    step_without_a_pass(log)
+    return edm
 
 
 def _without_weights(dataset: Dataset, pairs: PairObjective) -> str:
