@@ -13,13 +13,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.files.interrupts import Interruption, interruption
 from homodyne_cli.problem import Config
-from homodyne_cli.results import FitResult, IterationRecord, Seconds
+from homodyne_cli.results import FitResult, IterationRecord, Phase, Seconds
+
+if TYPE_CHECKING:
+    from homodyne_cli.core.minimise.minimisation import OnPhase
 
 
 class Watch(Protocol):
@@ -31,17 +34,11 @@ class Watch(Protocol):
     def on_input(self, dataset: Dataset) -> None:
         """Take what is going to be fitted, with what is doubtful in it."""
 
-    def on_start(self, done: int, total: int) -> None:
-        """Take how many starts the search has gone down from, and how many there are."""
-
     def on_iteration(self, record: IterationRecord) -> None:
         """Take the start and every accepted step."""
 
-    def on_profile(self, names: tuple[str, ...]) -> None:
-        """Take that the fit has ended and profiles of some parameters are followed."""
-
-    def on_save(self) -> None:
-        """Take that the fit has ended and is being written."""
+    def on_phase(self, phase: Phase, done: int, total: int) -> None:
+        """Take what is done between the steps, and how much of how much; 0 of 0: unknown."""
 
 
 @dataclass(frozen=True)
@@ -144,19 +141,17 @@ def make_run(
         # Inside of what the run directory puts in front of a signal, which takes it away.
         signals = held.enter_context(interruption()) if interruptible else Interruption()
         on_step = partial(_on_step, signals, watch)
-        on_profile = watch.on_profile if watch else None
-        on_start = watch.on_start if watch else None
-        result, dataset = judged_fit(dataset, problem, profiled, on_step, on_profile, on_start)
+        on_phase: OnPhase = watch.on_phase if watch else lambda *_: None
+        result, dataset = judged_fit(dataset, problem, profiled, on_step, on_phase)
         signals.awaited = False
         clock.has_fitted()
-        if watch is not None:
-            watch.on_save()
+        on_phase("saving", 0, 0)
         dataset = with_noise_source(dataset, result)
-        unsaved = None
+        unsaved, draw = None, partial(draw_pictures, on_page=partial(on_phase, "pictures"))
         try:
             save_run(
                 run, config, dataset, result, clock.seconds,
-                command_line=command_line, draw=draw_pictures if plots else None,
+                command_line=command_line, draw=draw if plots else None,
             )  # fmt: skip
         except OutputError as error:
             unsaved = error

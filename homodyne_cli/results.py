@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from homodyne_cli.problem import Bounds
 
 #: Status of a fit that was told to end; the codes of `scipy.optimize` are larger.
 INTERRUPTED: Final = -7
+
+
+#: What a fit is doing between its steps.
+Phase = Literal["search", "noise", "profile", "assumptions", "saving", "pictures"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from homodyne_cli.core.minimise.coordinates import fit_coordinates
 from homodyne_cli.core.minimise.flow_axis import search_flow_axis
 from homodyne_cli.core.minimise.gradient_check import check_on_sample
-from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration, OnStart
+from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration, OnPhase
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.noisy_minimum import interrupted_fit, minimise_with_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
@@ -30,7 +30,7 @@ def fit(
     dataset: Dataset,
     problem: FitProblem,
     notify: OnIteration | None = None,
-    on_start: OnStart | None = None,
+    on_phase: OnPhase | None = None,
 ) -> FitResult:
     """Fit the model to a dataset.
 
@@ -44,8 +44,8 @@ def fit(
     notify
         Called with the start and after every accepted step. If it raises `FitInterruptedError`,
         the fit ends there, and its result says so.
-    on_start
-        As in `search`.
+    on_phase
+        Told what the fit is doing where it takes no steps.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def fit(
     refuse_undetermined(objective)
     lead = None
     if problem.solver.global_search:
-        lead, problem = search_flow_axis(dataset, problem, objective, on_start)
+        lead, problem = search_flow_axis(dataset, problem, objective, on_phase)
         objective = replace(objective, free=bounded_parameters(problem))
     free, options = objective.free, problem.solver
     coordinates = fit_coordinates(problem, free, dataset.t)
@@ -78,6 +78,8 @@ def fit(
     noisy = None
     with log.until_interrupted():
         if not log.interrupted:
+            if on_phase is not None:
+                on_phase("noise", 0, 0)
             noisy = minimise_with_noise(dataset, problem, objective, log)
     if noisy is None:
         noisy = interrupted_fit(dataset, objective, log)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.core.agreement import find_agreement
@@ -12,13 +12,11 @@ from homodyne_cli.core.assumptions.assumptions import with_assumptions
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.flow_axis import flow_axis_findings
-from homodyne_cli.core.minimise.minimisation import OnIteration, OnStart
+from homodyne_cli.core.minimise.minimisation import OnIteration, OnPhase
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
 from homodyne_cli.results import FitResult
-
-OnProfile = Callable[[tuple[str, ...]], None]
 
 
 def judged_fit(
@@ -26,8 +24,7 @@ def judged_fit(
     problem: FitProblem,
     profiled: tuple[str, ...] = (),
     notify: OnIteration | None = None,
-    on_profile: OnProfile | None = None,
-    on_start: OnStart | None = None,
+    on_phase: OnPhase = lambda *_: None,
 ) -> tuple[FitResult, Dataset]:
     """Fit, profile, and ask whether the assumptions of the model hold.
 
@@ -37,17 +34,15 @@ def judged_fit(
         Parameters that get profile-likelihood intervals.
     notify
         As in `fit`.
-    on_profile
-        Called before profiles are followed, with their names.
-    on_start
-        As in `search`.
+    on_phase
+        Told what is being done where no steps are taken.
 
     Returns
     -------
     result, dataset
         The dataset with what does not hold among its findings.
     """
-    result = fit(dataset, problem, notify, on_start)
+    result = fit(dataset, problem, notify, on_phase)
     # The fit may have widened bounds that nobody chose.
     problem = replace(problem, bounds=result.bounds)
     findings = tuple(flow_axis_findings(result))
@@ -55,9 +50,9 @@ def judged_fit(
     if result.interrupted:
         return result, dataset
     if profiled:
-        if on_profile is not None:
-            on_profile(profiled)
-        result = replace(result, profiles=profile(dataset, problem, result, profiled))
+        on_done = partial(on_phase, "profile")
+        result = replace(result, profiles=profile(dataset, problem, result, profiled, on_done))
+    on_phase("assumptions", 0, 0)
     dataset = with_assumptions(
         dataset, problem, result.solution, result.sigma, result.noise, counted=True
     )

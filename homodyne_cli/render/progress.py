@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -21,13 +22,23 @@ from rich.progress import (
 )
 
 from homodyne_cli.assessments import BatchRow
+from homodyne_cli.core.minimise.policy import EDM_CONVERGED
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.render.console import print_plain
 from homodyne_cli.render.numbers import format_number, format_seconds
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.results import IterationRecord, Phase
 
 #: Seconds between two lines where there is no terminal to draw a bar on.
 _EVERY = 5.0
+#: What is said of a phase; how much of it is done follows.
+_PHASES: Mapping[Phase, str] = {
+    "search": "fit: starts tried",
+    "noise": "fit: looking at the noise that it leaves",
+    "profile": "profiles followed",
+    "assumptions": "asking whether the assumptions of the model hold",
+    "saving": "writing the run directory",
+    "pictures": "writing the run directory, pictures drawn",
+}
 
 
 class _Bar:
@@ -71,7 +82,9 @@ class FitProgress(_Bar):
         bar = BarColumn(bar_width=10)
         super().__init__(console, enabled, SpinnerColumn("line"), text, bar, TimeElapsedColumn())
         self._console, self._plain = console, enabled and not console.is_terminal
-        self._searching = time.monotonic()
+        self._phase: Phase | None = None
+        self._phase_began, self._phase_done = time.monotonic(), 0
+        self._step: IterationRecord | None = None
         self._doing, self._began, self._ended = "reading maps", time.monotonic(), threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
         self._load = self._progress.add_task("reading maps", total=None, visible=False)
@@ -112,7 +125,6 @@ class FitProgress(_Bar):
         )
         if done == total:
             self._progress.start_task(self._fit)
-            self._searching = time.monotonic()
             self._show("fit: looking for a start")
 
     def on_input(self, dataset: Dataset) -> None:
@@ -124,31 +136,35 @@ class FitProgress(_Bar):
         self._show_input(dataset)
         self._progress.start()
 
-    def on_start(self, done: int, total: int) -> None:
-        """Show how far the search is; what comes after it depends on what it finds."""
-        if done == 1:
-            # Before it the program is compiled, which says nothing of the others.
-            self._searching = time.monotonic()
-        if done == total:
-            self._show(f"fit: {total} starts tried, going on from the best")
-            return
-        left = _left(self._searching, done - 1, total - 1)
-        self._show(f"fit: start {done} of {total} tried{left}")
+    def on_phase(self, phase: Phase, done: int, total: int) -> None:
+        """Show what is done between the steps; the first start has the compiler in it."""
+        now = time.monotonic()
+        if phase != self._phase or done <= self._phase_done:
+            self._phase, self._phase_began, self._phase_done = phase, now, done
+        words = _PHASES[phase]
+        if phase == "search" and done == total:
+            words = f"fit: {total} starts tried, going on from the best"
+        elif total:
+            rest = done - self._phase_done, total - self._phase_done
+            words = f"{words} {done} of {total}{_left(self._phase_began, *rest)}"
+        self._show(words)
 
     def on_iteration(self, record: IterationRecord) -> None:
-        """Show the last accepted step."""
+        """Show the last accepted step, and how long the rest takes if the EDM falls as it does."""
+        before, self._step = self._step, record
         self._show(
             f"fit: iteration {record.iteration}, chi2 {format_number(record.chi2, 8)}, "
-            f"EDM {format_number(record.edm, 3)}"
+            f"EDM {format_number(record.edm, 3)}{_descent_left(before, record)}"
         )
 
-    def on_profile(self, names: tuple[str, ...]) -> None:
-        """Show that the fit has ended and profiles are followed."""
-        self._show(f"profile of {', '.join(names)}")
 
-    def on_save(self) -> None:
-        """Show that the run directory is being written."""
-        self._show("writing the run directory and its pictures")
+def _descent_left(before: IterationRecord | None, record: IterationRecord) -> str:
+    """Say how long a descent takes to its end; nothing where its EDM does not tell."""
+    if before is None or not 0.0 < EDM_CONVERGED < record.edm < 0.5 * before.edm:
+        return ""
+    steps = math.log(record.edm / EDM_CONVERGED) / math.log(before.edm / record.edm)
+    each = record.seconds - before.seconds
+    return f", about {format_seconds(math.ceil(steps) * each)} left" if each > 0.0 else ""
 
 
 def _left(began: float, done: int, total: int) -> str:

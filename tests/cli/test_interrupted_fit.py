@@ -18,7 +18,7 @@ from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.files.interrupts import interruption
 from homodyne_cli.io.run.read_result import read_result
 from homodyne_cli.problem import FitProblem, InitialParameters, SolverOptions
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.results import IterationRecord, Phase
 from tests.support.datasets import RESOLVED, make_dataset
 
 START = dict(
@@ -43,8 +43,6 @@ class Interrupts:
 
     def on_load(self, done: int, total: int) -> None: ...
 
-    def on_start(self, done: int, total: int) -> None: ...
-
     def on_input(self, dataset: Dataset) -> None: ...
 
     def on_iteration(self, record: IterationRecord) -> None:
@@ -53,9 +51,7 @@ class Interrupts:
             for _ in range(self.times):
                 signal.raise_signal(signal.SIGINT)
 
-    def on_profile(self, names: tuple[str, ...]) -> None: ...
-
-    def on_save(self) -> None: ...
+    def on_phase(self, phase: Phase, done: int, total: int) -> None: ...
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from homodyne_cli.core.minimise.global_search import (
     search,
     searched_maps,
 )
-from homodyne_cli.core.minimise.minimisation import OnStart
+from homodyne_cli.core.minimise.minimisation import OnPhase
 from homodyne_cli.core.objective.build import bounded_parameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.dataset import Dataset
@@ -39,7 +39,7 @@ def search_flow_axis(
     dataset: Dataset,
     problem: FitProblem,
     objective: PairObjective,
-    on_start: OnStart | None = None,
+    on_phase: OnPhase | None = None,
 ) -> tuple[Search, FitProblem]:
     """Search for a start; where no flow axis inside default bounds will do, widen these.
 
@@ -49,12 +49,12 @@ def search_flow_axis(
         The problem with the bounds that hold for the fit.
     """
     coordinates = fit_coordinates(problem, objective.free, dataset.t)
-    lead = search(dataset, problem, objective, coordinates, on_start)
+    lead = search(dataset, problem, objective, coordinates, on_phase)
     beyond = axis_beyond_bounds(dataset, problem, objective, coordinates, lead)
     if beyond is not None and not problem.bounds["phi0"].chosen:
         problem = with_whole_period(problem)
         wider = replace(objective, free=bounded_parameters(problem))
-        lead = search(dataset, problem, wider, coordinates, on_start)
+        lead = search(dataset, problem, wider, coordinates, on_phase)
     return replace(lead, report=replace(lead.report, beyond=beyond)), problem
 
 

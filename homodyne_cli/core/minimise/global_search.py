@@ -18,7 +18,7 @@ import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.coordinates import Coordinates
-from homodyne_cli.core.minimise.minimisation import Minimisation, OnStart
+from homodyne_cli.core.minimise.minimisation import Minimisation, OnPhase
 from homodyne_cli.core.minimise.minimise import gauss_newton
 from homodyne_cli.core.minimise.policy import Pace
 from homodyne_cli.core.minimise.state import StopReason
@@ -111,7 +111,7 @@ def search(
     problem: FitProblem,
     whole: PairObjective,
     coordinates: Coordinates,
-    on_start: OnStart | None = None,
+    on_phase: OnPhase | None = None,
 ) -> Search:
     """Screen random starts, refine the best, and look twice at minima that are close.
 
@@ -121,8 +121,8 @@ def search(
         Start values that it gives are refined whatever their rank.
     whole, coordinates
         Of the fit on all pairs.
-    on_start
-        Called after each descent with how many of the starts are done, and of how many.
+    on_phase
+        Told after each descent how many of the starts are done.
     """
     free, options = whole.free, problem.solver
 
@@ -140,8 +140,8 @@ def search(
     refined = []
     for x in keep:
         refined.append(follow(coarse, x, x, policy.SEARCH))
-        if on_start is not None:
-            on_start(len(refined), len(keep))
+        if on_phase is not None:
+            on_phase("search", len(refined), len(keep))
     revived = switched_on(dataset, free, distinct_minima(refined)[0].x)
     refined += [follow(coarse, x, x, policy.SEARCH) for x in revived]
     minima = distinct_minima(refined)

@@ -50,9 +50,18 @@ def check_profiled(problem: FitProblem, names: Sequence[str]) -> None:
 
 
 def profile(
-    dataset: Dataset, problem: FitProblem, result: FitResult, names: Sequence[str]
+    dataset: Dataset,
+    problem: FitProblem,
+    result: FitResult,
+    names: Sequence[str],
+    on_done: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[ProfileInterval, ...]:
     """Find the profile interval of each named parameter.
+
+    Parameters
+    ----------
+    on_done
+        Told before each of them how many are done, and of how many.
 
     Raises
     ------
@@ -65,7 +74,11 @@ def profile(
     objective = pairs if weights is None else best_objective(dataset, pairs, weights)
     table = {p.name: p for p in result.parameters}
     options = replace(problem.solver, x_scale="auto", trust_region_scale=1.0)
-    return tuple(profile_interval(objective, options, result, table[name]) for name in names)
+    intervals = []
+    for k, name in enumerate(names):
+        on_done(k, len(names))
+        intervals.append(profile_interval(objective, options, result, table[name]))
+    return tuple(intervals)
 
 
 def profile_interval(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,7 @@ def save_heatmaps(
     *,
     title: str = "",
     max_pixels: int = 400,
+    on_page: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Path]:
     """Draw one page per angle: data, fit, residual, and the data near the baseline.
 
@@ -125,6 +127,8 @@ def save_heatmaps(
         What is said on every page before the angle.
     max_pixels
         Side of the drawn maps; larger ones are averaged in blocks.
+    on_page
+        Told after each page how many are drawn, and of how many.
     """
     coarse = baseline_block(len(t), sigma, scaling[0])
     page = _Page(t, _block_size(len(t), max_pixels), coarse)
@@ -139,6 +143,7 @@ def save_heatmaps(
         contrast, offset = (float(values[a]) for values in scaling)
         baseline = near_baseline(c2[a], contrast or 1.0, offset, coarse)
         page.draw(path, f"{title}{rows.place(a, _ANGLE)}", (*maps, baseline), reach)
+        on_page(a + 1, len(paths))
     return paths
 
 

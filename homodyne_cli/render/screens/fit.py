@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps
@@ -33,7 +33,13 @@ _WIDEST_CHARTS = 140
 
 
 def draw_pictures(
-    folder: Path, name: str, dataset: Dataset, fitted: ModelMaps, result: FitResult
+    folder: Path,
+    name: str,
+    dataset: Dataset,
+    fitted: ModelMaps,
+    result: FitResult,
+    *,
+    on_page: Callable[[int, int], None] = lambda *_: None,
 ) -> None:
     """Draw the maps, one page per angle, and the curves.
 
@@ -41,6 +47,8 @@ def draw_pictures(
     ----------
     name
         Of the run.
+    on_page
+        Told after each page how many are drawn, and of how many.
     """
     # Half of what there is to import, for pictures alone.
     from homodyne_cli.render.pictures.agreement_picture import save_agreement
@@ -55,7 +63,9 @@ def draw_pictures(
     title = f"{shown}, q = {rings[0]:.5g} 1/Å, " if len(rings) == 1 else f"{shown}, "
     scaling = fitted.contrast, fitted.offset
     t = dataset.t[frames]
-    save_heatmaps(folder, dataset.rows, t, *maps, result.sigma, scaling, title=title)
+    save_heatmaps(
+        folder, dataset.rows, t, *maps, result.sigma, scaling, title=title, on_page=on_page
+    )
     labels = {key: label for key, (_, label) in CURVE_LABELS.items()}
     save_curves(folder / CURVES_PICTURE, result.curves, labels, title)
     for agreement in result.agreements:

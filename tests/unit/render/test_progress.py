@@ -56,18 +56,19 @@ def test_last_step_is_shown_and_then_erased() -> None:
 
 def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first descent has the compiler in it; the rest go by those after it."""
-    clock = iter([0.0, *[10.0 * k for k in range(1, 100)]])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     shown: list[str] = []
     console = make_console(file=Terminal(tty=False), width=100)
     progress = FitProgress(console, enabled=False, show_input=lambda _: None)
     monkeypatch.setattr(progress, "_show", shown.append)
     for done in (1, 2, 3, 8):
-        progress.on_start(done, 8)
-    assert shown[0] == "fit: start 1 of 8 tried"
+        progress.on_phase("search", done, 8)
+        clock[0] += 10.0
+    assert shown[0] == "fit: starts tried 1 of 8"
     # One descent in 10 s: six are left; two in 20 s: five are.
-    assert shown[1].endswith("2 of 8 tried, about 60.0 s left")
-    assert shown[2].endswith("3 of 8 tried, about 50.0 s left")
+    assert shown[1] == "fit: starts tried 2 of 8, about 60.0 s left"
+    assert shown[2] == "fit: starts tried 3 of 8, about 50.0 s left"
     assert shown[3] == "fit: 8 starts tried, going on from the best"
 
 
@@ -76,8 +77,39 @@ def test_saving_is_shown() -> None:
     console = make_console(file=stream, width=100)
     with FitProgress(console, enabled=True, show_input=lambda _: None) as progress:
         progress.on_load(3, 3)
-        progress.on_save()
+        progress.on_phase("saving", 0, 0)
+        progress.on_phase("pictures", 3, 12)
     assert "writing the run directory" in stream.getvalue()
+    assert "pictures drawn 3 of 12" in stream.getvalue()
+
+
+def test_time_left_goes_by_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four profiles one took 20 s; the second is not yet done."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    console, shown = make_console(file=Terminal(tty=False), width=100), list[str]()
+    progress = FitProgress(console, enabled=False, show_input=lambda _: None)
+    monkeypatch.setattr(progress, "_show", shown.append)
+    for done in range(2):
+        progress.on_phase("profile", done, 4)
+        clock[0] += 20.0
+    progress.on_phase("noise", 0, 0)
+    assert shown == [
+        "profiles followed 0 of 4",
+        "profiles followed 1 of 4, about 60.0 s left",
+        "fit: looking at the noise that it leaves",
+    ]
+
+
+def test_a_descent_says_how_long_its_edm_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 1000 to 10 in 2 s: to 0.1 it takes as long again; of one that does not fall, nothing."""
+    console, shown = make_console(file=Terminal(tty=False), width=100), list[str]()
+    progress = FitProgress(console, enabled=False, show_input=lambda _: None)
+    monkeypatch.setattr(progress, "_show", shown.append)
+    for k, edm in enumerate((1000.0, 10.0, 9.0, 0.01)):
+        progress.on_iteration(IterationRecord(k, 5.0, edm, 1.0, 2.0 * k))
+    assert ["left" in text for text in shown] == [False, True, False, False]
+    assert shown[1].endswith("EDM 10, about 2.00 s left")
 
 
 def test_an_interruption_gives_the_terminal_back() -> None:
@@ -99,8 +131,9 @@ def test_off_a_terminal_a_line_every_few_seconds(monkeypatch: pytest.MonkeyPatch
         phases: tuple[tuple[Callable[[], None], str], ...] = (
             (lambda: progress.on_load(1, 3), "reading maps 1/3, about"),
             (lambda: progress.on_load(3, 3), "fit: looking for a start"),
-            (lambda: progress.on_profile(("D0", "alpha")), "profile of D0, alpha"),
-            (progress.on_save, "writing the run directory"),
+            (lambda: progress.on_phase("noise", 0, 0), "looking at the noise"),
+            (lambda: progress.on_phase("profile", 1, 2), "profiles followed 1 of 2"),
+            (lambda: progress.on_phase("saving", 0, 0), "writing the run directory"),
         )
         for show, words in phases:
             show()
