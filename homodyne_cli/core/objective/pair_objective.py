@@ -33,7 +33,11 @@ from homodyne_cli.parameters import names_of
 #: Rounds of reweighting, each of which takes the cost nearer to its minimum by a constant factor;
 #: and the relative fall of the cost at which that is near enough: ftol of the minimiser.
 _IRLS_MAX = 50
-_IRLS_TOLERANCE = 1e-10
+_IRLS_TOLERANCE, _IRLS_NOTHING = 1e-10, 1e-6
+#: Rounds that tell which of many points are worth a descent.
+_IRLS_OF_MANY = 4
+#: Ratio of steps up to which they are extrapolated.
+_STEADIEST = 0.95
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,10 @@ class PairObjective:
         return project(evaluate(self.tiles, kind, self.expand(x)), self.scaling, self.sigma).chi2
 
     def costs(self, points: FloatArray) -> FloatArray:
-        """Return chi2 at many points (m, p) of a small set of pairs."""
+        """Return chi2 at many points (m, p) of a small set of pairs, of a robust loss roughly."""
         if self.robust:
-            return np.array([self.cost(x) for x in points])
+            rounds = _IRLS_OF_MANY
+            return np.array([self._robust_cost(self.expand(x), rounds)[0] for x in points])
         full = np.array([self.expand(x) for x in points])
         return project_costs(evaluate_many(self.tiles, self.kind, full), self.scaling, self.sigma)
 
@@ -141,22 +146,42 @@ class PairObjective:
         grams = self.plain_grams(x) if at.grams is None else at.grams
         return angle_parts(grams, at.contrast, self.sigma, self.places)
 
-    def _robust_cost(self, parameters: FloatArray) -> tuple[float, AngleScaling[FloatArray]]:
+    def _robust_cost(
+        self, parameters: FloatArray, rounds: int = _IRLS_MAX
+    ) -> tuple[float, AngleScaling[FloatArray]]:
         """Minimise the robust cost over contrast and offset by reweighting.
 
         The weighted problem majorises the cost (rho is concave), so the cost falls at every
-        round until the scaling no longer moves.
+        round until the scaling no longer moves. It does so by a constant ratio, which every
+        second round extrapolates; where the cost rises for it, the round counts without.
         """
         kind = replace(self.kind, derivatives=False)
         linear = replace(kind, weight=LINEAR)
-        best = project(evaluate(self.tiles, linear, parameters), self.scaling, self.sigma)
-        scaling = AngleScaling(best.contrast, best.offset, self.sigma)
-        cost = np.inf
-        for _ in range(_IRLS_MAX):
-            grams = evaluate(self.tiles, kind, parameters, scaling)
-            previous, cost = cost, float(grams.loss.sum())
-            best = project(grams, self.scaling, self.sigma)
-            if previous - cost <= _IRLS_TOLERANCE * cost:
+        point = _scaling_of(
+            project(evaluate(self.tiles, linear, parameters), self.scaling, self.sigma)
+        )
+        cost, lowest = np.inf, point
+        plain, before = point, None
+        for _ in range(rounds):
+            state = AngleScaling(point[0], point[1], self.sigma)
+            grams = evaluate(self.tiles, kind, parameters, state)
+            loss = float(grams.loss.sum())
+            if loss > cost:
+                point, before = plain, None
+                continue
+            fallen, cost, lowest = cost - loss, loss, point
+            if fallen <= max(_IRLS_TOLERANCE * cost, _IRLS_NOTHING):
                 break
-            scaling = AngleScaling(best.contrast, best.offset, self.sigma)
-        return cost, scaling
+            plain = _scaling_of(project(grams, self.scaling, self.sigma))
+            step, point = plain - point, plain
+            if before is None:
+                before = step
+            else:
+                ratio = min(max(float(np.sum(step * before) / np.sum(before**2)), 0.0), _STEADIEST)
+                point, before = plain + ratio / (1.0 - ratio) * step, None
+        return cost, AngleScaling(lowest[0], lowest[1], self.sigma)
+
+
+def _scaling_of(at: Projection) -> FloatArray:
+    """Return contrast and offset, (2, n_phi)."""
+    return np.stack([at.contrast, at.offset])
