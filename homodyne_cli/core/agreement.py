@@ -83,14 +83,25 @@ class _Parts:
 def find_agreement(evaluated: EvaluatedRun) -> tuple[Agreement, ...]:
     """Compare the rings of a run, if it has several, and its repeats, if it has several.
 
-    A fit with another loss than linear has no covariance of parts, and is not compared.
+    A fit with another loss than linear has no covariance of parts, and is not compared: see
+    `uncompared_kinds`.
     """
-    rows = evaluated.run.dataset.rows
-    several = len(rows.rings) > 1, rows.n_repeats > 1
-    if not any(several) or evaluated.objective.robust:
+    kinds = _kinds(evaluated)
+    if not kinds or evaluated.objective.robust:
         return ()
     with np.errstate(all="ignore"):
-        return tuple(_agreements(evaluated, *several))
+        return tuple(_agreements(evaluated, kinds))
+
+
+def uncompared_kinds(evaluated: EvaluatedRun) -> tuple[ComparedKind, ...]:
+    """Return of what a run has several, and cannot compare them."""
+    return _kinds(evaluated) if evaluated.objective.robust else ()
+
+
+def _kinds(evaluated: EvaluatedRun) -> tuple[ComparedKind, ...]:
+    rows = evaluated.run.dataset.rows
+    several: dict[ComparedKind, int] = {"rings": len(rows.rings), "repeats": rows.n_repeats}
+    return tuple(kind for kind, count in several.items() if count > 1)
 
 
 def compare_fits(kind: ComparedKind, parts: FloatArray, results: Sequence[FitResult]) -> Agreement:
@@ -152,12 +163,12 @@ def _around_mean(name: str, unit: str, values: FloatArray, errors: FloatArray) -
     )
 
 
-def _agreements(evaluated: EvaluatedRun, rings: bool, repeats: bool) -> Iterator[Agreement]:
+def _agreements(evaluated: EvaluatedRun, kinds: tuple[ComparedKind, ...]) -> Iterator[Agreement]:
     rows, maps = evaluated.run.dataset.rows, _maps(evaluated)
-    if rings:
+    if "rings" in kinds:
         groups = np.searchsorted(rows.rings, rows.q)
         yield _agreement("rings", rows.rings, maps.summed(groups), evaluated)
-    if repeats and rows.repeat is not None:
+    if "repeats" in kinds and rows.repeat is not None:
         numbers = np.arange(1.0, rows.n_repeats + 1.0)
         yield _agreement("repeats", numbers, maps.summed(rows.repeat), evaluated)
 

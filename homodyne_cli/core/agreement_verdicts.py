@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, CheckStatus
-from homodyne_cli.findings.agreement import Agreement, ComparedQuantity
+from homodyne_cli.findings.agreement import Agreement, ComparedKind, ComparedQuantity
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 
@@ -42,6 +42,25 @@ def agreement_findings(agreements: Sequence[Agreement]) -> Iterator[Finding]:
         check = check_agreement(agreement)
         if check.status == "fail":
             yield Finding(check.code, "warning", check.message, check.advice)
+
+
+def check_without_comparison(kind: ComparedKind) -> CheckResult:
+    """Return the check of rings or repeats that a fit cannot compare."""
+    return CheckResult(
+        kind,
+        "n/a",
+        None,
+        None,
+        f"the {kind} are not compared: with a robust loss there is no covariance of each",
+        f"fit {kind} one by one (fit --each), or with optimization.nlsq.loss: linear",
+    )
+
+
+def findings_without_comparison(kinds: Sequence[ComparedKind]) -> Iterator[Finding]:
+    """Yield a note on rings or repeats that a fit cannot compare."""
+    for kind in kinds:
+        check = check_without_comparison(kind)
+        yield Finding(check.code, "note", check.message, check.advice)
 
 
 def _of_rings(agreement: Agreement) -> CheckResult:

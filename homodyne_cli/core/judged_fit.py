@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 
 from homodyne_cli.assessments import StoredRun
-from homodyne_cli.core.agreement import find_agreement
-from homodyne_cli.core.agreement_verdicts import agreement_findings
+from homodyne_cli.core.agreement import find_agreement, uncompared_kinds
+from homodyne_cli.core.agreement_verdicts import agreement_findings, findings_without_comparison
 from homodyne_cli.core.assumptions.assumptions import with_assumptions
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
@@ -69,5 +69,9 @@ def _compared(
     noisy = dataset if dataset.sigma is not None else replace(dataset, sigma=result.sigma)
     evaluated = evaluate_run(StoredRun(problem, noisy, result.solution, result.record))
     agreements = find_agreement(evaluated)
-    findings = (*(dataset.findings or ()), *agreement_findings(agreements))
+    findings = (
+        *(dataset.findings or ()),
+        *agreement_findings(agreements),
+        *findings_without_comparison(uncompared_kinds(evaluated)),
+    )
     return replace(result, agreements=agreements), replace(dataset, findings=findings)

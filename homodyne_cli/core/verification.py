@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from homodyne_cli.assessments import CheckResult, StoredRun
-from homodyne_cli.core.agreement import find_agreement
-from homodyne_cli.core.agreement_verdicts import check_agreement
+from homodyne_cli.core.agreement import find_agreement, uncompared_kinds
+from homodyne_cli.core.agreement_verdicts import check_agreement, check_without_comparison
 from homodyne_cli.core.checks.angle_maps import FittedModel
 from homodyne_cli.core.checks.checklist import BaselineFit, CheckInputs, run_checks
 from homodyne_cli.core.checks.residuals import check_residuals
@@ -37,7 +37,11 @@ def verify(
     """
     compared = find_agreement(evaluated) if agreements is None else agreements
     checks = run_checks(check_inputs(evaluated, older))
-    return (*checks, *(check_agreement(agreement) for agreement in compared))
+    return (
+        *checks,
+        *map(check_agreement, compared),
+        *map(check_without_comparison, uncompared_kinds(evaluated)),
+    )
 
 
 def check_inputs(evaluated: EvaluatedRun, older: StoredRun | None = None) -> CheckInputs:

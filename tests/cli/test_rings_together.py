@@ -129,6 +129,18 @@ def test_one_ring_is_written_as_it_always_was(joint: Path) -> None:
         assert not {"q_of_map", "repeat"} & set(file)
 
 
+def test_a_robust_loss_says_that_it_cannot_compare(joint: Path) -> None:
+    words = ("--set", "optimization.nlsq.loss=soft_l1", "--no-global", "--no-plots", "--quiet")
+    done = homodyne("fit", "config.yaml", "-o", "robust", *words, cwd=joint)
+    assert done.returncode == 0, done.stderr
+    assert "the rings are not compared: with a robust loss" in done.stdout
+    assert "the repeats are not compared" in homodyne("show", "robust", cwd=joint).stdout
+    answer = json.loads(homodyne("verify", "robust", "--json", cwd=joint).stdout)
+    checks = {check["id"]: check for check in answer["checks"]}
+    assert checks["rings"]["status"] == checks["repeats"]["status"] == "n/a"
+    assert "fit --each" in homodyne("verify", "robust", "--quiet", cwd=joint).stdout
+
+
 def test_streamed_rings_give_the_same_answer(joint: Path) -> None:
     done = homodyne(
         "fit", "config.yaml", "-o", "streamed", "--no-plots", "--quiet", "--memory", "500.1MB",
