@@ -64,8 +64,13 @@ def run_check(request: CheckRequest) -> int:
         console = make_console()
         show_input(console, dataset)
         options = [one.option for one in dataset.findings or () if one.severity == "error"]
+        words = [
+            request.config,
+            *(part for one in request.override or () for part in ("--set", one)),
+        ]
+        words += [] if request.data is None else ["--data", request.data]
         if passed:
-            print_next(console, "fit", request.config)
+            print_next(console, "fit", *words)
         elif options and options[0]:
-            print_next(console, "check", request.config, *shlex.split(options[0]))
+            print_next(console, "check", *words, *shlex.split(options[0]))
     return ExitCode.GOOD if passed else ExitCode.NEGATIVE
