@@ -199,8 +199,8 @@ class BatchProgress(_Bar):
         if not self._enabled or self._console.is_terminal or now - self._told < _EVERY:
             return
         self._told = now
-        rest = (now - self._began) / self._done * (self._left - self._done)
+        left = _left(self._began, self._done, self._left)
         print_plain(
             self._console,
-            f"{self._done} of {self._left} fits{failed}, about {format_seconds(rest)} left",
+            f"{self._done} of {self._left} fits{failed}{left}",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from homodyne_cli.assessments import CheckResult, CheckStatus, Diagnosis
+from homodyne_cli.assessments import BatchRow, CheckResult, CheckStatus, Diagnosis
 from homodyne_cli.core.assumptions.rheometer import FlowComparison
 from homodyne_cli.core.held_value import HeldValue
 from homodyne_cli.parameters import BY_NAME
@@ -187,3 +188,21 @@ def held_rows(held: Sequence[HeldValue]) -> Iterator[tuple[str, ...]]:
             format_number(one.chi2_scale, 3),
             f"{one.p_value:.2g}",
         )
+
+
+#: Fits of a batch by their verdict, those that need attention first.
+BATCH_VERDICTS = {
+    "failed": "without a fit",
+    "fail": "with a check that fails",
+    "warn": "with a warning",
+    "pass": "that pass",
+}
+
+
+def verdict_counts(rows: Sequence[BatchRow]) -> str:
+    """Say how many fits of a batch have each verdict."""
+    counts = Counter(row.verdict for row in rows)
+    told = [
+        f"{counts[verdict]} {said}" for verdict, said in BATCH_VERDICTS.items() if counts[verdict]
+    ]
+    return ", ".join(told) or "none"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from homodyne_cli.assessments import BatchRow
 from homodyne_cli.render.numbers import MISSING, format_number, format_with_uncertainty
 from homodyne_cli.render.pages.page import PAGE_STYLE, html_page
+from homodyne_cli.render.tables_checks import BATCH_VERDICTS, verdict_counts
 
-_ORDER = {"failed": 0, "fail": 1, "warn": 2, "pass": 3}
 _PANEL = (4.2, 2.4)
 #: Parameters of a row are drawn against these, where they differ from row to row.
 _AXES: Mapping[str, str] = {"scan": "scan", "time": "time (UTC)", "q": "q (1/Å)"}
@@ -34,16 +34,12 @@ def batch_page(
     reports
         The fits' own pages beside this one, by the fit's name.
     """
-    ordered = sorted(rows, key=lambda row: (_ORDER[row.verdict], row.file, row.q or 0.0))
+    order = list(BATCH_VERDICTS)
+    ordered = sorted(rows, key=lambda row: (order.index(row.verdict), row.file, row.q or 0.0))
     names = list(dict.fromkeys(name for row in rows for name in row.parameters))
-    counts = ", ".join(
-        f"{sum(row.verdict == verdict for row in rows)} {verdict}"
-        for verdict in _ORDER
-        if any(row.verdict == verdict for row in rows)
-    )
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{len(rows)} fits: {counts or 'none'}.</p>",
+        f"<p>{len(rows)} scans and rings: {verdict_counts(rows)}.</p>",
         _table(ordered, names, reports or {}),
         *(f"<h2>{escape(name)}</h2>{_panels(rows, name)}" for name in names),
     ]
@@ -59,12 +55,13 @@ def _table(rows: Sequence[BatchRow], names: Sequence[str], reports: Mapping[str,
 
 def _line(row: BatchRow, names: Sequence[str], report: str | None) -> str:
     verdict = "fail" if row.verdict == "failed" else row.verdict
+    said = "no fit" if row.verdict == "failed" else row.verdict
     link = f"<a href='{quote(row.name)}/'>{escape(row.name)}</a>"
     if report is not None:
         link += f" (<a href='{quote(report)}'>report</a>)"
     place = escape(row.name) if row.state == "failed" else link
     q = MISSING if row.q is None else format_number(row.q, 5)
-    first = f"<td>{place}</td><td class='{verdict}'>{row.verdict}</td><td class='n'>{q}</td>"
+    first = f"<td>{place}</td><td class='{verdict}'>{said}</td><td class='n'>{q}</td>"
     if row.state == "failed":
         return f"<tr>{first}<td colspan='{len(names) + 4}'>{escape(row.error)}</td></tr>"
     bad = [f"{name}: {status}" for name, status in row.checks.items() if status in ("warn", "fail")]

@@ -11,10 +11,10 @@ from homodyne_cli.assessments import BatchRow
 from homodyne_cli.render.console import make_console, print_plain
 from homodyne_cli.render.numbers import MISSING, format_number
 from homodyne_cli.render.table_shapes import plain_table
+from homodyne_cli.render.tables_checks import BATCH_VERDICTS, verdict_counts
 
 #: Rows of a table that a person reads; those that need attention come first.
 _SHOWN = 40
-_ORDER = ("failed", "fail", "warn", "pass")
 
 
 def show_batch(rows: Sequence[BatchRow], table: Path, overview: Path) -> None:
@@ -29,19 +29,15 @@ def show_batch(rows: Sequence[BatchRow], table: Path, overview: Path) -> None:
 
 def _batch_table(rows: Sequence[BatchRow]) -> Table:
     """Return one line for each fit, those that need attention first."""
-    ordered = sorted(rows, key=lambda row: (_ORDER.index(row.verdict), row.name))
-    counts = ", ".join(
-        f"{sum(row.verdict == verdict for row in rows)} {verdict}"
-        for verdict in _ORDER
-        if any(row.verdict == verdict for row in rows)
-    )
-    title = f"{len(rows)} fits: {counts or 'none'}"
+    ordered = sorted(rows, key=lambda row: (list(BATCH_VERDICTS).index(row.verdict), row.name))
+    title = f"{len(rows)} scans and rings: {verdict_counts(rows)}"
     columns = ("fit", "verdict", "reduced chi2", "what")
     table = plain_table(title, *columns, right=("reduced chi2",), words=("what",))
     for row in ordered[:_SHOWN]:
         bad = [name for name, status in row.checks.items() if status in ("warn", "fail")]
         chi2 = MISSING if row.reduced_chi2 is None else format_number(row.reduced_chi2, 4)
-        table.add_row(row.name, row.verdict, chi2, row.error.partition(" (")[0] or ", ".join(bad))
+        verdict = "no fit" if row.verdict == "failed" else row.verdict
+        table.add_row(row.name, verdict, chi2, row.error.partition(" (")[0] or ", ".join(bad))
     if len(rows) > _SHOWN:
         table.add_row(f"and {len(rows) - _SHOWN} more", "", "", "")
     return table

@@ -131,7 +131,8 @@ def show_fit(
     findings = dataset.findings or ()
     print_findings(make_console(), findings)
     print_codes(make_console(), (*(f.code for f in findings), *result_codes(result)))
-    pictures = " (pictures: c2_heatmaps_*.png, curves.png)" if plots else ""
+    drawn = "c2_heatmaps_*.png", "curves.png", *(f"{one.kind}.png" for one in result.agreements)
+    pictures = f" (pictures: {', '.join(drawn)})" if plots else ""
     if target is not None:
         console = make_console()
         print_plain(console, f"Run directory: {target}{pictures}")
