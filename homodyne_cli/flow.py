@@ -13,16 +13,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.files.interrupts import Interruption, interruption
 from homodyne_cli.problem import Config
-from homodyne_cli.results import FitResult, IterationRecord, Phase, Seconds
-
-if TYPE_CHECKING:
-    from homodyne_cli.core.minimise.minimisation import OnPhase
+from homodyne_cli.results import FitResult, IterationRecord, OnPhase, Phase, Seconds
 
 
 class Watch(Protocol):

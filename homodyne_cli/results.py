@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -22,6 +22,8 @@ INTERRUPTED: Final = -7
 
 #: What a fit is doing between its steps.
 Phase = Literal["search", "noise", "profile", "assumptions", "saving", "pictures"]
+#: Told which phase a fit is in, how much of it is done, and of how much; 0 of 0 if that is unknown.
+OnPhase = Callable[[Phase, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from homodyne_cli.core.minimise.coordinates import fit_coordinates
 from homodyne_cli.core.minimise.flow_axis import search_flow_axis
 from homodyne_cli.core.minimise.gradient_check import check_on_sample
-from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration, OnPhase
+from homodyne_cli.core.minimise.minimisation import Minimisation, OnIteration
 from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.noisy_minimum import interrupted_fit, minimise_with_noise
 from homodyne_cli.core.numerics.threads import serial_algebra
@@ -22,7 +22,7 @@ from homodyne_cli.core.uncertainty.summary import summarise
 from homodyne_cli.core.uncertainty.symmetries import canonical
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import FitResult
+from homodyne_cli.results import FitResult, OnPhase
 
 
 @serial_algebra()

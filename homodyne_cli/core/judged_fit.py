@@ -12,11 +12,11 @@ from homodyne_cli.core.assumptions.assumptions import with_assumptions
 from homodyne_cli.core.evaluation import evaluate_run
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.flow_axis import flow_axis_findings
-from homodyne_cli.core.minimise.minimisation import OnIteration, OnPhase
+from homodyne_cli.core.minimise.minimisation import OnIteration
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import FitResult
+from homodyne_cli.results import FitResult, OnPhase
 
 
 def judged_fit(

@@ -23,14 +23,13 @@ from homodyne_cli.core.minimise.global_search import (
     search,
     searched_maps,
 )
-from homodyne_cli.core.minimise.minimisation import OnPhase
 from homodyne_cli.core.objective.build import bounded_parameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import Bounds, FitProblem
-from homodyne_cli.results import FitResult, Rival
+from homodyne_cli.results import FitResult, OnPhase, Rival
 
 PERIOD = 180.0
 

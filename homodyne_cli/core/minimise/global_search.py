@@ -18,7 +18,7 @@ import numpy as np
 
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.coordinates import Coordinates
-from homodyne_cli.core.minimise.minimisation import Minimisation, OnPhase
+from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import gauss_newton
 from homodyne_cli.core.minimise.policy import Pace
 from homodyne_cli.core.minimise.state import StopReason
@@ -31,7 +31,7 @@ from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import RATES
 from homodyne_cli.problem import FitProblem, SolverOptions
-from homodyne_cli.results import Rival, SearchReport
+from homodyne_cli.results import OnPhase, Rival, SearchReport
 
 
 @dataclass(frozen=True)

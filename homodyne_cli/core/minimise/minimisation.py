@@ -22,11 +22,9 @@ from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.errors import FitInterruptedError
 from homodyne_cli.problem import SolverOptions
-from homodyne_cli.results import IterationRecord, Phase
+from homodyne_cli.results import IterationRecord
 
 OnIteration = Callable[[IterationRecord], None]
-#: Told which phase a fit is in, how much of it is done, and of how much; 0 of 0 if that is unknown.
-OnPhase = Callable[[Phase, int, int], None]
 
 
 class Minimisation:
