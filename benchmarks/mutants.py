@@ -1,13 +1,20 @@
 """Change one thing in a line of `core`, and see whether the tests near it notice.
 
     python -m benchmarks.mutants [--count 120] [--seed 0] [--rooms NAME,...] [--skip NAME,...]
-                                 [--at FILE:LINE] [--seconds 300]
+                                 [--at FILE:LINE] [--seconds 120]
 
 A mutant is a module with one node of its syntax tree replaced: a sign, a comparison, ``and``,
 ``any`` for ``all``, a number. It is imported in place of the module by a process of its own, which
-runs the test files that name the module, then those of its room (``tests/unit/ROOM``). A mutant is
-caught if a test fails or does not end. The sample is drawn over all nodes of the rooms, so that
-long modules get more; it is the same for a seed as long as the source is.
+runs tests until one fails. A mutant is caught if a test fails or does not end. The sample is drawn
+over all nodes of the rooms, so that long modules get more; it is the same for a seed as long as the
+source is.
+
+**Which tests.** `make coverage` leaves behind which tests ran which line and how long they took
+(`build/tests.coverage`, `build/tests.xml`). First come the tests that are newer than that in the
+files near the module, then those that ran the line, then those that ran any line of the module
+(what is compiled runs its lines in the first test alone, and constants run at import), quick ones
+first, until `--seconds` of computing are used up. Without these files it is the test files that
+name the module, then those of its room (``tests/unit/ROOM``).
 """
 
 from __future__ import annotations
@@ -20,17 +27,29 @@ import importlib.machinery
 import importlib.util
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
 from types import CodeType, ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree
+
+from coverage import CoverageData
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 CORE: Final = ROOT / "homodyne_cli" / "core"
 UNIT: Final = ROOT / "tests" / "unit"
+TRACE: Final = ROOT / "build" / "tests.coverage"
+TIMES: Final = ROOT / "build" / "tests.xml"
+#: Tests that ran a module but not the line, at most; and computing after which one is hung.
+_OF_MODULE: Final = 150
+_HUNG: Final = 200
 #: Test files that import a module, at most, beside those of its room.
 _IMPORTERS: Final = 4
 _OTHER: Final[dict[type[ast.AST], type[ast.AST]]] = {
@@ -194,6 +213,61 @@ def dotted(path: Path) -> str:
 
 
 @cache
+def _durations() -> dict[str, float]:
+    """Return the seconds that each test took when it was traced."""
+    if not (TRACE.exists() and TIMES.exists()):
+        return {}
+    cases = ElementTree.parse(TIMES).iter("testcase")
+    return {
+        f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}":
+            float(case.get("time", 0.0))
+        for case in cases
+    }  # fmt: skip
+
+
+@cache
+def _tests_by_line(path: Path) -> dict[int, set[str]]:
+    """Return the tests that ran each line of a module."""
+    if not _durations():
+        return {}
+    data = CoverageData(str(TRACE))
+    data.read()
+    lines = data.contexts_by_lineno(str(path))
+    return {k: {c.split("|")[0] for c in contexts if c} for k, contexts in lines.items()}
+
+
+def traced_tests(path: Path, line: int) -> list[str]:
+    """Return the tests that ran a line, then others that ran its module, quick ones first."""
+    lines, seconds = _tests_by_line(path), _durations()
+    of_line = lines.get(line, set()) & seconds.keys()
+    others = set().union(*lines.values()) & seconds.keys() - of_line
+    return [*sorted(of_line, key=seconds.__getitem__),
+            *sorted(others, key=seconds.__getitem__)[:_OF_MODULE]]  # fmt: skip
+
+
+class _Ordered:
+    """Plugin of pytest: new tests, then traced ones in their order, until the time is used up."""
+
+    def __init__(self, tests: Sequence[str], seconds: float) -> None:
+        self._place = {test: k for k, test in enumerate(tests)}
+        self._seconds = seconds
+        self.out_of_time = False
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Choose and order tests."""
+        known = _durations()
+        if known:
+            chosen = [i for i in items if i.nodeid in self._place or i.nodeid not in known]
+            items[:] = sorted(chosen, key=lambda item: self._place.get(item.nodeid, -1))
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Stop when the time is used up."""
+        if time.process_time() > self._seconds:
+            self.out_of_time = True
+            item.session.shouldstop = "the time of a mutant is used up"
+
+
+@cache
 def _texts() -> dict[Path, str]:
     """Return the test files that run in one process."""
     paths = sorted((ROOT / "tests").rglob("test_*.py"))
@@ -229,12 +303,16 @@ def _run(place: str, seconds: int) -> int:
 
     import pytest
 
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + _HUNG, seconds + _HUNG))
     file, node, line = place.rsplit(":", 2)
     mutant = Mutant(ROOT / file, int(node), int(line), "")
     sys.meta_path.insert(0, _Finder(_Loader(mutant)))
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests_of(mutant.path)]))
+    tests = traced_tests(mutant.path, mutant.line)
+    files = dict.fromkeys([*tests_of(mutant.path), *(test.split("::")[0] for test in tests)])
+    ordered = _Ordered(tests, seconds)
+    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=[ordered])
+    passed = status in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+    return 0 if passed or ordered.out_of_time else 1
 
 
 def _all_mutants(rooms: Sequence[str], skip: Sequence[str]) -> list[Mutant]:
@@ -244,7 +322,6 @@ def _all_mutants(rooms: Sequence[str], skip: Sequence[str]) -> list[Mutant]:
         if (not rooms or path.parent.name in rooms or path.stem in rooms)
         and path.parent.name not in skip
         and path.stem not in skip
-        and tests_of(path)
     ]
     return [mutant for path in paths for mutant in mutants_of(path)]
 
@@ -257,7 +334,7 @@ def main() -> int:
     parser.add_argument("--skip", default="", help="rooms or modules that are left out")
     parser.add_argument("--at", help="every mutant of one line, as FILE:LINE")
     parser.add_argument(
-        "--seconds", type=int, default=300, help="of computing for the tests of a mutant"
+        "--seconds", type=int, default=120, help="of computing for the tests of a mutant"
     )
     parser.add_argument("--run", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -61,6 +61,18 @@ def test_the_shortest_lag_is_in_a_bin() -> None:
     bins = next(p for p in patterns if p.kind == "lag bins")
     assert bins.p_value < 1e-6
     assert "lag 0.1 s" in bins.place
+    # One sigma in one bin of all, which count alike however few pairs they hold.
+    n_bins = len(np.unique(np.geomspace(1, 200, 25).astype(int))) - 1
+    assert bins.amplitude == pytest.approx(n_bins**-0.5, rel=0.1)
+
+
+def test_a_million_pairs_of_white_noise_are_white_noise() -> None:
+    """Chances of the groups are spread over 0 to 1, whatever the number of pairs."""
+    data = make_dataset(12, 1)
+    noise = np.random.default_rng(3).standard_normal((1, 1600, 1600))
+    large = replace(data, c2=noise, t=data.dt * np.arange(1.0, 1601.0))
+    patterns = find_patterns(Residuals(large, np.zeros_like(noise), np.ones(1)))
+    assert all(1e-3 < p.p_value < 0.999 for p in patterns)
 
 
 @pytest.mark.parametrize(("times", "status"), [(0.9, "fail"), (1.1, "pass")])

@@ -48,6 +48,8 @@ def test_good_data_are_not_doubted(n: int) -> None:
         ({"gap": 200.0}, {}, Code.GAP_UNIT, ("in µm?", "stator_rotor_gap=2e+06")),
         ({"gap": 0.2}, {}, Code.GAP_UNIT, ("in mm?", "stator_rotor_gap=2e+06")),
         ({"gap": 1.0}, {}, Code.GAP_UNIT, ("stator_rotor_gap=1e+07",)),
+        # 50 µm is the narrowest cell.
+        ({"gap": 0.05}, {}, Code.GAP_UNIT, ("in mm?", "stator_rotor_gap=500000")),
         (
             {"phi": np.deg2rad(GOOD.phi)},
             {"units": frozenset({"q"})},

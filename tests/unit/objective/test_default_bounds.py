@@ -66,3 +66,24 @@ def test_what_default_bounds_hold_and_what_was_chosen_stays() -> None:
     }
     chosen = FitProblem("static", bounds={**default_bounds(), "D0": Bounds(1.0, 1e6)})
     assert with_default_bounds(in_water(), chosen).bounds["D0"] == Bounds(1.0, 1e6)
+
+
+def test_a_late_step_is_half_way_where_it_is() -> None:
+    """The plateau is what the longest lags show, and nothing before the step has fallen."""
+    data = make_dataset(60, 1, noise=0.0)
+    lag = np.abs(data.t[:, None] - data.t)
+    c2 = np.where(lag < 0.78 * lag.max(), 1.2, 1.0)[None]
+    assert half_decay(replace(data, c2=c2)) == pytest.approx(0.9 * lag.max(), rel=0.1)
+
+
+@pytest.mark.parametrize(("share", "widened"), [(0.65, False), (1.5, True)])
+def test_shear_a_decade_inside_its_bounds_leaves_them(share: float, widened: bool) -> None:
+    """Bounds end at 0.5 1/s; the half-way lag is good to the width of a bin, a fifth."""
+    rate = 0.05 * share
+    data = make_dataset(
+        150, 1, parameters=np.array([1e2, 0.0, 0.0, rate, 0.0, 0.0, 0.0]), phi=np.zeros(1),
+        noise=0.001, dt=5e-4,
+    )  # fmt: skip
+    bounds = with_default_bounds(data, FitProblem("laminar_flow")).bounds["gamma_dot_t0"]
+    assert (bounds.upper > 0.5) is widened
+    assert bounds.upper >= 10.0 * rate

@@ -1,0 +1,45 @@
+"""What maps say before any model: extremes, steps and noise, against plain sums over pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from homodyne_cli.core.maps.levels import map_levels
+from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.dataset import FloatArray
+from tests.support.datasets import make_dataset
+
+
+def sigma_of(c2: FloatArray) -> float:
+    data = replace(make_dataset(len(c2), 1), c2=c2[None])
+    return float(estimate_sigma(data)[0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [((0, 1), (148, 149)), ((0, 149), (63, 64)), ((64, 65), (0, 63)), ((10, 128), (127, 128))],
+)
+def test_extremes_are_those_of_all_pairs(low: tuple[int, int], high: tuple[int, int]) -> None:
+    """Wherever they stand; what stands below the diagonal does not count."""
+    data = make_dataset(150, 1)
+    c2 = data.array.copy()
+    c2[0][low], c2[0][high] = -7.0, 9.0
+    c2[0, 140, 3], c2[0, 5, 5], c2[0, 20, 30] = 99.0, -99.0, np.nan
+    (level,) = map_levels(replace(data, c2=c2))
+    assert (level.lowest, level.highest) == (-7.0, 9.0)
+
+
+@pytest.mark.parametrize("n", [5, 6, 40])
+def test_what_depends_on_the_lag_alone_is_no_noise(n: int) -> None:
+    """From five frames on there are three second differences along the diagonals."""
+    frames = np.arange(n)
+    c2 = 1.0 + 0.5 * np.exp(-0.3 * np.abs(frames[:, None] - frames))
+    assert sigma_of(c2) < 1e-5
+
+
+def test_fewer_frames_leave_the_spread_of_all_pairs() -> None:
+    c2 = np.random.default_rng(0).normal(1.0, 0.1, (4, 4))
+    assert sigma_of(c2) == pytest.approx(float(np.std(c2[np.triu_indices(4, 1)])), rel=1e-9)
