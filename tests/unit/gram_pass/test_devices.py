@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from homodyne_cli.core.gram_pass.device_tiles import CHUNK_STEPS, pack
+from homodyne_cli.core.maps.tiling import TILE
+from tests.support.datasets import make_dataset
 
 CODE = """
 import json
@@ -44,3 +49,12 @@ def test_several_devices_give_the_sums_of_one(devices: int) -> None:
     scale = np.sqrt(np.einsum("akk->ak", one))
     error = np.abs(several - one) / (scale[:, :, None] * scale[:, None, :])
     assert error.max() < 1e-12
+
+
+@pytest.mark.parametrize("frames", [50, 100, 150, 250])
+def test_less_than_half_of_a_chunk_is_empty(frames: int) -> None:
+    """Data of similar length share compiled code, at less than twice the memory of their tiles."""
+    layout = pack(make_dataset(frames, 1)).layout
+    a_side = math.ceil(frames / TILE)
+    needed = math.ceil(a_side * (a_side + 1) / 2 / layout.step_tiles / layout.n_devices)
+    assert min(needed, CHUNK_STEPS) <= layout.chunk_steps < 2 * needed

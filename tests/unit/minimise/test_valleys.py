@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,13 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.global_search import switched_on
 from homodyne_cli.core.minimise.state import StopReason, in_flat_valley, is_converged
+from homodyne_cli.core.minimise.valleys import descend
+from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
+from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.objective.scaling import ScalingDirections
+from homodyne_cli.dataset import FloatArray
 from homodyne_cli.problem import ShearTransforms, SolverOptions
 from homodyne_cli.results import IterationRecord
 from tests.support.datasets import RESOLVED, make_dataset
@@ -151,3 +159,41 @@ def test_contrasts_may_reach_their_bounds_between_search_and_minimum() -> None:
     result = fit(draw(83).data, make_problem(start=None))
     assert result.converged
     assert np.all(np.isfinite(result.contrast_uncertainty))
+
+
+@dataclass(frozen=True)
+class Bowl:
+    """Chi2 of 5 + (x - m)^T H (x - m)."""
+
+    minimum: FloatArray
+    curvature: FloatArray
+
+    @property
+    def free(self) -> FreeParameters:
+        wide = np.full(len(self.minimum), np.inf)
+        names = ("D0", "alpha", "D_offset")[: len(wide)]
+        return FreeParameters(names, 0.0 * self.minimum, -wide, wide)
+
+    def expand(self, x: FloatArray) -> FloatArray:
+        return x
+
+    def cost(self, x: FloatArray) -> float:
+        return float(self.derivatives(x).chi2)
+
+    def derivatives(self, x: FloatArray) -> Projection:
+        off, nothing = x - self.minimum, np.zeros(0)
+        slope = self.curvature @ off
+        arrow = Arrow(self.curvature, np.zeros((0, len(x), 2)), np.zeros((0, 2, 2)))
+        directions = ScalingDirections(np.zeros((0, 2, 0)), None)
+        return Projection(nothing, nothing, 5.0 + float(off @ slope), arrow, slope, directions)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_units_of_the_parameters_do_not_matter_to_a_descent(unit: float) -> None:
+    """From 30 uncertainties away to a thousandth of one, whatever they are counted in."""
+    sigma = unit * np.array([1.0, 1e-3, 50.0])
+    correlated = np.array([[1.0, 0.9, 0.3], [0.9, 1.0, 0.5], [0.3, 0.5, 1.0]])
+    bowl = Bowl(sigma * np.array([3.0, -2.0, 8.0]), correlated / np.outer(sigma, sigma))
+    x, chi2 = descend(bowl, bowl.minimum + 30.0 * sigma * np.array([1.0, -1.0, 1.0]), ())
+    assert chi2 - 5.0 < 1e-6
+    np.testing.assert_allclose(x, bowl.minimum, atol=3e-3 * sigma.max())

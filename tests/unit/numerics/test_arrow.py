@@ -107,3 +107,13 @@ def test_blocks_have_the_inverse_of_their_eigenvectors(r: float, least: float) -
     good = values > least
     slow = (vectors[:, good] / values[good]) @ vectors[:, good].T / np.outer(scale, scale)
     np.testing.assert_allclose(invert_blocks(block, least), slow, rtol=1e-3)
+
+
+def test_parts_scaled_and_sums_are_those_of_the_dense_matrix() -> None:
+    arrow, other = (arrow_of(columns_of(seed), 3) for seed in (1, 2))
+    factor = np.array([2.0, -0.5, 1e3])
+    whole = np.append(factor, np.ones(8))
+    np.testing.assert_allclose(dense(arrow.scaled(factor)), dense(arrow) * np.outer(whole, whole))
+    np.testing.assert_allclose(dense(arrow.plus(other, 0.25)), 0.25 * dense(arrow) + dense(other))
+    kept = [2, 0, *range(3, 11)]
+    np.testing.assert_array_equal(dense(arrow.restricted([2, 0])), dense(arrow)[np.ix_(kept, kept)])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from homodyne_cli.core.numerics import backend
 from homodyne_cli.errors import UsageError
@@ -32,15 +35,54 @@ def test_a_platform_that_is_not_there_is_named() -> None:
     assert ran.stdout.strip().endswith("2")
 
 
-def test_flags_that_xla_does_not_know_are_named() -> None:
-    """XLA itself ends the process where it meets them."""
-    environment = {**os.environ, "XLA_FLAGS": "--xla_of_another_year=1", "JAX_PLATFORMS": "cpu"}
-    ran = subprocess.run(
-        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True
-    )
-    assert "--xla_of_another_year=1" in ran.stdout
-    assert "unset XLA_FLAGS" in ran.stdout
-    assert ran.stdout.strip().endswith("2")
+def test_flags_that_xla_does_not_know_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XLA itself ends the process where it meets them, so another process meets them first."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_of_another_year=1")
+    with pytest.raises(UsageError, match="'--xla_of_another_year=1'") as refused:
+        backend.devices()
+    assert "unset XLA_FLAGS" in (refused.value.hint or "")
+    assert int(refused.value.exit_code) == 2
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")
+    assert backend.devices() == backend.jax.devices()
+
+
+@pytest.fixture
+def other_cache() -> Iterator[None]:
+    """Let a test keep compiled code elsewhere."""
+    config = backend.jax.config
+    names = [
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    ]
+    before = {name: getattr(config, name) for name in names}
+    reset_cache()
+    yield
+    for name, value in before.items():
+        config.update(name, value)
+    reset_cache()
+
+
+@pytest.mark.usefixtures("other_cache")
+def test_whatever_is_compiled_is_kept(tmp_path: Path) -> None:
+    """What compiles in milliseconds as well."""
+    backend.keep_compiled(str(tmp_path))
+    backend.jax.jit(lambda x: 3.0 * x + 1.25)(2.0)
+    assert list(tmp_path.iterdir())
+
+
+def test_compilations_side_by_side_count_once() -> None:
+    """Each event tells how long something took that has just ended."""
+    record = backend.monitoring.record_event_duration_secs
+    with backend.compile_clock() as seconds:
+        assert seconds() == 0.0
+        record("/jax/core/compile/backend_compile_duration", 0.5)
+        record("/jax/core/compile/jaxpr_trace_duration", 2.0)
+        record("/jax/something/else", 9.0)
+        # The shorter one lies inside the longer one.
+        assert seconds() == pytest.approx(2.0, abs=0.4)
+    record("/jax/core/compile/backend_compile_duration", 5.0)
+    assert seconds() < 3.0
 
 
 def test_an_assertion_of_jax_is_that_error(monkeypatch: pytest.MonkeyPatch) -> None:
