@@ -12,7 +12,11 @@ from homodyne_cli.core.model.pair_model import model_maps, pair_model
 from homodyne_cli.core.noise import best_objective as module
 from homodyne_cli.core.noise.angle_columns import angle_columns
 from homodyne_cli.core.noise.angle_data import angle_data
-from homodyne_cli.core.noise.best_objective import BestObjective, best_objective
+from homodyne_cli.core.noise.best_objective import (
+    BestObjective,
+    affordable_blocks,
+    best_objective,
+)
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.core.noise.curve_products import mask
 from homodyne_cli.core.noise.pair_precision import PairPrecision, Sketch
@@ -207,6 +211,15 @@ def test_chi2_is_as_many_pairs_whatever_the_blocks(monkeypatch: pytest.MonkeyPat
         ratios[-1] /= objective.n_points
     # Each is good to 0.05: what a few strong modes of 800 speckles leave.
     np.testing.assert_allclose(ratios, ratios[0], rtol=0.05)
+
+
+@pytest.mark.parametrize("n_phi", [1, 20, 23, 100, 1000])
+def test_a_pass_is_affordable_whatever_the_number_of_angles(n_phi: int) -> None:
+    """Thirty million squares over all angles, and no more blocks than 1,200 in any."""
+    blocks = affordable_blocks(n_phi)
+    assert blocks <= 1200
+    assert n_phi * blocks**2 <= 30_000_000
+    assert blocks == 1200 or n_phi * (blocks + 1) ** 2 > 30_000_000
 
 
 def test_an_angle_without_data_does_not_count() -> None:

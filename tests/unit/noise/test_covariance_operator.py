@@ -168,6 +168,8 @@ def test_main_part_is_inverted_without_the_absent_pairs(absent: int) -> None:
     sketch = precision.sketch(maps @ precision.vectors)
     expected = 0.5 * np.einsum("kij,lij->kl", weights, maps)
     np.testing.assert_allclose(precision.inner(plain, sketch, sketch), expected, rtol=1e-8)
+    forward = 0.5 * np.einsum("kij,lij->kl", operator.apply_main(maps), maps)
+    np.testing.assert_allclose(precision.main(plain, sketch, sketch), forward, rtol=1e-7)
 
 
 @pytest.mark.parametrize("w", [0.2, 0.5, 3.0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import linalg, stats
@@ -120,3 +122,14 @@ def test_a_column_of_the_fit_leaves_no_score() -> None:
     # The first pattern is the second column.
     assert scores.covariance[0, 0] < 1e-10 * scores.covariance.max()
     assert score_test(scores).freedom == 2
+    # Whatever unit the patterns have.
+    plain = score_test(scores)
+    for unit in (1e-15, 1e9):
+        other = score_test(
+            replace(
+                scores, values=unit * scores.values, covariance=unit**2 * scores.covariance,
+                size=unit**2 * scores.size,
+            )
+        )  # fmt: skip
+        assert other.freedom == plain.freedom
+        assert other.p_value == pytest.approx(plain.p_value, rel=1e-6)

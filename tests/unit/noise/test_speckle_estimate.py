@@ -10,11 +10,13 @@ import pytest
 
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
 from homodyne_cli.core.model.pair_model import model_maps
+from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.core.noise.find_speckles import evidence, find_speckles
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
 from homodyne_cli.core.noise.windows import residual_windows
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import Dataset, FloatArray
+from tests.unit.noise.test_covariance_operator import dense, units
 
 EXPERIMENT = Experiment(
     parameters=np.array([4.0e4, -0.4, 0.0, 7.0e-4, -0.25, 0.0, 2.0]),
@@ -171,7 +173,51 @@ def test_speckles_go_with_pixels_where_these_are_known() -> None:
     assert told is not None
     error = 3.0 * told.estimate.n_speckles_error * data.pixel_share
     assert np.all(np.abs(told.estimate.of_angles - [500.0, 500.0, 2000.0]) < error)
+    # A map without noise is none of a detector: nothing is counted beside it.
+    quiet = np.where([True, False, True], estimate_sigma(data), 1e-9)
+    assert find_speckles(data, fitted, quiet) is None
     blind = find_speckles(replace(data, pixels=None), fitted, estimate_sigma(data))
     assert blind is not None
     assert blind.estimate.of_angles[2] < 1500.0
     assert told.estimate.photon_noise == pytest.approx(0.2, rel=0.25)
+
+
+def test_the_excess_is_that_of_the_whole_covariance() -> None:
+    """tr(C0^-1 C) over pairs, written out; random signs know it to some percent."""
+    experiment = replace(EXPERIMENT, n_frames=24, dt=0.25)
+    data = simulate(experiment, Noise(speckles=800, counts=20.0), 3).dataset
+    contrast, offset = experiment.scaling()
+    fitted = model_maps(data, experiment.parameters, contrast, offset, "he2024")
+    windows = residual_windows(data, fitted)
+    told = estimate_speckles(windows, estimate_sigma(data) ** 2, np.ones(3))
+    means = []
+    for window in windows:
+        operator = SpeckleCovariance(
+            window.g1, window.contrast, float(told.photon_noise[window.angle]), told.modes,
+            window.present,
+        )  # fmt: skip
+        unit_maps, _, _ = units(window.present)
+        whole = dense(operator) + operator.four_cycles(unit_maps)
+        main = dense(operator, main=True)
+        means.append(float(np.trace(np.linalg.solve(main, whole))) / len(main))
+    assert told.excess / 24 == pytest.approx(np.mean(means) - 1.0, rel=0.15)
+
+
+def test_errors_are_those_of_repeats() -> None:
+    """Of 16 maps, in M^(-1/2) and ln w, where they are symmetric: to 18%, 10% over three w."""
+    experiment = replace(EXPERIMENT, n_frames=40, dt=0.15)
+    contrast, offset = experiment.scaling()
+    pulls = []
+    for seed in range(16):
+        data = simulate(experiment, Noise(speckles=800, counts=2.0), seed).dataset
+        fitted = model_maps(data, experiment.parameters, contrast, offset, "he2024")
+        told = estimate_speckles(
+            residual_windows(data, fitted), estimate_sigma(data) ** 2, np.ones(3)
+        )
+        share = 0.5 * told.n_speckles_error / told.n_speckles
+        off_m = (np.sqrt(told.n_speckles / 800.0) - 1.0) / share
+        off_w = np.log(told.photon_noise / 0.5) / (told.photon_noise_error / told.photon_noise)
+        pulls.append([off_m, *off_w])
+    scatter = np.std(pulls, axis=0, ddof=1)
+    assert 0.55 < scatter[0] < 1.55
+    assert 0.7 < scatter[1:].mean() < 1.25
