@@ -49,6 +49,19 @@ def test_right_fits_to_speckles_pass_and_the_noise_is_known() -> None:
     assert np.mean(photons) == pytest.approx(2.0, rel=0.1)
 
 
+def test_a_smooth_misfit_fails_chi2_and_not_residuals() -> None:
+    inputs, _ = checked(data_of(0))
+    verdict = inputs.speckles
+    assert verdict is not None
+    for effect, status in ((3.0, "fail"), (0.1, "warn")):
+        loud = replace(verdict.smooth, p_value=1e-9, effect=effect)
+        patterns = (loud, *verdict.peculiar)
+        results = run_checks(replace(inputs, speckles=replace(verdict, patterns=patterns)))
+        statuses = {c.id: c.status for c in results}
+        assert (statuses["chi_squared"], statuses["residuals"]) == (status, "pass")
+        assert "pattern of" in results[1].message
+
+
 def test_frames_that_were_lost_are_named() -> None:
     data = data_of(9)
     c2 = np.array(data.c2)

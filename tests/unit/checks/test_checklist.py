@@ -218,6 +218,12 @@ def test_advice_names_the_partner_and_holds_what_is_not_wanted(good: CheckInputs
     assert "D0 and D_offset trade off (correlation -0.93)" in result.advice
     assert "--set initial_parameters.fixed_parameters.D_offset=0; or use more" in result.advice
     assert "fix D0" not in result.advice
+    # Without an offset it is the one that trades off most.
+    weak = matrix.copy()
+    weak[d0, offset] = weak[offset, d0] = -0.3
+    other = replace(run, record=replace(run.record, covariance=weak))
+    advice = check_uncertainties(other).advice
+    assert "D0 and alpha trade off (correlation -0.98): hold alpha at a value known" in advice
     alone = replace(run, record=replace(run.record, covariance=np.eye(len(names))))
     assert check_uncertainties(alone).advice.startswith("use more frames")
 

@@ -13,9 +13,10 @@ from homodyne_cli.core.gram_pass.device_tiles import PairTiles, pack
 from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, PassSpec
 from homodyne_cli.core.gram_pass.passes import Pairs, evaluate
 from homodyne_cli.core.minimise import policy
-from homodyne_cli.core.minimise.global_search import decimated_frames
+from homodyne_cli.core.minimise.global_search import decimated_frames, draw_starts
 from homodyne_cli.core.minimise.state import StopReason
 from homodyne_cli.core.objective import pair_objective
+from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.errors import ConfigError
 from homodyne_cli.problem import SolverOptions
 from tests.support.datasets import PUBLISHED, make_dataset
@@ -65,6 +66,33 @@ def test_the_last_step_needs_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         apart = np.abs(getattr(quick, name) - getattr(looked, name))
         assert np.all(apart < 1e-6 * getattr(looked, f"{name}_uncertainty"))
     assert quick.chi2 == pytest.approx(looked.chi2, rel=1e-12)
+
+
+def test_starts_cover_what_the_window_can_show() -> None:
+    """Rates at mid-window, from a slow decay over all of it to a fast one within a frame.
+
+    The offset has between minus a quarter and three quarters of the rate.
+    """
+    wide = np.full(7, 1e12)
+    names = ("D0", "alpha", "D_offset", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0")
+    lower = -wide.copy()
+    lower[[1, 4]], wide[[1, 4]] = -2.0, 2.0
+    starts = draw_starts(DATA, FreeParameters(names, np.zeros(7), lower, wide), 256, 1)
+    middle = float(np.sqrt(DATA.t[0] * DATA.t[-1]))
+    window, q = float(DATA.t[-1]), 0.0054
+    for k, per_rate, least in ((0, q**2, 0.1), (3, q * 2e6, 1.0)):
+        exponent, offset = starts[:, k + 1], starts[:, k + 2]
+        rate = starts[:, k] * middle**exponent + offset
+        # The ends are reached but for a tenth of the logarithm.
+        reach = np.log([least / window, 10.0 * least / DATA.dt])
+        drawn = np.log(per_rate * rate)
+        tenth = 0.1 * (reach[1] - reach[0])
+        assert reach[0] - 1e-9 <= drawn.min() <= reach[0] + tenth
+        assert reach[1] - tenth <= drawn.max() <= reach[1] + 1e-9
+        share = offset / rate
+        assert -0.25 <= share.min() < -0.15
+        assert 0.65 < share.max() <= 0.75
+        assert 1.4 < np.abs(exponent).max() <= 1.5
 
 
 def test_the_search_is_reproducible() -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.minimise.coordinates import Coordinates
 from homodyne_cli.core.minimise.global_search import switched_on
+from homodyne_cli.core.minimise.minimisation import Minimisation
+from homodyne_cli.core.minimise.minimise import minimise
 from homodyne_cli.core.minimise.state import StopReason, in_flat_valley, is_converged
 from homodyne_cli.core.minimise.valleys import descend
 from homodyne_cli.core.numerics.arrow import Arrow
@@ -197,3 +200,15 @@ def test_units_of_the_parameters_do_not_matter_to_a_descent(unit: float) -> None
     x, chi2 = descend(bowl, bowl.minimum + 30.0 * sigma * np.array([1.0, -1.0, 1.0]), ())
     assert chi2 - 5.0 < 1e-6
     np.testing.assert_allclose(x, bowl.minimum, atol=3e-3 * sigma.max())
+
+
+def test_a_quadratic_takes_one_step() -> None:
+    """Gauss-Newton steps end in the minimum of what is linear in its parameters."""
+    sigma = np.array([50.0, 1e-2, 3.0])
+    correlated = np.array([[1.0, 0.9, 0.3], [0.9, 1.0, 0.5], [0.3, 0.5, 1.0]])
+    bowl = Bowl(np.array([4e3, -0.4, 300.0]), correlated / np.outer(sigma, sigma))
+    plain = Coordinates(np.zeros(3, dtype=bool), np.zeros(3))
+    start = bowl.minimum + 5.0 * sigma * np.array([1.0, -1.0, 1.0])
+    state = minimise(Minimisation(bowl, SolverOptions(), plain, start), near=True)
+    assert state.iterations <= 2
+    np.testing.assert_allclose(state.x, bowl.minimum, atol=1e-6 * sigma.min())

@@ -168,6 +168,20 @@ def test_equivalents_describe_the_data_equally_well_and_lie_inside_the_bounds(
         assert np.all((other >= free.lower) & (other <= free.upper))
 
 
+def test_what_is_at_a_bound_has_its_equivalents_as_well() -> None:
+    """Bounds are inside: of another parameter, and of the shear rate at the end it turns to."""
+    seen = data(RESOLVED)
+    at = {"D0": RESOLVED[0], "alpha": RESOLVED[1]}
+    bounds = {
+        **WIDE, "D0": Bounds(1.0, at["D0"]), "alpha": Bounds(at["alpha"], 2.0),
+        "gamma_dot_t0": Bounds(-RESOLVED[3], RESOLVED[3]),
+    }  # fmt: skip
+    problem = make_problem(start=tuple(RESOLVED), bounds=bounds)
+    free = build_objective(seen, problem, dataset_sigma(seen)).free
+    turned = {"gamma_dot_t0": -RESOLVED[3], "gamma_dot_t_offset": -RESOLVED[5]}
+    assert turned in equivalents(RESOLVED, free, seen, "he2024")
+
+
 def test_floored_rates_have_no_other_sign() -> None:
     seen = data(RESOLVED)
     problem = make_problem(start=tuple(RESOLVED), bounds=WIDE)

@@ -18,10 +18,12 @@ DATA = make_dataset(120, 5, noise=0.005, seed=3)
 PROBLEM = make_problem(start=tuple(PUBLISHED), fixed={"D_offset": PUBLISHED[2]})
 
 
-def test_interval_of_a_well_determined_parameter_is_its_uncertainty() -> None:
+@pytest.mark.parametrize("name", ["phi0", "D0"])
+def test_interval_of_a_well_determined_parameter_is_its_uncertainty(name: str) -> None:
+    """Whether that is a hundredth, of degrees, or some hundred, of Å²/s."""
     result = fit(DATA, PROBLEM)
-    (interval,) = profile(DATA, PROBLEM, result, ["phi0"])
-    sigma = next(p.uncertainty for p in result.parameters if p.name == "phi0")
+    (interval,) = profile(DATA, PROBLEM, result, [name])
+    sigma = next(p.uncertainty for p in result.parameters if p.name == name)
     assert interval.lower is not None
     assert interval.upper is not None
     assert interval.value - interval.lower == pytest.approx(sigma, rel=0.05)
