@@ -31,6 +31,18 @@ def test_a_scan_says_what_suffices(folder: Path) -> None:
     assert {e["searched_to"] for e in answer["enough"]} == {240}
 
 
+def test_what_suffices_is_told_once_for_all_frames_of_a_scan(folder: Path) -> None:
+    done = homodyne(
+        "plan", "config.yaml", "--frames", "20,30", "--phi", "0,30,60", "--counts", "2",
+        "--speckles", "2000", "--goal", "phi0=30", "--json", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [point["frames"] for point in answer["points"]] == [20, 30]
+    (enough,) = answer["enough"]
+    assert enough["frames"] <= 20
+
+
 def test_tables_charts_and_a_picture(folder: Path) -> None:
     for columns in ("80", "40"):
         done = homodyne(

@@ -13,7 +13,12 @@ from homodyne_cli.core.minimise.coordinates import Coordinates
 from homodyne_cli.core.minimise.global_search import switched_on
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise
-from homodyne_cli.core.minimise.state import StopReason, in_flat_valley, is_converged
+from homodyne_cli.core.minimise.state import (
+    StopReason,
+    in_flat_valley,
+    inside_bounds,
+    is_converged,
+)
 from homodyne_cli.core.minimise.valleys import descend
 from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
@@ -106,6 +111,11 @@ def test_vanished_power_laws_come_back_with_the_same_rate() -> None:
         assert rate == pytest.approx(1.0 * middle**-2.0 + 5000.0)
         assert np.all((start >= free.lower) & (start <= free.upper))
         np.testing.assert_array_equal(start[3:], gone[3:])
+    # A power law that makes 3% of the rate is there, one that makes 1.5% is not.
+    weak = RESOLVED.copy()
+    for share, count in ((0.03, 0), (0.015, 2)):
+        weak[:3] = share * 5000.0 * middle**0.4, -0.4, (1.0 - share) * 5000.0
+        assert len(switched_on(data, free, weak)) == count
     held = make_problem(start=tuple(gone), fixed={"alpha": -2.0})
     narrow = build_objective(data, held, dataset_sigma(data)).free
     assert len(switched_on(data, narrow, np.delete(gone, 1))) == 0
@@ -210,5 +220,19 @@ def test_a_quadratic_takes_one_step() -> None:
     plain = Coordinates(np.zeros(3, dtype=bool), np.zeros(3))
     start = bowl.minimum + 5.0 * sigma * np.array([1.0, -1.0, 1.0])
     state = minimise(Minimisation(bowl, SolverOptions(), plain, start), near=True)
-    assert state.iterations <= 2
+    # A pass at either end.
+    assert (state.iterations, state.evaluations) == (1, 2)
     np.testing.assert_allclose(state.x, bowl.minimum, atol=1e-6 * sigma.min())
+
+
+@pytest.mark.parametrize(("sigmas", "expected"), [(0.0, False), (5e-4, False), (1.5e-3, True)])
+def test_a_trace_of_its_uncertainty_is_between_a_parameter_and_its_bound(
+    sigmas: float, expected: bool
+) -> None:
+    """At the minimum, where no gradient pushes: a thousandth with all others held."""
+    sigma = np.array([50.0, 1e-2, 3.0])
+    bowl = Bowl(np.array([4e3, -0.4, 300.0]), np.diag(sigma**-2.0))
+    upper = np.array([1e4, 2.0, 300.0 + sigmas * sigma[2]])
+    free = FreeParameters(bowl.free.names, bowl.minimum, np.array([1.0, -2.0, -1e4]), upper)
+    at = bowl.derivatives(bowl.minimum)
+    np.testing.assert_array_equal(inside_bounds(at, bowl.minimum, free), [True, True, expected])
