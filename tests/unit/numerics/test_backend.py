@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jax import monitoring
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from homodyne_cli.core.numerics import backend, usage
@@ -81,7 +82,7 @@ def test_compilations_side_by_side_count_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_jax_compiles_is_noted() -> None:
     """Each event tells how long something took that has just ended."""
-    record = backend.monitoring.record_event_duration_secs
+    record = monitoring.record_event_duration_secs
     before = len(usage.COMPILED)
     record("/jax/core/compile/backend_compile_duration", 0.5)
     record("/jax/something/else", 9.0)
