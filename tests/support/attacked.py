@@ -92,7 +92,7 @@ def outcome_of_reading(run: str) -> Outcome:
 def _wrote(arguments: tuple[str, ...]) -> str:
     """Return what a command that was told to write a file says of it."""
     if "--report" in arguments:
-        return f"note: Wrote {arguments[arguments.index('--report') + 1]}"
+        return f"note: Wrote {arguments[arguments.index('--report') + 1]}: open it in a browser"
     place = arguments[arguments.index("-o") + 1] if "-o" in arguments else ""
     opened = ": open it in a browser." if arguments[0] == "report" else ""
     return f"Wrote {place}{opened}"
