@@ -100,11 +100,12 @@ def run_checks(inputs: CheckInputs) -> tuple[CheckResult, ...]:
         convergence, physical``.
     """
     run, residuals = inputs.run, inputs.residuals
+    patterns = _check_residuals(inputs)
     return (
-        check_oscillations(run, residuals),
+        check_oscillations(run, residuals, None if inputs.speckles is None else patterns),
         _mind_speckles(inputs, check_chi_squared(inputs)),
         check_uncertainties(run, inputs.at_bounds),
-        _check_residuals(inputs),
+        patterns,
         check_gradient_balance(inputs.effective_ratio),
         check_convergence(run, inputs.edm, inputs.at_bounds),
         check_physical(run, residuals, inputs.at_bounds),

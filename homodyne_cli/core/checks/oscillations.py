@@ -10,11 +10,15 @@ averaged in bins of h, the map is fitted by contrast E times the oscillation, be
 and E times the mean, which take up what is smooth. An amplitude near 1 means that the lobes are
 there, at the lags where they should be; near 0 that they are not. So does a pattern that this
 fit leaves over, if it is larger than the lobes themselves.
+
+Errors are those of white noise. That of speckles is common to many bins: what is left over then
+says how much larger errors are, and whether there is a pattern in it is for the tests of
+`residuals` to say, which know that noise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +63,8 @@ class Lobes:
         Amplitude relative to the prediction; NaN where no pair is beyond the first zero.
     misplaced
         Whether the data have a pattern there that is larger than the predicted lobes.
+    inflation
+        Root of what is left over per bin, at least 1: noise there over white noise.
     lag, place
         Lag of the first zero from the middle of the window (NaN if outside) at the angle with the
         largest phase, and which that is.
@@ -69,6 +75,7 @@ class Lobes:
     in_data: float
     in_fit: float
     misplaced: bool
+    inflation: float
     lag: float
     place: str
 
@@ -180,6 +187,7 @@ def find_lobes(run: StoredRun, residuals: Residuals) -> Lobes:
         in_data=float(in_data),
         in_fit=float(in_fit),
         misplaced=bool(left - bins - _LEFT_SIGMAS * np.sqrt(2.0 * bins) > information),
+        inflation=float(np.sqrt(max(left / bins, 1.0))) if bins else 1.0,
         lag=_first_zero(data.t, curves.strain * curves.rate[largest]),
         place=data.place(largest),
     )
@@ -192,16 +200,36 @@ def _first_zero(t: FloatArray, phase: FloatArray) -> float:
     return float(t[middle + past_pi[0]] - t[middle]) if len(past_pi) else float("nan")
 
 
-def check_oscillations(run: StoredRun, residuals: Residuals) -> CheckResult:
-    """Check that the side lobes are present in the fitted map and in the data."""
+def _among_speckles(lobes: Lobes, patterns: CheckResult) -> Lobes:
+    """Return what can be said where the noise is that of speckles."""
+    misplaced = lobes.misplaced and patterns.status != "pass"
+    return replace(lobes, expected=lobes.expected / lobes.inflation, misplaced=misplaced)
+
+
+def check_oscillations(
+    run: StoredRun, residuals: Residuals, patterns: CheckResult | None = None
+) -> CheckResult:
+    """Check that the side lobes are present in the fitted map and in the data.
+
+    Parameters
+    ----------
+    patterns
+        What `residuals` says, where the noise is that of speckles.
+    """
     if run.problem.mode == "static":
         return CheckResult(_ID, "n/a", None, None, "static mode has no shear and so no lobes")
     residuals = residuals.with_measured_noise()
     data, sigma = residuals.dataset, residuals.sigma
     lobes = find_lobes(run, residuals)
+    if patterns is not None:
+        lobes = _among_speckles(lobes, patterns)
     powers = tuple(sorted({2, SHEAR_FACTORS[run.problem.convention].power}))
     if lobes.expected < VISIBLE:
-        return _without_lobes(run, lobes, scan_lobes(data, sigma, powers), residuals)
+        scan = scan_lobes(data, sigma, powers)
+        result = _without_lobes(run, lobes, scan, residuals)
+        explained = patterns is not None and patterns.status == "pass"
+        widest = _curves(run, data).widest
+        return _not_applicable(lobes, widest) if result.status == "fail" and explained else result
     share_fits = SHARE_LIMIT <= lobes.in_data <= _EXCESS_LIMIT and not lobes.misplaced
     if share_fits and lobes.in_fit >= SHARE_LIMIT:
         return CheckResult(
