@@ -49,13 +49,26 @@ def pack_pairs(
     like
         The pairs of the whole dataset, whose compiled code a part of them runs.
     """
-    n = dataset.n_frames if frames is None else len(frames)
-    streamed = frames is None and not isinstance(dataset.c2, np.ndarray)
-    if not streamed and on_host(dataset.n_phi * n * (n - 1) // 2, weight):
-        return host_pairs(dataset, np.arange(n) if frames is None else frames)
+    if _suits_host(dataset, weight, frames):
+        return host_pairs(dataset, np.arange(dataset.n_frames) if frames is None else frames)
     from homodyne_cli.core.gram_pass.device_tiles import pack
 
     return pack(dataset, frames=frames, like=None if isinstance(like, HostPairs) else like)
+
+
+def describe_device(dataset: Dataset, problem: FitProblem) -> str:
+    """Return what makes the passes over all pairs of a fit, for manifests."""
+    if _suits_host(dataset, PairWeight(problem.solver.loss), None):
+        return "cpu (NumPy)"
+    from homodyne_cli.core.numerics import backend
+
+    return backend.describe_device()
+
+
+def _suits_host(dataset: Dataset, weight: PairWeight, frames: IndexArray | None) -> bool:
+    n = dataset.n_frames if frames is None else len(frames)
+    streamed = frames is None and not isinstance(dataset.c2, np.ndarray)
+    return not streamed and on_host(dataset.n_phi * n * (n - 1) // 2, weight)
 
 
 def on_host(n_pairs: int, weight: PairWeight) -> bool:

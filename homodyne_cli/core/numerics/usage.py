@@ -1,11 +1,10 @@
-"""What a fit has used: seconds of each phase, seconds of compiling, the device.
+"""What a fit has used: seconds of each phase, seconds of compiling.
 
 Nothing here imports JAX: many fits need none.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,12 +55,3 @@ class FitClock:
         fit = self._fitted - self._loaded - compiling
         load = self._loaded - self._started
         return Seconds(load, compiling, fit, now - self._fitted, now - self._started)
-
-
-def device_used() -> str:
-    """Return what this process has computed passes on, for manifests."""
-    if "homodyne_cli.core.numerics.backend" not in sys.modules:
-        return "cpu (NumPy)"
-    from homodyne_cli.core.numerics.backend import describe_device
-
-    return describe_device()

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from homodyne_cli.core.gram_pass.passes import describe_device
 from homodyne_cli.core.model.pair_model import ModelMaps, model_maps
-from homodyne_cli.core.numerics.usage import device_used
 from homodyne_cli.dataset import Dataset, Provenance
 from homodyne_cli.io.config.dump import dump_yaml
 from homodyne_cli.io.files.curves_file import CURVES, write_curves
@@ -64,7 +64,7 @@ def save_run(
         record = RunRecord(
             command_line=command_line,
             versions=versions(),
-            device=device_used(),
+            device=describe_device(dataset, config.problem),
             config_text=dump_yaml(config.resolved),
             inputs=tuple(inputs),
             linked=dataset.linked,
