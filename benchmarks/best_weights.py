@@ -8,6 +8,7 @@ scatter, stated uncertainty over scatter, and the share of truths within one and
 uncertainties.
 
     python -m benchmarks.best_weights [--realisations 100] [--settings 0,1] [--weights auto,equal]
+                                      [--first 0]
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ def main() -> None:
     """Fit and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--realisations", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--settings", default=",".join(str(k) for k in range(len(SETTINGS))))
     parser.add_argument("--weights", default="auto,equal")
     parser.add_argument("--jobs", type=int, default=2)
@@ -123,7 +125,8 @@ def main() -> None:
         for k in (int(k) for k in options.settings.split(",")):
             for weights in options.weights.split(","):
                 work = partial(fit_one, SETTINGS[k], PARTICLES[k], weights)
-                fits = list(pool.map(work, range(options.realisations)))
+                seeds = range(options.first, options.first + options.realisations)
+                fits = list(pool.map(work, seeds))
                 _report(SETTINGS[k], PARTICLES[k], weights, fits)
 
 
