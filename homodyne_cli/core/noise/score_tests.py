@@ -34,6 +34,8 @@ from homodyne_cli.dataset import FloatArray, IndexArray
 
 #: Eigenvalues of K below this share of the largest are patterns that the fit absorbs.
 _ABSORBED = 1e-6
+#: Maps that the covariance is applied to at once.
+_FEW_MAPS = 8
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,11 @@ def angle_scores(
         weights = maps / noise.photon_noise**2
         products = _inner(weights, maps * (1.0 + noise.contrast * noise.f))
     else:
-        weights = noise.precision.weights(maps)
-        products = _inner(weights, noise.apply(weights)) + noise.four_cycles(weights)
+        # A few at a time: what is made on the way is many times as large.
+        few = range(0, len(maps), _FEW_MAPS)
+        weights = np.concatenate([noise.precision.weights(maps[k : k + _FEW_MAPS]) for k in few])
+        spread = [_inner(weights, noise.apply(weights[k : k + _FEW_MAPS])) for k in few]
+        products = np.concatenate(spread, axis=1) + noise.four_cycles(weights)
     inner_products = _inner(weights, maps)
     scores = _inner(weights, residual[None])[:, 0]
     return AngleScores(
