@@ -200,12 +200,6 @@ def _first_zero(t: FloatArray, phase: FloatArray) -> float:
     return float(t[middle + past_pi[0]] - t[middle]) if len(past_pi) else float("nan")
 
 
-def _among_speckles(lobes: Lobes, patterns: CheckResult) -> Lobes:
-    """Return what can be said where the noise is that of speckles."""
-    misplaced = lobes.misplaced and patterns.status != "pass"
-    return replace(lobes, expected=lobes.expected / lobes.inflation, misplaced=misplaced)
-
-
 def check_oscillations(
     run: StoredRun, residuals: Residuals, patterns: CheckResult | None = None
 ) -> CheckResult:
@@ -221,15 +215,14 @@ def check_oscillations(
     residuals = residuals.with_measured_noise()
     data, sigma = residuals.dataset, residuals.sigma
     lobes = find_lobes(run, residuals)
+    explained = patterns is not None and patterns.status == "pass"
     if patterns is not None:
-        lobes = _among_speckles(lobes, patterns)
+        misplaced = lobes.misplaced and not explained
+        lobes = replace(lobes, expected=lobes.expected / lobes.inflation, misplaced=misplaced)
     powers = tuple(sorted({2, SHEAR_FACTORS[run.problem.convention].power}))
     if lobes.expected < VISIBLE:
         scan = scan_lobes(data, sigma, powers)
-        result = _without_lobes(run, lobes, scan, residuals)
-        explained = patterns is not None and patterns.status == "pass"
-        widest = _curves(run, data).widest
-        return _not_applicable(lobes, widest) if result.status == "fail" and explained else result
+        return _without_lobes(run, lobes, scan, residuals, explained=explained)
     share_fits = SHARE_LIMIT <= lobes.in_data <= _EXCESS_LIMIT and not lobes.misplaced
     if share_fits and lobes.in_fit >= SHARE_LIMIT:
         return CheckResult(
@@ -273,11 +266,18 @@ def _wrong_lobes(lobes: Lobes, scan: LobeScan) -> CheckResult:
 
 
 def _without_lobes(
-    run: StoredRun, lobes: Lobes, scan: LobeScan, residuals: Residuals
+    run: StoredRun, lobes: Lobes, scan: LobeScan, residuals: Residuals, *, explained: bool
 ) -> CheckResult:
-    """Judge a fit whose own lobes are too weak for the matched filter."""
+    """Judge a fit whose own lobes are too weak for the matched filter.
+
+    Parameters
+    ----------
+    explained
+        Whether the data hold nothing beyond the fit and its noise.
+    """
+    not_applicable = _not_applicable(lobes, _curves(run, residuals.dataset).widest)
     if not scan.has_lobes:
-        return _not_applicable(lobes, _curves(run, residuals.dataset).widest)
+        return not_applicable
     in_fit = look_again(residuals, scan)
     share = in_fit.gain / scan.gain
     place = _zero_at(scan.lag, scan.place)
@@ -285,6 +285,8 @@ def _without_lobes(
     if lobes.max_phase > np.pi and agrees and share >= SHARE_LIMIT:
         message = f"side lobes in data and fit: they lower chi2 by {scan.gain:.3g}{place}"
         return CheckResult(_ID, "pass", share, SHARE_LIMIT, message)
+    if explained:
+        return not_applicable
     return CheckResult(
         _ID,
         "fail",

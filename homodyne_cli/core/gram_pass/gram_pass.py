@@ -135,15 +135,7 @@ def evaluate(
     parameters: FloatArray,
     scaling: AngleScaling[FloatArray] | None = None,
 ) -> AngleGrams:
-    """Run the pass once over all pairs.
-
-    Parameters
-    ----------
-    parameters
-        (7,) or, for ``static``, (3,) in table order.
-    scaling
-        What a robust weight is computed from. Not needed for the linear loss.
-    """
+    """Run the pass once over all pairs; arguments as in `passes.evaluate`."""
     model = _model(tiles, kind, parameters)
     placed = _state(tiles, kind, model, scaling)
     parts: list[jax.Array] = []

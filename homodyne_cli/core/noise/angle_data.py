@@ -74,11 +74,17 @@ class FrameBlocks:
     def mirrored_means(
         self, evaluate: Callable[[IndexArray, IndexArray], FloatArray]
     ) -> FloatArray:
-        """Return means over all pairs of blocks of what is symmetric, (m, m)."""
+        """Return means over all pairs of blocks of what is symmetric, (m, m).
+
+        Parameters
+        ----------
+        evaluate
+            At pairs of frames, which broadcast.
+        """
         m = len(self)
         out = np.empty((m, m))
         for rows, right in slabs(m):
-            part = self.means(evaluate, rows, right)
+            part = self.means(lambda i, j: evaluate(i[:, None], j), rows, right)
             out[rows, right] = part
             out[right, rows] = part.T
         return out
@@ -106,8 +112,7 @@ class FrameBlocks:
         self, model: PairModel, contrast: float, photon_noise: float, modes: float
     ) -> SpeckleCovariance:
         """Return C over the blocks, all of their pairs present; w is that of a block."""
-        every = slice(0, len(self))
-        g1 = self.means(lambda i, j: model.g1(i[:, None], j), every, every)
+        g1 = self.mirrored_means(model.g1)
         present = np.ones_like(g1) if self.size > 1 else 1.0 - np.eye(len(self))
         return SpeckleCovariance(g1, contrast, photon_noise, modes, present)
 

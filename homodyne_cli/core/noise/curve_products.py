@@ -20,6 +20,7 @@ import numpy as np
 
 from homodyne_cli.core.model.curves import ModelCurves
 from homodyne_cli.core.model.pair_model import PairModel
+from homodyne_cli.core.noise.covariance_operator import block_sums
 from homodyne_cli.dataset import FloatArray, IndexArray
 
 #: Pairs worked on at once: two maps and their products stay in the cache.
@@ -72,7 +73,8 @@ class CurveMaps:
     def block_sums(self, size: int) -> FloatArray:
         """Return the columns summed over blocks of frames, (k, m, m); the last may be left out."""
         sums = [_column_sums(a, c, size) for a, c in zip(self.odd, self.curves, strict=False)]
-        return np.concatenate([*sums, _block_products(self.even, self.even[:0], size)])
+        whole = len(self.even) // size * size
+        return np.concatenate([*sums, block_sums(self.even[:whole, :whole], size)[None]])
 
 
 def f_products(

@@ -260,13 +260,13 @@ def weigh_angle(
         If the model is not finite there.
     """
     model = pair_model(curves, data.angle, convention)
-    f = data.blocks.mirrored_means(lambda i, j: model.f(i[:, None], j))
+    f = data.blocks.mirrored_means(model.f)
     if not np.isfinite(f).all():
         raise FitError("the covariance of the noise is not finite where the weights were made")
-    w = noise.over(data.blocks.size).photon_noise
-    precision = pair_precision(f, noise.contrast, w, data.mirrored)
+    w, present = noise.over(data.blocks.size).photon_noise, data.mirrored
+    precision = pair_precision(f, noise.contrast, w, present)
     u = precision.vectors
     # A map of ones but for its diagonal, if every pair has data.
-    known = u.sum(axis=0) - u if data.mirrored is None else data.mirrored @ u
+    known = u.sum(axis=0) - u if present is None else present @ u
     thin = np.stack([known, (data.values + data.values.T) @ u])
     return WeighedAngle(data, convention, precision, noise, precision.sketch(thin))
