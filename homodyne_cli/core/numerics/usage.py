@@ -6,8 +6,6 @@ Nothing here imports JAX: many fits need none.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from homodyne_cli.results import Seconds
@@ -25,13 +23,6 @@ def compiling_seconds(begin: float, end: float) -> float:
         seconds += max(last - max(first, reached), 0.0)
         reached = max(reached, last)
     return seconds
-
-
-@contextmanager
-def compile_clock() -> Iterator[Callable[[], float]]:
-    """Yield a function that tells the seconds in which JAX has compiled since the start."""
-    started = time.perf_counter()
-    yield lambda: compiling_seconds(started, time.perf_counter())
 
 
 class FitClock:
