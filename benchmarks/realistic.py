@@ -25,6 +25,7 @@ from benchmarks.plain_numpy import best_of, model_chi2
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.gram_pass.host_pass import evaluate_on_host, host_pairs
 from homodyne_cli.core.numerics.backend import describe_device
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.io.formats.write_data import write_aps_u
@@ -37,7 +38,7 @@ RUNS: Final = 5
 #: Parts of a fit, by the functions whose time is told.
 PARTS: Final = {
     "noise": ("estimate_sigma",),
-    "tiles": ("pack",),
+    "pairs taken": ("host_pairs", "pack"),
     "screening": ("costs",),
     "coarse descents": ("refine",),
     "minimisation on all pairs": ("minimise",),
@@ -45,6 +46,7 @@ PARTS: Final = {
 }
 RESULT: Final = Path(__file__).parent / "results" / "speed.json"
 PLAIN, FULL, WARM = "plain NumPy", "value + Gram, he2024", "fit in a warm process"
+HOST = "value + Gram by NumPy"
 KINDS: Final = {
     FULL: PassSpec("laminar_flow", "he2024"),
     "value + Gram, homodyne-2": PassSpec("laminar_flow", "homodyne-2"),
@@ -77,6 +79,9 @@ def passes(dataset: Dataset) -> dict[str, float]:
         PLAIN: best_of(3, lambda: model_chi2(dataset, PUBLISHED, 0.3, 1.1)),
         "numpy.sum": best_of(3, lambda: np.sum(dataset.array)),
     }
+    pairs = host_pairs(dataset)
+    figures[HOST] = best_of(RUNS, lambda: evaluate_on_host(pairs, KINDS[FULL], PUBLISHED))
+    del pairs
     for label, kind in KINDS.items():
         started = time.perf_counter()
         evaluate(tiles, kind, PUBLISHED)
@@ -174,7 +179,7 @@ def main() -> None:
         print(f"\n{angles} angles x {frames} frames, {row['pairs']:.3g} pairs")
         for label, value in row.items():
             ratio = (
-                f"{value / row[PLAIN]:9.3f} x plain NumPy" if label in (*KINDS, WARM, "fit") else ""
+                f"{value / row[PLAIN]:9.3f} x plain NumPy" if label in (*KINDS, HOST, WARM, "fit") else ""
             )
             print(f"  {label:34s}{value:12.4g}{ratio}")
     large = dict(list(rows.items())[1:])

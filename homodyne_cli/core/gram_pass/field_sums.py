@@ -33,15 +33,20 @@ Array = TypeVar("Array", "jax.Array", FloatArray)
 
 
 def field_sums(
-    u: Array, v: Array | None, w: Array, y: Array, u_patterns: Array, v_patterns: Array | None
+    u: Array,
+    v: Array | None,
+    w: Array | None,
+    y: Array,
+    u_patterns: Array,
+    v_patterns: Array | None,
 ) -> list[Array]:
     """Return the sums as (n_phi, some) each, in the order uu, uv, vv, u1, uy, v1, vy.
 
     Parameters
     ----------
     u, v, w, y
-        (n_phi, ...) fields over the pairs; u and v may be (1, ...). v is None without shear, and
-        where no derivatives are taken.
+        (n_phi, ...) fields over the pairs; with weights u and v may be (1, ...). v is None without
+        shear, and where no derivatives are taken; w where all weights are 1.
     u_patterns
         (m, pairs) sign(dA) dA_p and 1, or that alone.
     v_patterns
@@ -57,12 +62,12 @@ def field_sums(
         # One product per field: stacking fields for a larger one costs more than it saves.
         return field.reshape(len(y), -1) @ patterns.T
 
-    wu = w * u
+    wu = u if w is None else w * u
     uu = against(_squares(u_patterns), wu * u)
     u1, uy = against(u_patterns, wu), against(u_patterns, wu * y)
     if v is None or v_patterns is None:
         return [uu, u1, uy]
-    wv = w * v
+    wv = v if w is None else w * v
     uv = against(_products(u_patterns, v_patterns), wu * v)
     vv = against(_squares(v_patterns), wv * v)
     return [uu, uv, vv, u1, uy, against(v_patterns, wv), against(v_patterns, wv * y)]

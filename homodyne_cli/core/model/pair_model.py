@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class PairModel:
         """Return the signed field correlation at pairs (i, j), which broadcast."""
         g1 = self._amplitude(i, j)
         if self.form is not None:
-            g1 *= self._sinc(i, j)[1] ** (self.form.power // 2)
+            g1 *= self._sinc(i, j, self._waves_at(i, j))[1] ** (self.form.power // 2)
         return g1
 
     def f(self, i: IndexArray, j: IndexArray) -> FloatArray:
@@ -67,8 +68,9 @@ class PairModel:
         amplitude = self._amplitude(i, j)
         if self.form is None:
             return amplitude, np.zeros_like(amplitude)
-        h, value, near = self._sinc(i, j)
-        slope, others = self._sinc_slope(i, j, h, value, near), self.form.power // 2 - 1
+        waves = self._waves_at(i, j)
+        h, value, near = self._sinc(i, j, waves)
+        slope, others = _sinc_slope(waves, h, value, near), self.form.power // 2 - 1
         inner = amplitude * value**others if others else amplitude
         g1 = inner * value
         slope *= inner
@@ -77,7 +79,8 @@ class PairModel:
         return g1, slope
 
     def _amplitude(self, i: IndexArray, j: IndexArray) -> FloatArray:
-        elapsed = np.abs(self.decay[j] - self.decay[i])
+        elapsed = _difference(self.decay, i, j)
+        np.abs(elapsed, out=elapsed)
         return np.exp(np.negative(elapsed, out=elapsed), out=elapsed)
 
     @cached_property
@@ -86,14 +89,17 @@ class PairModel:
         with np.errstate(invalid="ignore"):
             return np.sin(self.phase), np.cos(self.phase)
 
+    def _waves_at(self, i: IndexArray, j: IndexArray) -> _Waves:
+        sine, cosine = self._waves
+        return _Waves(_at(sine, i), _at(sine, j), _at(cosine, i), _at(cosine, j))
+
     def _sinc(
-        self, i: IndexArray, j: IndexArray
+        self, i: IndexArray, j: IndexArray, waves: _Waves
     ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Return h, sin(h)/h, and where h is so small that both come from series."""
-        sine, cosine = self._waves
-        h = self.phase[j] - self.phase[i]
-        value = sine[j] * cosine[i]
-        value -= cosine[j] * sine[i]
+        h = _difference(self.phase, i, j)
+        value = waves.sine_j * waves.cosine_i
+        value -= waves.cosine_j * waves.sine_i
         near = np.abs(h) < _SERIES_RADIUS
         # No h that is not near is changed by it: faster than a division where it is not.
         value /= h + np.finfo(h.dtype).tiny
@@ -103,26 +109,39 @@ class PairModel:
         )
         return h, value, near
 
-    def _sinc_slope(
-        self,
-        i: IndexArray,
-        j: IndexArray,
-        h: FloatArray,
-        value: FloatArray,
-        near: NDArray[np.bool_],
-    ) -> FloatArray:
-        sine, cosine = self._waves
-        slope = cosine[j] * cosine[i]
-        slope += sine[j] * sine[i]
-        slope -= value
-        slope /= h + np.finfo(h.dtype).tiny
-        small = h[near]
-        square = small * small
-        series = 1.0 - square / 10.0 * (
-            1.0 - square / 28.0 * (1.0 - square / 54.0 * (1.0 - square / 88.0))
-        )
-        slope[near] = -small / 3.0 * series
-        return slope
+
+class _Waves(NamedTuple):
+    """Sine and cosine of the phases of both frames of pairs."""
+
+    sine_i: FloatArray
+    sine_j: FloatArray
+    cosine_i: FloatArray
+    cosine_j: FloatArray
+
+
+def _at(vectors: FloatArray, frames: IndexArray) -> FloatArray:
+    """Return vectors (n, ...) at frames; twice as fast as an index."""
+    return np.take(vectors, frames, axis=0)
+
+
+def _difference(vectors: FloatArray, i: IndexArray, j: IndexArray) -> FloatArray:
+    return np.asarray(_at(vectors, j) - _at(vectors, i))
+
+
+def _sinc_slope(
+    waves: _Waves, h: FloatArray, value: FloatArray, near: NDArray[np.bool_]
+) -> FloatArray:
+    slope = waves.cosine_j * waves.cosine_i
+    slope += waves.sine_j * waves.sine_i
+    slope -= value
+    slope /= h + np.finfo(h.dtype).tiny
+    small = h[near]
+    square = small * small
+    series = 1.0 - square / 10.0 * (
+        1.0 - square / 28.0 * (1.0 - square / 54.0 * (1.0 - square / 88.0))
+    )
+    slope[near] = -small / 3.0 * series
+    return slope
 
 
 def sinc(h: FloatArray) -> FloatArray:

@@ -33,7 +33,7 @@ def worst_disagreement(dataset: Dataset, parameters: FloatArray, convention: Con
     mode: AnalysisMode = "laminar_flow" if len(parameters) == 7 else "static"
     columns = autodiff_columns(dataset, parameters, convention)
     spec = PassSpec(mode, convention)
-    pairs = host_pairs(dataset, np.arange(dataset.n_frames))
+    pairs = host_pairs(dataset)
     answers = evaluate(pack(dataset), spec, parameters), evaluate_on_host(pairs, spec, parameters)
     return max(disagreement(dataset, result, columns.copy()) for result in answers)
 

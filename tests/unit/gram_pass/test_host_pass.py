@@ -20,6 +20,7 @@ from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.problems import make_problem
 
 DATA = make_dataset(90, 3, masked=900, spread=0.1)
+WHOLE = make_dataset(90, 3, spread=0.1, single=True)
 NOISE = np.random.default_rng(5).uniform(0.03, 0.12, DATA.c2.shape)
 NOISE[0, 2, 9] = np.nan
 FEW = np.array([0, 3, 4, 11, 30, 55, 56, 89])
@@ -33,7 +34,11 @@ def counted_from_zero(grams: AngleGrams) -> FloatArray:
 
 
 @pytest.mark.parametrize("derivatives", [True, False])
-@pytest.mark.parametrize("data", [DATA, replace(DATA, sigma=NOISE)], ids=["masked", "noise map"])
+@pytest.mark.parametrize(
+    "data",
+    [DATA, replace(DATA, sigma=NOISE), WHOLE],
+    ids=["masked", "noise map", "all pairs, float32"],
+)
 @pytest.mark.parametrize("frames", [np.arange(90), FEW], ids=["all frames", "some frames"])
 def test_sums_are_those_of_the_devices(
     data: Dataset, frames: IndexArray, derivatives: bool, monkeypatch: pytest.MonkeyPatch

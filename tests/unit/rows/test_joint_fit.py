@@ -63,7 +63,7 @@ def test_gram_matrices_of_mixed_rings_are_those_of_automatic_derivatives(
     scale = np.sqrt(np.einsum("aii->ai", expected))
     size = scale[:, :, None] * scale[:, None, :]
     np.testing.assert_allclose(grams.gram / size, expected / size, atol=1e-9)
-    pairs = host_pairs(mixed, np.arange(mixed.n_frames))
+    pairs = host_pairs(mixed)
     on_host = evaluate_on_host(pairs, spec, values)
     columns[:, -1] += (grams.shift - on_host.shift)[:, None]
     expected = columns @ columns.swapaxes(1, 2)
