@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -79,9 +80,8 @@ def passes(dataset: Dataset) -> dict[str, float]:
         PLAIN: best_of(3, lambda: model_chi2(dataset, PUBLISHED, 0.3, 1.1)),
         "numpy.sum": best_of(3, lambda: np.sum(dataset.array)),
     }
-    pairs = host_pairs(dataset)
-    figures[HOST] = best_of(RUNS, lambda: evaluate_on_host(pairs, KINDS[FULL], PUBLISHED))
-    del pairs
+    on_host = partial(evaluate_on_host, host_pairs(dataset), KINDS[FULL], PUBLISHED)
+    figures[HOST] = best_of(RUNS, on_host)
     for label, kind in KINDS.items():
         started = time.perf_counter()
         evaluate(tiles, kind, PUBLISHED)
@@ -178,9 +178,8 @@ def main() -> None:
         row = rows[f"{angles}x{frames}"] = measure(angles, frames)
         print(f"\n{angles} angles x {frames} frames, {row['pairs']:.3g} pairs")
         for label, value in row.items():
-            ratio = (
-                f"{value / row[PLAIN]:9.3f} x plain NumPy" if label in (*KINDS, HOST, WARM, "fit") else ""
-            )
+            beside = label in (*KINDS, HOST, WARM, "fit")
+            ratio = f"{value / row[PLAIN]:9.3f} x plain NumPy" if beside else ""
             print(f"  {label:34s}{value:12.4g}{ratio}")
     large = dict(list(rows.items())[1:])
     exponents = {
