@@ -21,7 +21,7 @@ INTERRUPTED: Final = -7
 
 
 #: What a fit is doing between its steps.
-Phase = Literal["search", "noise", "profile", "assumptions", "saving", "pictures"]
+Phase = Literal["search", "noise", "weights", "profile", "assumptions", "saving", "pictures"]
 #: Told which phase a fit is in, how much of it is done, and of how much; 0 of 0 if that is unknown.
 OnPhase = Callable[[Phase, int, int], None]
 

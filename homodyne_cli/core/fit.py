@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from homodyne_cli.core.minimise.coordinates import fit_coordinates
 from homodyne_cli.core.minimise.flow_axis import search_flow_axis
@@ -78,9 +79,9 @@ def fit(
     noisy = None
     with log.until_interrupted():
         if not log.interrupted:
-            if on_phase is not None:
-                on_phase("noise", 0, 0)
-            noisy = minimise_with_noise(dataset, problem, objective, log)
+            tell: OnPhase = on_phase or (lambda *_: None)
+            tell("noise", 0, 0)
+            noisy = minimise_with_noise(dataset, problem, objective, log, partial(tell, "weights"))
     if noisy is None:
         noisy = interrupted_fit(dataset, objective, log)
     check_on_sample(dataset, problem, objective, log.x, "at the end")

@@ -54,8 +54,9 @@ def judged_fit(
         result = replace(result, profiles=profile(dataset, problem, result, profiled, on_done))
     on_phase("assumptions", 0, 0)
     dataset = with_assumptions(
-        dataset, problem, result.solution, result.sigma, result.noise, counted=True
-    )
+        dataset, problem, result.solution, result.sigma, result.noise,
+        counted=True, on_map=partial(on_phase, "assumptions"),
+    )  # fmt: skip
     return _compared(result, dataset, problem)
 
 

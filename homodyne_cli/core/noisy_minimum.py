@@ -11,6 +11,8 @@ the estimates stay as good as unbiased.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from homodyne_cli.core.minimise import policy
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.minimise import minimise, step_without_a_pass
@@ -39,11 +41,23 @@ WORTHWHILE_GAIN = 1.02
 #: must end.
 _MOST_REFRESHES = 8
 
+#: Told how often the covariance has been taken, and how often it is at most.
+OnCovariance = Callable[[int, int], None]
+
 
 def minimise_with_noise(
-    dataset: Dataset, problem: FitProblem, pairs: PairObjective, log: Minimisation
+    dataset: Dataset,
+    problem: FitProblem,
+    pairs: PairObjective,
+    log: Minimisation,
+    on_covariance: OnCovariance = lambda *_: None,
 ) -> NoisyFit:
     """Look at the noise, choose weights by it, and go on to the minimum of the chi2 they make.
+
+    Parameters
+    ----------
+    on_covariance
+        Told each time that the covariance of the noise is taken, and how often it is at most.
 
     Raises
     ------
@@ -55,7 +69,7 @@ def minimise_with_noise(
     if speckles is not None and allowed:
         beginning = _worthwhile_beginning(dataset, problem, pairs, log, speckles)
         if beginning is not None:
-            objective = _minimise_best(dataset, pairs, log, speckles, beginning)
+            objective = _minimise_best(dataset, pairs, log, speckles, beginning, on_covariance)
             log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
             return with_best_weights(objective, speckles.report, log.state())
     equal = weigh_angles(dataset, pairs, log.state(), speckles)
@@ -111,6 +125,7 @@ def _minimise_best(
     log: Minimisation,
     speckles: SpecklesSeen,
     objective: BestObjective,
+    on_covariance: OnCovariance,
 ) -> BestObjective:
     """Go on to the minimum with best weights, taken anew until the answer stands still.
 
@@ -128,7 +143,8 @@ def _minimise_best(
         before = _step_from_few_frames(log, objective)
         if before:
             objective = objective.renewed(log.x, log.at.contrast)
-    for _ in range(_MOST_REFRESHES):
+    for number in range(1, _MOST_REFRESHES + 1):
+        on_covariance(number, _MOST_REFRESHES)
         log.change_objective(objective, log.at if log.objective is objective else None)
         edm = log.here.edm
         still = edm < policy.EDM_STILL or edm**2 < policy.EDM_STILL * before

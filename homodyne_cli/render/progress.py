@@ -20,6 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from homodyne_cli.assessments import BatchRow
 from homodyne_cli.core.minimise.policy import EDM_CONVERGED
@@ -30,15 +31,20 @@ from homodyne_cli.results import IterationRecord, Phase
 
 #: Seconds between two lines where there is no terminal to draw a bar on.
 _EVERY = 5.0
+#: Columns from which on there is room for a bar beside the words.
+_WIDE = 100
 #: What is said of a phase; how much of it is done follows.
 _PHASES: Mapping[Phase, str] = {
     "search": "fit: starts tried",
     "noise": "fit: looking at the noise that it leaves",
+    "weights": "fit: covariance of the noise",
     "profile": "profiles followed",
-    "assumptions": "asking whether the assumptions of the model hold",
+    "assumptions": "asking whether the model's assumptions hold",
     "saving": "writing the run directory",
-    "pictures": "writing the run directory, pictures drawn",
+    "pictures": "writing pictures: drawn",
 }
+#: What is counted where the words above do not say it.
+_COUNTED: Mapping[Phase, str] = {"assumptions": ": maps"}
 
 
 class _Bar:
@@ -78,13 +84,17 @@ class FitProgress(_Bar):
         self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
     ) -> None:
         self._show_input = show_input
-        text = TextColumn("{task.description}", markup=False)
-        bar = BarColumn(bar_width=10)
-        super().__init__(console, enabled, SpinnerColumn("line"), text, bar, TimeElapsedColumn())
+        # What does not fit into a line goes on in the next: its end is the time left.
+        text = TextColumn(
+            "{task.description}", markup=False, table_column=Column(overflow="fold", no_wrap=False)
+        )
+        bar = (BarColumn(bar_width=10),) if console.width >= _WIDE else ()
+        super().__init__(console, enabled, SpinnerColumn("line"), text, *bar, TimeElapsedColumn())
         self._console, self._plain = console, enabled and not console.is_terminal
         self._phase: Phase | None = None
         self._phase_began, self._phase_done = time.monotonic(), 0
         self._step: IterationRecord | None = None
+        self._weights = ""
         self._doing, self._began, self._ended = "reading maps", time.monotonic(), threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
         self._load = self._progress.add_task("reading maps", total=None, visible=False)
@@ -109,8 +119,12 @@ class FitProgress(_Bar):
             spent = format_seconds(time.monotonic() - self._began)
             print_plain(self._console, f"{self._doing} ({spent})")
 
-    def _show(self, doing: str) -> None:
+    def _show(self, doing: str, done: int = 0, total: int = 0) -> None:
         self._doing = doing
+        task = self._progress.tasks[self._fit]
+        if total or task.total is not None:
+            # A bar that fills where a count is known, and moves to and fro elsewhere.
+            task.total, task.completed = total or None, done
         self._progress.update(self._fit, visible=True, description=doing)
 
     def on_load(self, done: int, total: int) -> None:
@@ -142,19 +156,24 @@ class FitProgress(_Bar):
         if phase != self._phase or done <= self._phase_done:
             self._phase, self._phase_began, self._phase_done = phase, now, done
         words = _PHASES[phase]
-        if phase == "search" and done == total:
+        self._weights = f", covariance {done} of at most {total}" if phase == "weights" else ""
+        if phase == "weights":
+            # How often it is taken before the answer stands still, and so the rest, is not known.
+            words = f"{words} taken, {done} of at most {total} times"
+        elif phase == "search" and done == total:
             words = f"fit: {total} starts tried, going on from the best"
         elif total:
             rest = done - self._phase_done, total - self._phase_done
-            words = f"{words} {done} of {total}{_left(self._phase_began, *rest)}"
-        self._show(words)
+            counted = f"{words}{_COUNTED.get(phase, '')}"
+            words = f"{counted} {done} of {total}{_left(self._phase_began, *rest)}"
+        self._show(words, done, total)
 
     def on_iteration(self, record: IterationRecord) -> None:
         """Show the last accepted step, and how long the rest takes if the EDM falls as it does."""
         before, self._step = self._step, record
         self._show(
             f"fit: iteration {record.iteration}, chi2 {format_number(record.chi2, 8)}, "
-            f"EDM {format_number(record.edm, 3)}{_descent_left(before, record)}"
+            f"EDM {format_number(record.edm, 3)}{self._weights}{_descent_left(before, record)}"
         )
 
 
@@ -164,7 +183,7 @@ def _descent_left(before: IterationRecord | None, record: IterationRecord) -> st
         return ""
     steps = math.log(record.edm / EDM_CONVERGED) / math.log(before.edm / record.edm)
     each = record.seconds - before.seconds
-    return f", about {format_seconds(math.ceil(steps) * each)} left" if each > 0.0 else ""
+    return _about(math.ceil(steps) * each) if each > 0.0 else ""
 
 
 def _left(began: float, done: int, total: int) -> str:
@@ -172,7 +191,13 @@ def _left(began: float, done: int, total: int) -> str:
     if not 0 < done < total:
         return ""
     rest = (time.monotonic() - began) / done * (total - done)
-    return f", about {format_seconds(rest)} left"
+    return _about(rest)
+
+
+def _about(seconds: float) -> str:
+    """Say how long the rest takes, to whole seconds: more is not known."""
+    whole = max(round(seconds), 1)
+    return f", about {f'{whole} s' if whole < 120 else format_seconds(whole)} left"
 
 
 class BatchProgress(_Bar):

@@ -10,7 +10,7 @@ import numpy as np
 from homodyne_cli.core.assumptions.flow import flow_findings
 from homodyne_cli.core.assumptions.instrument import FittedCurves, instrument_findings
 from homodyne_cli.core.checks.angle_maps import FittedModel
-from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.checks.residual_maps import OnMap, Residuals
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.find_speckles import find_speckles
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, white_noise
@@ -37,13 +37,17 @@ def with_assumptions(
     report: NoiseReport,
     *,
     counted: bool = False,
+    on_map: OnMap = lambda *_: None,
 ) -> Dataset:
     """Return a dataset with the assumptions that do not hold among its findings.
 
     Those that it has from an earlier look at the same fit stay, as that may have known more of the
     instrument. Arguments as below.
     """
-    findings = tuple(broken_assumptions(dataset, problem, solution, sigma, report, counted=counted))
+    broken = broken_assumptions(
+        dataset, problem, solution, sigma, report, counted=counted, on_map=on_map
+    )
+    findings = tuple(broken)
     codes = {finding.code for finding in findings}
     earlier = (f for f in dataset.findings or () if f.code not in codes)
     return replace(dataset, findings=(*earlier, *findings))
@@ -58,6 +62,7 @@ def broken_assumptions(
     report: NoiseReport = UNKNOWN_NOISE,
     *,
     counted: bool = False,
+    on_map: OnMap = lambda *_: None,
 ) -> Iterator[Finding]:
     """Yield a warning for each assumption of the model that does not hold.
 
@@ -70,6 +75,8 @@ def broken_assumptions(
         again.
     counted
         Whether the report is of these residuals: white noise in it is white.
+    on_map
+        Told of each map that has been held against the model.
     """
     if not np.all(np.isfinite(solution.vector)):
         return
@@ -85,7 +92,7 @@ def broken_assumptions(
         white = counted and not np.isfinite(report.n_speckles)
         noise = _white(residuals, model) if white else _noise(residuals, model, report)
         yield from _impossible_speckles(dataset, noise)
-        yield from flow_findings(residuals, model, noise)
+        yield from flow_findings(residuals, model, noise, on_map)
 
 
 def _noise(residuals: Residuals, model: FittedModel, report: NoiseReport) -> SpeckleEstimate:

@@ -34,7 +34,7 @@ from homodyne_cli.core.checks.angle_maps import (
     MergedFrames,
     angle_maps,
 )
-from homodyne_cli.core.checks.residual_maps import Residuals
+from homodyne_cli.core.checks.residual_maps import OnMap, Residuals
 from homodyne_cli.core.noise.score_tests import AngleScores, Scores, joined_scores, score_test
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.dataset import Dataset, FloatArray
@@ -58,7 +58,10 @@ _MOTIONS = (0.25, 0.5)
 
 
 def flow_findings(
-    residuals: Residuals, model: FittedModel, noise: SpeckleEstimate
+    residuals: Residuals,
+    model: FittedModel,
+    noise: SpeckleEstimate,
+    on_map: OnMap = lambda *_: None,
 ) -> Iterator[Finding]:
     """Yield a warning for each assumption on the flow that the residuals speak against."""
     merged = MergedFrames.of(residuals.dataset.t, _BLOCKS)
@@ -70,7 +73,7 @@ def flow_findings(
         beats = _beat_patterns(model, merged, maps, angle, sheared)
         return maps.scores(np.concatenate([strain, beats]))
 
-    angles = residuals.each_angle(score)
+    angles = residuals.each_angle(score, on_map=on_map)
     if _distance(angles, noise.n_speckles) > _NEAR:
         return
     scores = joined_scores(angles, noise.n_speckles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -23,6 +23,8 @@ _PAIRS = 500_000
 _MAPS_HELD = 2
 
 Result = TypeVar("Result")
+#: Told how many maps are done, and of how many.
+OnMap = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,21 @@ class Residuals:
         return self.fitted[:, frames[:, None], frames[None, :]]
 
     def each_angle(
-        self, work: Callable[[int], Result], angles: Iterable[int] | None = None
+        self,
+        work: Callable[[int], Result],
+        angles: Sequence[int] | None = None,
+        on_map: OnMap = lambda *_: None,
     ) -> list[Result]:
         """Return what `work` gives for each angle (None: all), several at a time.
 
         Of maps on disk no more than two are worked on together, so that no more are in memory.
+        `on_map` is told of each angle that is done.
         """
+        chosen = range(self.dataset.n_phi) if angles is None else angles
         held = _MAPS_HELD if isinstance(self.dataset.c2, MapSource) else None
         with core_threads(held) as threads:
-            return list(threads.map(work, range(self.dataset.n_phi) if angles is None else angles))
+            results = []
+            for result in threads.map(work, chosen):
+                results.append(result)
+                on_map(len(results), len(chosen))
+            return results

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.render import progress as progress_module
 from homodyne_cli.render.console import make_console
 from homodyne_cli.render.progress import FitProgress
-from homodyne_cli.results import IterationRecord
+from homodyne_cli.results import IterationRecord, Phase
 from tests.support.datasets import make_dataset
 from tests.support.render_samples import Terminal
 
@@ -61,26 +62,31 @@ def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     shown: list[str] = []
     console = make_console(file=Terminal(tty=False), width=100)
     progress = FitProgress(console, enabled=False, show_input=lambda _: None)
-    monkeypatch.setattr(progress, "_show", shown.append)
+    monkeypatch.setattr(progress, "_show", lambda words, *_: shown.append(words))
     for done in (1, 2, 3, 8):
         progress.on_phase("search", done, 8)
         clock[0] += 10.0
     assert shown[0] == "fit: starts tried 1 of 8"
     # One descent in 10 s: six are left; two in 20 s: five are.
-    assert shown[1] == "fit: starts tried 2 of 8, about 60.0 s left"
-    assert shown[2] == "fit: starts tried 3 of 8, about 50.0 s left"
+    assert shown[1] == "fit: starts tried 2 of 8, about 60 s left"
+    assert shown[2] == "fit: starts tried 3 of 8, about 50 s left"
     assert shown[3] == "fit: 8 starts tried, going on from the best"
 
 
-def test_saving_is_shown() -> None:
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        (("saving", 0, 0), "writing the run directory"),
+        (("pictures", 3, 12), "writing pictures: drawn 3 of 12"),
+    ],
+)
+def test_saving_is_shown(phase: tuple[Phase, int, int], words: str) -> None:
     stream = Terminal()
     console = make_console(file=stream, width=100)
     with FitProgress(console, enabled=True, show_input=lambda _: None) as progress:
         progress.on_load(3, 3)
-        progress.on_phase("saving", 0, 0)
-        progress.on_phase("pictures", 3, 12)
-    assert "writing the run directory" in stream.getvalue()
-    assert "pictures drawn 3 of 12" in stream.getvalue()
+        progress.on_phase(*phase)
+    assert words in stream.getvalue()
 
 
 def test_time_left_goes_by_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,14 +95,14 @@ def test_time_left_goes_by_what_was_done(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     console, shown = make_console(file=Terminal(tty=False), width=100), list[str]()
     progress = FitProgress(console, enabled=False, show_input=lambda _: None)
-    monkeypatch.setattr(progress, "_show", shown.append)
+    monkeypatch.setattr(progress, "_show", lambda words, *_: shown.append(words))
     for done in range(2):
         progress.on_phase("profile", done, 4)
         clock[0] += 20.0
     progress.on_phase("noise", 0, 0)
     assert shown == [
         "profiles followed 0 of 4",
-        "profiles followed 1 of 4, about 60.0 s left",
+        "profiles followed 1 of 4, about 60 s left",
         "fit: looking at the noise that it leaves",
     ]
 
@@ -105,11 +111,56 @@ def test_a_descent_says_how_long_its_edm_takes(monkeypatch: pytest.MonkeyPatch) 
     """From 1000 to 10 in 2 s: to 0.1 it takes as long again; of one that does not fall, nothing."""
     console, shown = make_console(file=Terminal(tty=False), width=100), list[str]()
     progress = FitProgress(console, enabled=False, show_input=lambda _: None)
-    monkeypatch.setattr(progress, "_show", shown.append)
+    monkeypatch.setattr(progress, "_show", lambda words, *_: shown.append(words))
     for k, edm in enumerate((1000.0, 10.0, 9.0, 0.01)):
         progress.on_iteration(IterationRecord(k, 5.0, edm, 1.0, 2.0 * k))
     assert ["left" in text for text in shown] == [False, True, False, False]
-    assert shown[1].endswith("EDM 10, about 2.00 s left")
+    assert shown[1].endswith("EDM 10, about 2 s left")
+
+
+def test_how_often_the_covariance_was_taken_is_told_with_each_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No time left: it is taken until the answer stands still. Maps are counted, with theirs."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    console, shown = make_console(file=Terminal(tty=False), width=100), list[str]()
+    progress = FitProgress(console, enabled=False, show_input=lambda _: None)
+    monkeypatch.setattr(progress, "_show", lambda words, *_: shown.append(words))
+    progress.on_phase("weights", 1, 8)
+    clock[0] += 10.0
+    progress.on_phase("weights", 2, 8)
+    progress.on_iteration(IterationRecord(3, 5.0, 0.5, 1.0, 2.0))
+    progress.on_phase("assumptions", 0, 0)
+    for done in (1, 2):
+        clock[0] += 10.0
+        progress.on_phase("assumptions", done, 4)
+    progress.on_iteration(IterationRecord(4, 5.0, 0.4, 1.0, 2.0))
+    assert shown == [
+        "fit: covariance of the noise taken, 1 of at most 8 times",
+        "fit: covariance of the noise taken, 2 of at most 8 times",
+        "fit: iteration 3, chi2 5, EDM 0.5, covariance 2 of at most 8",
+        "asking whether the model's assumptions hold",
+        "asking whether the model's assumptions hold: maps 1 of 4, about 30 s left",
+        "asking whether the model's assumptions hold: maps 2 of 4, about 20 s left",
+        "fit: iteration 4, chi2 5, EDM 0.4",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_line_that_is_too_long_is_not_cut(width: int) -> None:
+    """Its end is how long the rest takes; on a wide terminal a bar shows the same."""
+    stream = Terminal()
+    console = make_console(file=stream, width=width)
+    with FitProgress(console, enabled=True, show_input=lambda _: None) as progress:
+        progress.on_load(3, 3)
+        progress.on_phase("weights", 2, 8)
+        for k, edm in enumerate((2e4, 2e2)):
+            progress.on_iteration(IterationRecord(12 + k, 1234567.8, edm, 1.0, 30.0 * k))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    words = " ".join(re.sub(r"\d+:\d+:\d+|[|/\\━╺-]", " ", shown).split())
+    assert "EDM 200, covariance 2 of at most 8, about 60 s left" in words
+    assert ("━" in shown) == (width >= 100)
 
 
 def test_an_interruption_gives_the_terminal_back() -> None:
