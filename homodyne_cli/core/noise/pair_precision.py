@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from homodyne_cli.dataset import FloatArray, IndexArray
@@ -128,20 +129,22 @@ class PairPrecision:
             Frames in a block; the last frames that fill none are left out.
         """
         e, whole = self.shrink, sums.shape[-1] * size
-        d = self._solve_absent(sketch.absent)
-        filled = sketch.thin - self._spread_thin(d)
-        along = e * filled[:, :whole].reshape(len(d), whole // size, size, len(e)).sum(axis=2)
         u = self.vectors[:whole].reshape(whole // size, size, len(e)).sum(axis=1)
         inside = (self.i < whole) & (self.j < whole)
-        i, j = self.i[inside] // size, self.j[inside] // size
-        out = sums.copy()
-        for one, values in zip(out, d[:, inside], strict=True):
+        i, j = self.i[inside], self.j[inside]
+        apart, out = i != j, sums.copy()
+        i, j = i // size, j // size
+        # One map after the other, as above.
+        absent = self._solve_absent(sketch.absent)
+        for one, thin, d in zip(out, sketch.thin, absent, strict=True):
+            filled = thin - self._spread_thin(d[None])[0]
+            along = e * filled[:whole].reshape(whole // size, size, len(e)).sum(axis=1)
+            values = d[inside]
             np.subtract.at(one, (i, j), values)
-            apart = self.i[inside] != self.j[inside]
             np.subtract.at(one, (j[apart], i[apart]), values[apart])
-        crossed = along @ u.T
-        core = (self.vectors.T @ filled) * np.outer(e, e)
-        out += u @ core @ u.T - crossed - crossed.swapaxes(1, 2)
+            crossed = along @ u.T
+            core = (self.vectors.T @ filled) * np.outer(e, e)
+            one += u @ core @ u.T - crossed - crossed.T
         return np.asarray(out / self.base**2)
 
     @property
@@ -153,11 +156,17 @@ class PairPrecision:
         """Return [T X T]_0 times base^2, X itself being zero there: (k, m)."""
         e, i, j = self.shrink, self.i, self.j
         # -(U E A')_ij - (A E U')_ij + (U E B E U')_ij, with A = X U and B = U' X U.
-        folded = thin * e - 0.5 * self.vectors @ (core * np.outer(e, e))
-        if self._only_diagonal:
-            return np.asarray(-2.0 * (folded * self.vectors).sum(axis=2))
-        forward = np.einsum("kmr,mr->km", folded[:, i], self.vectors[j])
-        return np.asarray(-forward - np.einsum("kmr,mr->km", folded[:, j], self.vectors[i]))
+        u, half, out = self.vectors, 0.5 * np.outer(e, e), np.empty((len(thin), len(i)))
+        # One map after the other: what is made on the way is as large as all maps together.
+        for along, inside, absent in zip(thin, core, out, strict=True):
+            folded = along * e
+            folded -= u @ (inside * half)
+            if self._only_diagonal:
+                absent[:] = -2.0 * np.einsum("mr,mr->m", folded, u)
+            else:
+                absent[:] = -np.einsum("mr,mr->m", folded[i], u[j])
+                absent -= np.einsum("mr,mr->m", folded[j], u[i])
+        return out
 
     def _spread(self, values: FloatArray) -> FloatArray:
         """Return symmetric maps that hold values (k, m) at the absent pairs."""
@@ -238,7 +247,10 @@ def _dots(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def pair_precision(
-    f: FloatArray, contrast: float, photon_noise: float, present: FloatArray | None = None
+    f: FloatArray,
+    contrast: float,
+    photon_noise: float,
+    present: FloatArray | NDArray[np.bool_] | None = None,
 ) -> PairPrecision:
     """Prepare the inverse for one angle.
 
@@ -259,12 +271,14 @@ def pair_precision(
     return PairPrecision(vectors, shrink, base, *absent_pairs(present, n))
 
 
-def absent_pairs(present: FloatArray | None, n: int) -> tuple[IndexArray, IndexArray]:
+def absent_pairs(
+    present: FloatArray | NDArray[np.bool_] | None, n: int
+) -> tuple[IndexArray, IndexArray]:
     """Return the absent pairs i <= j among n frames, the diagonal first."""
     i, j = np.arange(n), np.arange(n)
     if present is None:
         return i, j
-    pairs = np.nonzero(np.triu(present == 0.0, 1))
+    pairs = np.nonzero(np.triu(np.equal(present, 0), 1))
     return np.concatenate([i, pairs[0]]), np.concatenate([j, pairs[1]])
 
 
