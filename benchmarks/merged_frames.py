@@ -50,7 +50,7 @@ def stated(
         objective = best_objective(dataset, pairs, weights, read)
     scores = objective.scores(TRUTH[pairs.places])
     spread = invert(scores.at.hessian).sandwich(scores.variance).head
-    rank = objective.angles[0].precision.vectors.shape[1]
+    rank = objective.angles[0].metric().precision.vectors.shape[1]
     return np.sqrt(np.diag(spread))[: len(pairs.places)], rank
 
 

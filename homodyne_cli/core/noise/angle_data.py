@@ -11,13 +11,13 @@ model changes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from homodyne_cli.core.model.pair_model import PairModel
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, block_sums
-from homodyne_cli.core.noise.curve_products import SLAB_PAIRS, slabs
+from homodyne_cli.core.noise.curve_products import SLAB_PAIRS, Presence, slabs
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 
 
@@ -62,14 +62,16 @@ class FrameBlocks:
     def means(
         self, evaluate: Callable[[IndexArray, IndexArray], FloatArray], rows: slice, right: slice
     ) -> FloatArray:
-        """Return means over pairs of blocks of what is evaluated at frames (R,) and (C,)."""
-        i, j = self.frames[rows], self.frames[right]
-        values = evaluate(i.ravel(), j.ravel())
+        """Return means over pairs of blocks of what is evaluated at frames (R, 1) and (C,)."""
+        i, j = self.frames[rows].T[:, :, None], self.frames[right].T
+        values = evaluate(i[0], j[0])
         if self.size == 1:
             return values
-        shape = (*values.shape[:-2], *i.shape, *j.shape)
         w = self.weights
-        return np.asarray(np.einsum("...injm,n,m->...ij", values.reshape(shape), w, w))
+        values *= w[0] * w[0]
+        for n, m in list(np.ndindex(len(w), len(w)))[1:]:
+            values += w[n] * w[m] * evaluate(i[n], j[m])
+        return values
 
     def mirrored_means(
         self, evaluate: Callable[[IndexArray, IndexArray], FloatArray]
@@ -84,7 +86,7 @@ class FrameBlocks:
         m = len(self)
         out = np.empty((m, m))
         for rows, right in slabs(m):
-            part = self.means(lambda i, j: evaluate(i[:, None], j), rows, right)
+            part = self.means(evaluate, rows, right)
             out[rows, right] = part
             out[right, rows] = part.T
         return out
@@ -130,7 +132,7 @@ class AngleData:
     values
         (m, m) data less `shift` above the diagonal, zero where there are none.
     present
-        (m, m) 1 above the diagonal where a pair has data; None for all pairs.
+        (m, m) whether a pair has data, above the diagonal; None for all pairs.
     plain
         (2, 2) sums over pairs of products of one and the values.
     """
@@ -138,14 +140,14 @@ class AngleData:
     angle: int
     blocks: FrameBlocks
     values: FloatArray
-    present: FloatArray | None
+    present: Presence | None
     shift: float
     plain: FloatArray
 
     @property
-    def mirrored(self) -> FloatArray | None:
-        """(m, m) 1 where a pair has data, on both sides of the diagonal; None for all pairs."""
-        return None if self.present is None else self.present + self.present.T
+    def mirrored(self) -> Presence | None:
+        """(m, m) whether a pair has data, on both sides of the diagonal; None for all pairs."""
+        return None if self.present is None else self.present | self.present.T
 
 
 def angle_data(dataset: Dataset, angle: int, most: int) -> AngleData | None:
@@ -159,29 +161,26 @@ def angle_data(dataset: Dataset, angle: int, most: int) -> AngleData | None:
     data = np.asarray(dataset.c2[angle])
     blocks = FrameBlocks.of(len(data), most)
     if blocks.size == 1:
-        return _at_frames(angle, np.arange(len(data)), data)
-    return _assembled(angle, blocks, *_block_means(data, blocks.size))
+        return _with_pairs(angle, blocks, data)
+    # In the precision of the data, as single frames are: its rounding is a millionth of the noise.
+    return _with_pairs(angle, blocks, _block_means(data, blocks.size).astype(data.dtype))
 
 
 def sparse_data(dataset: Dataset, most: int) -> list[AngleData | None]:
     """Read all angles at no more than `most` frames, evenly spread."""
     frames = np.arange(0, dataset.n_frames, -(-dataset.n_frames // most))
     maps = dataset.selected(frames)
-    return [_at_frames(angle, frames, data) for angle, data in enumerate(maps)]
+    blocks = FrameBlocks(frames[:, None], np.ones(1), 1)
+    return [_with_pairs(angle, blocks, data) for angle, data in enumerate(maps)]
 
 
-def _at_frames(angle: int, frames: IndexArray, data: FloatArray) -> AngleData | None:
-    """Take every frame for itself, those without any pair left out."""
+def _with_pairs(angle: int, blocks: FrameBlocks, data: FloatArray) -> AngleData | None:
+    """Take data (m, m) over blocks, NaN where there are none; blocks without any pair leave."""
     known = np.triu(np.isfinite(data), 1)
     kept = np.flatnonzero(known.any(axis=0) | known.any(axis=1))
     if len(kept) < len(data):
-        frames, data, known = frames[kept], data[np.ix_(kept, kept)], known[np.ix_(kept, kept)]
-    return _assembled(angle, FrameBlocks(frames[:, None], np.ones(1), 1), data, known)
-
-
-def _assembled(
-    angle: int, blocks: FrameBlocks, data: FloatArray, known: np.ndarray
-) -> AngleData | None:
+        blocks = replace(blocks, frames=blocks.frames[kept])
+        data, known = data[np.ix_(kept, kept)], known[np.ix_(kept, kept)]
     count = np.count_nonzero(known)
     if not count:
         return None
@@ -194,18 +193,17 @@ def _assembled(
         angle=angle,
         blocks=blocks,
         values=values,
-        present=None if count == m * (m - 1) // 2 else known.astype(float),
+        present=None if count == m * (m - 1) // 2 else known,
         shift=shift,
         plain=np.array([[count, total], [total, square]], dtype=float),
     )
 
 
-def _block_means(data: FloatArray, size: int) -> tuple[FloatArray, np.ndarray]:
-    """Return means over pairs of blocks above the diagonal, and where all their pairs have data."""
+def _block_means(data: FloatArray, size: int) -> FloatArray:
+    """Return means over pairs of blocks above the diagonal, NaN where not all pairs have data."""
     m = len(data) // size
     means = np.zeros((m, m))
     for rows, right in slabs(m):
         part = data[rows.start * size : rows.stop * size, right.start * size : m * size]
         means[rows, right] = block_sums(part.astype(float), size) / size**2
-    known = np.triu(np.isfinite(means), 1)
-    return np.where(known, means, 0.0), known
+    return means

@@ -15,13 +15,18 @@ counted from the first row of every slab, so that differences keep their digits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from homodyne_cli.core.model.curves import ModelCurves
 from homodyne_cli.core.model.pair_model import PairModel
 from homodyne_cli.core.noise.covariance_operator import block_sums
 from homodyne_cli.dataset import FloatArray, IndexArray
+
+#: Whether pairs have data.
+Presence: TypeAlias = NDArray[np.bool_]
 
 #: Pairs worked on at once: two maps and their products stay in the cache.
 SLAB_PAIRS = 60_000
@@ -78,7 +83,7 @@ class CurveMaps:
 
 
 def f_products(
-    model: PairModel, vectors: FloatArray, values: FloatArray, present: FloatArray | None
+    model: PairModel, vectors: FloatArray, values: FloatArray, present: Presence | None
 ) -> ColumnProducts:
     """Return the products of f alone; arguments as below."""
     even, plain = np.empty_like(values, dtype=float), np.zeros((1, 3))
@@ -95,7 +100,7 @@ def curve_maps(
     curves: ModelCurves,
     factors: tuple[float, float, float],
     values: FloatArray,
-    present: FloatArray | None,
+    present: Presence | None,
 ) -> CurveMaps:
     """Take the columns [df/dp of all parameters, f] apart.
 
@@ -106,9 +111,9 @@ def curve_maps(
     values
         (n, n) data above the diagonal, zero where there are none.
     present
-        (n, n) 1 where a pair has data; None for all of them.
+        (n, n) whether a pair has data; None for all of them.
     """
-    transport, strain = _factored(curves, *factors)
+    transport, strain = factored(curves, *factors)
     n_t, n_s, m = len(transport), len(strain), len(values)
     n_d = n_t + n_s
     plain = np.zeros((n_d + 1, n_d + 3))
@@ -173,15 +178,15 @@ def slabs(m: int) -> list[tuple[slice, slice]]:
     return [(slice(top, min(top + step, m)), slice(top, m)) for top in range(0, m, step)]
 
 
-def mask(present: FloatArray | None, rows: slice, right: slice) -> FloatArray:
+def mask(present: Presence | None, rows: slice, right: slice) -> FloatArray:
     """Return 1 above the diagonal where there are data, else 0."""
     if present is not None:
-        return present[rows, right]
+        return present[rows, right].astype(float)
     above = np.arange(right.start, right.stop) > np.arange(rows.start, rows.stop)[:, None]
     return above.astype(float)
 
 
-def _factored(
+def factored(
     curves: ModelCurves, q: float, kappa: float, kappa_slope: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the curves of transport and of strain, with what is the same for all pairs."""
@@ -196,7 +201,7 @@ def _frames(rows: slice, right: slice) -> tuple[IndexArray, IndexArray]:
     return np.arange(rows.start, rows.stop)[:, None], np.arange(right.start, right.stop)
 
 
-def _known(a: FloatArray, present: FloatArray | None, rows: slice, right: slice) -> FloatArray:
+def _known(a: FloatArray, present: Presence | None, rows: slice, right: slice) -> FloatArray:
     """Set pairs without data, and those not above the diagonal, to zero, in place."""
     if present is None:
         size = rows.stop - rows.start

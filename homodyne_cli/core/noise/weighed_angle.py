@@ -2,19 +2,26 @@ r"""One angle of a fit with best weights: its data, its noise, and one pass over
 
 A pass gives the sums over pairs of the columns X of the model with each other, with one and with
 the data, and their thin products X U; from these follow all <X, C0^-1 Y> (`pair_precision`). One
-and the data do not change: their thin products are kept. Where every frame stands for itself the
-columns are never formed (`curve_products`); over blocks of frames (`angle_data`) they are.
+and the data do not change: their thin products belong to the metric. Where every frame stands for
+itself the columns are never formed (`curve_products`); over blocks of frames (`angle_data`) they
+are.
+
+A metric over blocks is made anew by every pass: with its thin products it is four to five times as
+large as the data, all angles together exceed the budget of maps that are merged, and a fit makes
+one or two passes in each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from homodyne_cli.core.model.curves import ModelCurves
 from homodyne_cli.core.model.pair_model import PairModel, pair_model
-from homodyne_cli.core.noise.angle_columns import angle_columns
+from homodyne_cli.core.noise.angle_columns import block_columns
 from homodyne_cli.core.noise.angle_data import AngleData, FrameBlocks
 from homodyne_cli.core.noise.curve_products import (
     ColumnProducts,
@@ -81,6 +88,22 @@ class AngleScoreSums:
 
 
 @dataclass(frozen=True)
+class AngleMetric:
+    """What chi2 of one angle is taken in.
+
+    Attributes
+    ----------
+    precision
+        The inverse of the main part of the noise.
+    fixed
+        Sketch of one and the values.
+    """
+
+    precision: PairPrecision
+    fixed: Sketch
+
+
+@dataclass(frozen=True)
 class WeighedAngle:
     """See the module.
 
@@ -90,17 +113,16 @@ class WeighedAngle:
         The angle's pairs, and which frames they are of.
     convention
         Of the model.
-    precision, noise
-        The inverse of its main part, and what it is made from.
-    fixed
-        Sketch of one and the values.
+    noise
+        What the metric is made from.
+    metric
+        Returns the one that is kept, or makes it.
     """
 
     data: AngleData
     convention: Convention
-    precision: PairPrecision
     noise: AngleNoise
-    fixed: Sketch
+    metric: Callable[[], AngleMetric]
 
     @property
     def n_pairs(self) -> int:
@@ -109,24 +131,27 @@ class WeighedAngle:
 
     def gram(self, curves: ModelCurves, *, derivatives: bool = True) -> FloatArray:
         """Return scale <X, C0^-1 Y> of the columns [df/dp, f, 1, y] of unit contrast."""
-        products = self.products(curves, derivatives=derivatives)
-        return self._gram(products.plain, self.precision.sketch(products.thin))
+        metric = self.metric()
+        products = self.products(curves, metric.precision.vectors, derivatives=derivatives)
+        return self._gram(metric, products.plain, metric.precision.sketch(products.thin))
 
-    def _gram(self, plain: FloatArray, columns: Sketch) -> FloatArray:
-        inner, count = self.precision.inner, len(columns.thin)
+    def _gram(self, metric: AngleMetric, plain: FloatArray, columns: Sketch) -> FloatArray:
+        inner, fixed, count = metric.precision.inner, metric.fixed, len(columns.thin)
         out = np.empty((count + 2, count + 2))
         out[:count, :count] = inner(plain[:, :count], columns, columns)
-        out[:count, count:] = inner(plain[:, count:], columns, self.fixed)
-        out[count:, count:] = inner(self.data.plain, self.fixed, self.fixed)
+        out[:count, count:] = inner(plain[:, count:], columns, fixed)
+        out[count:, count:] = inner(self.data.plain, fixed, fixed)
         out[count:, :count] = out[:count, count:].T
         return self.noise.scale * 0.5 * (out + out.T)
 
-    def products(self, curves: ModelCurves, *, derivatives: bool) -> ColumnProducts:
-        """Return the sums and thin products of [df/dp, f], or of f alone."""
-        data, vectors = self.data, self.precision.vectors
+    def products(
+        self, curves: ModelCurves, vectors: FloatArray, *, derivatives: bool
+    ) -> ColumnProducts:
+        """Return the sums and thin products with U (n, r) of [df/dp, f], or of f alone."""
+        data = self.data
         model = pair_model(curves, data.angle, self.convention)
         if data.blocks.size > 1:
-            return self._block_products(model, curves, derivatives=derivatives)
+            return self._block_products(model, curves, vectors, derivatives=derivatives)
         if derivatives:
             return self._curve_maps(model, curves).products(vectors)
         _, model = _at_frames(curves, model, data.blocks)
@@ -139,16 +164,16 @@ class WeighedAngle:
         return curve_maps(model, kept, factors, data.values, data.present)
 
     def _block_products(
-        self, model: PairModel, curves: ModelCurves, *, derivatives: bool
+        self, model: PairModel, curves: ModelCurves, vectors: FloatArray, *, derivatives: bool
     ) -> ColumnProducts:
-        data, vectors = self.data, self.precision.vectors
+        data = self.data
         count = 1 + derivatives * _n_derivatives(curves)
         thin, plain = np.zeros((count, *vectors.shape)), np.zeros((count, count + 2))
         for rows, right in slabs(len(data.blocks)):
             if derivatives:
-                part = _columns(model, curves, data.angle, data.blocks, rows, right)[:-1]
+                part = block_columns(model, curves, data.angle, data.blocks, rows, right)[:-1]
             else:
-                part = data.blocks.means(lambda i, j: model.f(i[:, None], j), rows, right)[None]
+                part = data.blocks.means(model.f, rows, right)[None]
             part = part * mask(data.present, rows, right)
             thin[:, rows] += part @ vectors[right]
             thin[:, right] += part.swapaxes(1, 2) @ vectors[rows]
@@ -163,14 +188,16 @@ class WeighedAngle:
 
         What is not the main part is smooth: it is summed over blocks of frames.
         """
-        data = self.data
+        data, metric = self.data, self.metric()
+        precision = metric.precision
         model = pair_model(curves, data.angle, self.convention)
         merged = FrameBlocks.of(len(data.blocks), _SCORE_BLOCKS)
         noise = self.noise.over(data.blocks.size * merged.size)
-        products, sums = self._products_and_sums(model, curves, merged)
-        moving = self.precision.sketch(products.thin)
-        gram, sketch = self._gram(products.plain, moving), moving.followed_by(self.fixed, 1)
-        weights = self.precision.block_weights(sums, sketch, merged.size)
+        products, sums = self._products_and_sums(model, curves, precision.vectors, merged)
+        columns = precision.sketch(products.thin)
+        gram = self._gram(metric, products.plain, columns)
+        sketch = columns.followed_by(metric.fixed, 1)
+        weights = precision.block_weights(sums, sketch, merged.size)
         centres = data.blocks.frames[:, data.blocks.frames.shape[1] // 2]
         merged_frames = replace(merged, frames=centres[merged.frames])
         operator = merged_frames.covariance(model, noise.contrast, noise.photon_noise, noise.modes)
@@ -181,11 +208,11 @@ class WeighedAngle:
         own = scale * gram[:-1, :-1] / n_speckles + scale**2 / n_speckles * 0.5 * (added + added.T)
         plain = np.vstack([products.plain[:, :-1], np.append(products.plain[:, -2], 0.0)])
         plain[-1, -1] = data.plain[0, 0]
-        main = self.precision.main(plain, sketch, sketch)
+        main = precision.main(plain, sketch, sketch)
         return AngleScoreSums(gram, own, plain, main / scale)
 
     def _products_and_sums(
-        self, model: PairModel, curves: ModelCurves, merged: FrameBlocks
+        self, model: PairModel, curves: ModelCurves, vectors: FloatArray, merged: FrameBlocks
     ) -> tuple[ColumnProducts, FloatArray]:
         """Return the products of [df/dp, f], and [df/dp, f, 1] over merged blocks, (k, m, m).
 
@@ -196,14 +223,14 @@ class WeighedAngle:
             maps = self._curve_maps(model, curves)
             ones = merged.mirrored_sums(1, lambda *at: mask(data.present, *at)[None])
             sums = np.concatenate([maps.block_sums(merged.size), ones])
-            return maps.products(self.precision.vectors), sums
+            return maps.products(vectors), sums
 
         def columns(rows: slice, right: slice) -> FloatArray:
-            part = _columns(model, curves, data.angle, data.blocks, rows, right)
+            part = block_columns(model, curves, data.angle, data.blocks, rows, right)
             return part * mask(data.present, rows, right)
 
         sums = merged.mirrored_sums(_n_derivatives(curves) + 2, columns)
-        return self.products(curves, derivatives=True), sums
+        return self.products(curves, vectors, derivatives=True), sums
 
 
 def _at_frames(
@@ -228,22 +255,6 @@ def _n_derivatives(curves: ModelCurves) -> int:
     return len(curves.transport_slopes) + shear + (shear > 0)
 
 
-def _columns(
-    model: PairModel,
-    curves: ModelCurves,
-    angle: int,
-    blocks: FrameBlocks,
-    rows: slice,
-    right: slice,
-) -> FloatArray:
-    """Return [df/dp, f, 1] over pairs of blocks."""
-
-    def evaluate(i: np.ndarray, j: np.ndarray) -> FloatArray:
-        return angle_columns(model, curves, angle, 1.0, i, j)
-
-    return blocks.means(evaluate, rows, right)
-
-
 def weigh_angle(
     data: AngleData, curves: ModelCurves, convention: Convention, noise: AngleNoise
 ) -> WeighedAngle:
@@ -257,8 +268,18 @@ def weigh_angle(
     Raises
     ------
     FitError
-        If the model is not finite there.
+        If the model is not finite there: at once, or by the first pass over blocks.
     """
+    make = partial(_angle_metric, data, curves, convention, noise)
+    if data.blocks.size > 1:
+        return WeighedAngle(data, convention, noise, make)
+    kept = make()
+    return WeighedAngle(data, convention, noise, lambda: kept)
+
+
+def _angle_metric(
+    data: AngleData, curves: ModelCurves, convention: Convention, noise: AngleNoise
+) -> AngleMetric:
     model = pair_model(curves, data.angle, convention)
     f = data.blocks.mirrored_means(model.f)
     if not np.isfinite(f).all():
@@ -269,4 +290,4 @@ def weigh_angle(
     # A map of ones but for its diagonal, if every pair has data.
     known = u.sum(axis=0) - u if present is None else present @ u
     thin = np.stack([known, (data.values + data.values.T) @ u])
-    return WeighedAngle(data, convention, precision, noise, precision.sketch(thin))
+    return AngleMetric(precision, precision.sketch(thin))

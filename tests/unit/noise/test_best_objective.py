@@ -10,8 +10,8 @@ import pytest
 from homodyne_cli.core.model.curves import model_curves
 from homodyne_cli.core.model.pair_model import model_maps, pair_model
 from homodyne_cli.core.noise import best_objective as module
-from homodyne_cli.core.noise.angle_columns import angle_columns
-from homodyne_cli.core.noise.angle_data import angle_data
+from homodyne_cli.core.noise.angle_columns import angle_columns, block_columns
+from homodyne_cli.core.noise.angle_data import FrameBlocks, angle_data
 from homodyne_cli.core.noise.best_objective import (
     BestObjective,
     affordable_blocks,
@@ -19,8 +19,7 @@ from homodyne_cli.core.noise.best_objective import (
 )
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
 from homodyne_cli.core.noise.curve_products import mask
-from homodyne_cli.core.noise.pair_precision import PairPrecision, Sketch
-from homodyne_cli.core.noise.weighed_angle import AngleNoise, WeighedAngle
+from homodyne_cli.core.noise.weighed_angle import AngleNoise, weigh_angle
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
@@ -247,20 +246,80 @@ def test_a_pass_without_columns_is_that_with_columns(bad: bool, static: bool) ->
     maps = angle_columns(model, curves, 0, 1.0, frames, frames)[:-1]
     maps *= mask(angle.present, slice(0, len(frames)), slice(0, len(frames)))
     vectors = np.linalg.qr(np.random.default_rng(0).standard_normal((len(frames), 5)))[0]
-    weighed = WeighedAngle(
-        angle, "he2024", PairPrecision(vectors, *4 * [np.ones(1)]),  # type: ignore[arg-type]
-        AngleNoise(0.3, 1.0, 1.0, 1.0, 1.0), Sketch(*3 * [vectors]),
-    )  # fmt: skip
-    passed = weighed.products(curves, derivatives=True)
+    weighed = weigh_angle(angle, curves, "he2024", AngleNoise(0.3, 1.0, 1.0, 1.0, 1.0))
+    passed = weighed.products(curves, vectors, derivatives=True)
     thin = maps @ vectors + maps.swapaxes(1, 2) @ vectors
     np.testing.assert_allclose(passed.thin, thin, atol=1e-12 * np.abs(thin).max(axis=(1, 2)).max())
     every = np.concatenate([maps, np.triu(np.ones_like(maps[:1]), 1), angle.values[None]])
     sums = np.einsum("kij,lij->kl", maps, every)
     unit = np.sqrt(np.outer(np.diag(sums), np.einsum("kij,kij->k", every, every)))
     np.testing.assert_allclose(passed.plain / unit, sums / unit, atol=1e-13)
-    f_alone = weighed.products(curves, derivatives=False)
+    f_alone = weighed.products(curves, vectors, derivatives=False)
     np.testing.assert_allclose(f_alone.thin[0], thin[-1], atol=1e-13)
     np.testing.assert_allclose(f_alone.plain[0], passed.plain[-1, -3:], rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 5, 9])
+@pytest.mark.parametrize("static", [False, True])
+def test_columns_over_blocks_are_means_of_columns_at_frames(size: int, static: bool) -> None:
+    """Against columns at every pair of the blocks' frames, weighed as the blocks say.
+
+    Columns are differences of curves at frames nearby, and lose three digits of sixteen.
+    """
+    data = speckle_data(8 * size)
+    values = EXPERIMENT.parameters[: 3 if static else 7]
+    curves = model_curves(data.t, data.phi, data.q, None if static else 2e6, values, "he2024")
+    blocks = FrameBlocks.of(8 * size, 8)
+    assert blocks.size == size
+    model, frames, m = pair_model(curves, 1, "he2024"), blocks.frames.ravel(), len(blocks)
+    at_frames = angle_columns(model, curves, 1, 1.0, frames, frames)
+    weights = np.kron(np.eye(m), blocks.weights)
+    expected = weights @ at_frames @ weights.T
+    rows, right = slice(1, 3), slice(1, m)
+    columns = block_columns(model, curves, 1, blocks, rows, right)
+    above = np.triu(np.ones((m, m), bool), 1)[rows, right]
+    scale = np.abs(expected[:, rows, right]).max(axis=(1, 2))[:, None]
+    np.testing.assert_allclose(
+        columns[:, above] / scale, expected[:, rows, right][:, above] / scale, atol=1e-12
+    )
+    f = blocks.means(model.f, rows, right)
+    np.testing.assert_allclose(f, expected[-2, rows, right], atol=1e-14)
+
+
+def test_blocks_without_any_pair_leave() -> None:
+    """As a metric that knows that their pairs are absent, which has a row of unknowns for each."""
+    data = without(speckle_data(42), [8, 9, 30], [(0, 20)])
+    curves = model_curves(data.t, data.phi, data.q, 2e6, EXPERIMENT.parameters, "he2024")
+    kept = angle_data(data, 0, 14)
+    assert kept is not None
+    assert kept.present is not None
+    assert (kept.blocks.size, len(kept.blocks)) == (3, 11)
+    held = [b for b in range(14) if b not in (2, 3, 10)]
+    np.testing.assert_array_equal(kept.blocks.frames[:, 1] // 3, held)
+    every = FrameBlocks.of(42, 14)
+    values, present = np.zeros((14, 14)), np.zeros((14, 14), bool)
+    values[np.ix_(held, held)], present[np.ix_(held, held)] = kept.values, kept.present
+    whole = replace(kept, blocks=every, values=values, present=present)
+    noise = AngleNoise(0.3, 0.006, 2.0, 800.0, 800.0)
+    one, other = (weigh_angle(part, curves, "he2024", noise).gram(curves) for part in (kept, whole))
+    unit = np.sqrt(np.diag(other))
+    np.testing.assert_allclose(one / np.outer(unit, unit), other / np.outer(unit, unit), atol=1e-7)
+
+
+def test_means_over_blocks_keep_the_precision_of_the_data() -> None:
+    """Single and double precision agree to the rounding of the single one."""
+    data = speckle_data(40)
+    single = replace(data, c2=data.array.astype(np.float32))
+    one, other = (angle_data(d, 0, 8) for d in (single, data))
+    assert one is not None
+    assert other is not None
+    assert one.blocks.size == 5
+    assert one.values.dtype == np.float32
+    assert other.values.dtype == np.float64
+    np.testing.assert_allclose(one.values, other.values, atol=3e-7)
+    i, j = np.triu_indices(8, 1)
+    means = data.array[0].reshape(8, 5, 8, 5).mean(axis=(1, 3))[i, j]
+    np.testing.assert_allclose(other.values[i, j] + other.shift, means, atol=1e-14)
 
 
 def test_equal_weights_gain_nothing_where_photons_make_the_noise() -> None:
