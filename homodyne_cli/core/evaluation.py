@@ -36,8 +36,8 @@ class EvaluatedRun:
         Of the pass at the run's parameters, pairs weighted by their noise alone.
     at
         What was minimised, at these parameters and the best contrast and offset.
-    best
-        The objective of a run with best weights.
+    best, best_grams
+        The objective of a run with best weights, and of its pass at these parameters.
     """
 
     run: StoredRun
@@ -45,6 +45,7 @@ class EvaluatedRun:
     grams: AngleGrams
     at: Projection
     best: BestObjective | None = None
+    best_grams: AngleGrams | None = None
 
     @property
     def residuals(self) -> Residuals:
@@ -83,10 +84,11 @@ class EvaluatedRun:
         """Return chi2 of another run's model and scaling on the pairs and noise of this one."""
         solution, sigma = other.solution, self.objective.sigma
         if self.best is not None:
-            grams = self.best.grams_of(solution.vector, other.problem.convention)
             sigma = np.ones_like(sigma)
-        elif other is self.run:
-            grams = self.grams
+        if other is self.run:
+            grams = self.grams if self.best_grams is None else self.best_grams
+        elif self.best is not None:
+            grams = self.best.grams_of(solution.vector, other.problem.convention)
         else:
             spec = PassSpec(other.problem.mode, other.problem.convention)
             grams = evaluate(self.objective.tiles, spec, solution.vector)
@@ -107,7 +109,8 @@ def evaluate_run(run: StoredRun) -> EvaluatedRun:
     if weights is None:
         return EvaluatedRun(run, objective, grams, at)
     best = best_objective(run.dataset, objective, weights)
-    return EvaluatedRun(run, objective, grams, best.derivatives(objective.free_values), best)
+    best_grams = best.grams(objective.free_values)
+    return EvaluatedRun(run, objective, grams, best.project(best_grams), best, best_grams)
 
 
 def evaluate_best(

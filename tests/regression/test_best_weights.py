@@ -64,6 +64,8 @@ def test_chi2_is_expected_to_be_the_number_of_pairs(best: FitResult) -> None:
 def test_a_stored_run_speaks_of_what_was_minimised(data: Dataset, best: FitResult) -> None:
     evaluated = evaluate_run(run_of(data, problem("auto"), best))
     assert evaluated.chi2 == pytest.approx(best.chi2, rel=1e-9)
+    # A run like it, which gets a pass of its own.
+    assert evaluated.chi2_of(replace(evaluated.run)) == pytest.approx(evaluated.chi2, rel=1e-12)
     assert evaluated.degrees_of_freedom == best.degrees_of_freedom
     diagnosis = diagnose(evaluated)
     assert diagnosis.edm < 1e-6

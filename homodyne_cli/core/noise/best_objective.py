@@ -132,9 +132,10 @@ class BestObjective:
 
     def derivatives(self, x: FloatArray) -> Projection:
         """Return chi2, gradient and Hessian (of the free parameters and the scaling)."""
-        return self._projected(self.grams(x))
+        return self.project(self.grams(x))
 
-    def _projected(self, grams: AngleGrams) -> Projection:
+    def project(self, grams: AngleGrams) -> Projection:
+        """Return chi2 and derivatives at the best contrast and offset, from a pass."""
         return replace(self.pairs, sigma=self._ones).project(grams)
 
     def grams(self, x: FloatArray, *, derivatives: bool = True) -> AngleGrams:
@@ -166,7 +167,7 @@ class BestObjective:
     def scores(self, x: FloatArray) -> BestScores:
         """Make a pass that also tells how scores vary, with best weights and with equal ones."""
         grams, sums = self.score_sums(x)
-        at, n_phi, size = self._projected(grams), self.dataset.n_phi, len(x) + 2
+        at, n_phi, size = self.project(grams), self.dataset.n_phi, len(x) + 2
         best, hessians, equal = np.zeros((3, n_phi, size, size))
         for angle, one in zip(self.angles, sums, strict=True):
             a = angle.data.angle
