@@ -108,7 +108,9 @@ def per_pair(folder: Path) -> dict[str, float]:
     kind = PassSpec("laminar_flow", "he2024")
     figures = {}
     for name, budget in (("in memory", 1 << 40), ("from disk", 700_000_000)):
-        with open_dataset(selection, "laminar_flow", None, MemoryBudget(budget, folder)) as dataset:
+        with open_dataset(
+            selection, "laminar_flow", memory=MemoryBudget(budget, folder)
+        ) as dataset:
             tiles = pack(dataset)
             seconds = best_of(3, lambda t=tiles: evaluate(t, kind, np.array(PUBLISHED)))
             figures[name] = seconds / tiles.n_points

@@ -19,7 +19,7 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.errors import OutputError
 from homodyne_cli.io.files.interrupts import Interruption, interruption
 from homodyne_cli.problem import Config
-from homodyne_cli.results import FitResult, IterationRecord, OnPhase, Phase, Seconds
+from homodyne_cli.results import FitResult, IterationRecord, OnPhase, Phase, Seconds, unfollowed
 
 
 class Watch(Protocol):
@@ -129,7 +129,7 @@ def make_run(
         clock = FitClock(started)
         wait_for_trial()
         budget = MemoryBudget(memory or budget_of(None), run.scratch)
-        on_load, on_size = watch.on_load if watch else None, partial(import_ahead, problem)
+        on_load, on_size = watch.on_load if watch else unfollowed, partial(import_ahead, problem)
         maps = open_dataset(selection, problem.mode, on_load, budget, on_size)
         dataset = examined(held.enter_context(maps), problem)
         if watch is not None:
@@ -138,7 +138,7 @@ def make_run(
         # Inside of what the run directory puts in front of a signal, which takes it away.
         signals = held.enter_context(interruption()) if interruptible else Interruption()
         on_step = partial(_on_step, signals, watch)
-        on_phase: OnPhase = watch.on_phase if watch else lambda *_: None
+        on_phase: OnPhase = watch.on_phase if watch else unfollowed
         result, dataset = judged_fit(dataset, problem, profiled, on_step, on_phase)
         signals.awaited = False
         clock.has_fitted()

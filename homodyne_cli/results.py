@@ -24,6 +24,12 @@ INTERRUPTED: Final = -7
 Phase = Literal["search", "noise", "weights", "profile", "assumptions", "saving", "pictures"]
 #: Told which phase a fit is in, how much of it is done, and of how much; 0 of 0 if that is unknown.
 OnPhase = Callable[[Phase, int, int], None]
+#: Told how many of something are done, and of how many.
+OnCount = Callable[[int, int], None]
+
+
+def unfollowed(*_: object) -> None:
+    """Take progress that nobody follows."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from homodyne_cli.core.uncertainty.summary import summarise
 from homodyne_cli.core.uncertainty.symmetries import canonical
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import FitResult, OnPhase
+from homodyne_cli.results import FitResult, OnPhase, unfollowed
 
 
 @serial_algebra()
@@ -31,7 +31,7 @@ def fit(
     dataset: Dataset,
     problem: FitProblem,
     notify: OnIteration | None = None,
-    on_phase: OnPhase | None = None,
+    on_phase: OnPhase = unfollowed,
 ) -> FitResult:
     """Fit the model to a dataset.
 
@@ -79,9 +79,9 @@ def fit(
     noisy = None
     with log.until_interrupted():
         if not log.interrupted:
-            tell: OnPhase = on_phase or (lambda *_: None)
-            tell("noise", 0, 0)
-            noisy = minimise_with_noise(dataset, problem, objective, log, partial(tell, "weights"))
+            on_phase("noise", 0, 0)
+            on_covariance = partial(on_phase, "weights")
+            noisy = minimise_with_noise(dataset, problem, objective, log, on_covariance)
     if noisy is None:
         noisy = interrupted_fit(dataset, objective, log)
     check_on_sample(dataset, problem, objective, log.x, "at the end")

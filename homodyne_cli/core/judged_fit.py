@@ -16,7 +16,7 @@ from homodyne_cli.core.minimise.minimisation import OnIteration
 from homodyne_cli.core.uncertainty.profile_likelihood import profile
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import FitResult, OnPhase
+from homodyne_cli.results import FitResult, OnPhase, unfollowed
 
 
 def judged_fit(
@@ -24,7 +24,7 @@ def judged_fit(
     problem: FitProblem,
     profiled: tuple[str, ...] = (),
     notify: OnIteration | None = None,
-    on_phase: OnPhase = lambda *_: None,
+    on_phase: OnPhase = unfollowed,
 ) -> tuple[FitResult, Dataset]:
     """Fit, profile, and ask whether the assumptions of the model hold.
 

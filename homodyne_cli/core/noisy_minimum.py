@@ -41,16 +41,13 @@ WORTHWHILE_GAIN = 1.02
 #: must end.
 _MOST_REFRESHES = 8
 
-#: Told how often the covariance has been taken, and how often it is at most.
-OnCovariance = Callable[[int, int], None]
-
 
 def minimise_with_noise(
     dataset: Dataset,
     problem: FitProblem,
     pairs: PairObjective,
     log: Minimisation,
-    on_covariance: OnCovariance = lambda *_: None,
+    on_covariance: Callable[[int, int], None],
 ) -> NoisyFit:
     """Look at the noise, choose weights by it, and go on to the minimum of the chi2 they make.
 
@@ -125,7 +122,7 @@ def _minimise_best(
     log: Minimisation,
     speckles: SpecklesSeen,
     objective: BestObjective,
-    on_covariance: OnCovariance,
+    on_covariance: Callable[[int, int], None],
 ) -> BestObjective:
     """Go on to the minimum with best weights, taken anew until the answer stands still.
 

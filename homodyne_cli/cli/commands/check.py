@@ -54,7 +54,7 @@ def run_check(request: CheckRequest) -> int:
 
         memory = memory_budget(request.memory)
         wait_for_trial()
-        with open_dataset(config.selection, config.problem.mode, None, memory) as maps:
+        with open_dataset(config.selection, config.problem.mode, memory=memory) as maps:
             dataset = examined(maps, config.problem)
     bad = ("error", "warning") if request.strict else ("error",)
     passed = not any(finding.severity in bad for finding in dataset.findings or ())

@@ -10,7 +10,7 @@ import numpy as np
 from homodyne_cli.core.assumptions.flow import flow_findings
 from homodyne_cli.core.assumptions.instrument import FittedCurves, instrument_findings
 from homodyne_cli.core.checks.angle_maps import FittedModel
-from homodyne_cli.core.checks.residual_maps import OnMap, Residuals
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.find_speckles import find_speckles
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, white_noise
@@ -20,7 +20,7 @@ from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.noise_report import UNKNOWN_NOISE, NoiseReport, SpeckleWeights
 from homodyne_cli.problem import FitProblem
-from homodyne_cli.results import Solution
+from homodyne_cli.results import OnCount, Solution, unfollowed
 
 #: Photon noise over contrast where noise is white: so far beyond the limit from which covariances
 #: are taken pair by pair that it is so over merged frames as well.
@@ -37,7 +37,7 @@ def with_assumptions(
     report: NoiseReport,
     *,
     counted: bool = False,
-    on_map: OnMap = lambda *_: None,
+    on_map: OnCount = unfollowed,
 ) -> Dataset:
     """Return a dataset with the assumptions that do not hold among its findings.
 
@@ -62,7 +62,7 @@ def broken_assumptions(
     report: NoiseReport = UNKNOWN_NOISE,
     *,
     counted: bool = False,
-    on_map: OnMap = lambda *_: None,
+    on_map: OnCount = unfollowed,
 ) -> Iterator[Finding]:
     """Yield a warning for each assumption of the model that does not hold.
 

@@ -34,12 +34,13 @@ from homodyne_cli.core.checks.angle_maps import (
     MergedFrames,
     angle_maps,
 )
-from homodyne_cli.core.checks.residual_maps import OnMap, Residuals
+from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.noise.score_tests import AngleScores, Scores, joined_scores, score_test
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
+from homodyne_cli.results import OnCount, unfollowed
 
 #: Blocks of frames: the patterns are smooth, and a fit asks at every end.
 _BLOCKS = 160
@@ -61,7 +62,7 @@ def flow_findings(
     residuals: Residuals,
     model: FittedModel,
     noise: SpeckleEstimate,
-    on_map: OnMap = lambda *_: None,
+    on_map: OnCount = unfollowed,
 ) -> Iterator[Finding]:
     """Yield a warning for each assumption on the flow that the residuals speak against."""
     merged = MergedFrames.of(residuals.dataset.t, _BLOCKS)

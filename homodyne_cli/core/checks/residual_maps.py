@@ -13,6 +13,7 @@ from homodyne_cli.core.maps.pair_noise import estimate_sigma
 from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray, MapSource
+from homodyne_cli.results import OnCount, unfollowed
 
 #: Fitted maps as an array (n_phi, n, n), of which i < j is read, or evaluated where looked at.
 FittedMaps = MapArray | ModelMaps
@@ -23,8 +24,6 @@ _PAIRS = 500_000
 _MAPS_HELD = 2
 
 Result = TypeVar("Result")
-#: Told how many maps are done, and of how many.
-OnMap = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Residuals:
         self,
         work: Callable[[int], Result],
         angles: Sequence[int] | None = None,
-        on_map: OnMap = lambda *_: None,
+        on_map: OnCount = unfollowed,
     ) -> list[Result]:
         """Return what `work` gives for each angle (None: all), several at a time.
 

@@ -29,7 +29,7 @@ from homodyne_cli.dataset import Dataset
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.problem import Bounds, FitProblem
-from homodyne_cli.results import FitResult, OnPhase, Rival
+from homodyne_cli.results import FitResult, OnPhase, Rival, unfollowed
 
 PERIOD = 180.0
 
@@ -38,7 +38,7 @@ def search_flow_axis(
     dataset: Dataset,
     problem: FitProblem,
     objective: PairObjective,
-    on_phase: OnPhase | None = None,
+    on_phase: OnPhase = unfollowed,
 ) -> tuple[Search, FitProblem]:
     """Search for a start; where no flow axis inside default bounds will do, widen these.
 

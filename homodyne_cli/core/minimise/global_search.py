@@ -31,7 +31,7 @@ from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.dataset import Dataset, FloatArray, IndexArray
 from homodyne_cli.parameters import RATES
 from homodyne_cli.problem import FitProblem, SolverOptions
-from homodyne_cli.results import OnPhase, Rival, SearchReport
+from homodyne_cli.results import OnPhase, Rival, SearchReport, unfollowed
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def search(
     problem: FitProblem,
     whole: PairObjective,
     coordinates: Coordinates,
-    on_phase: OnPhase | None = None,
+    on_phase: OnPhase = unfollowed,
 ) -> Search:
     """Screen random starts, refine the best, and look twice at minima that are close.
 
@@ -140,8 +140,7 @@ def search(
     refined = []
     for x in keep:
         refined.append(follow(coarse, x, x, policy.SEARCH))
-        if on_phase is not None:
-            on_phase("search", len(refined), len(keep))
+        on_phase("search", len(refined), len(keep))
     revived = switched_on(dataset, free, distinct_minima(refined)[0].x)
     refined += [follow(coarse, x, x, policy.SEARCH) for x in revived]
     minima = distinct_minima(refined)

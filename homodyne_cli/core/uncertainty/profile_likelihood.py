@@ -24,7 +24,7 @@ from homodyne_cli.core.objective.objective import HeldObjective, Objective
 from homodyne_cli.dataset import Dataset, FloatArray
 from homodyne_cli.errors import UsageError
 from homodyne_cli.problem import FitProblem, ShearTransforms, SolverOptions
-from homodyne_cli.results import FitResult, FittedParameter, ProfileInterval
+from homodyne_cli.results import FitResult, FittedParameter, OnCount, ProfileInterval, unfollowed
 
 #: Accuracy of the ends, in uncertainties: a fifth of what two digits of an uncertainty show.
 _ACCURACY = 0.02
@@ -54,7 +54,7 @@ def profile(
     problem: FitProblem,
     result: FitResult,
     names: Sequence[str],
-    on_done: Callable[[int, int], None] = lambda *_: None,
+    on_done: OnCount = unfollowed,
 ) -> tuple[ProfileInterval, ...]:
     """Find the profile interval of each named parameter.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,9 +13,7 @@ from homodyne_cli.errors import DataError
 from homodyne_cli.io.formats.halves import asymmetry, stored_half, upper_pairs
 from homodyne_cli.io.formats.raw_source import BlockReader, RawSource
 from homodyne_cli.io.maps.select import FrameWindow, Masked, mask_map
-
-#: Called with the number of maps read and the number to read.
-Progress = Callable[[int, int], None]
+from homodyne_cli.results import OnCount, unfollowed
 
 #: Relative difference of the halves beyond which one is not the other in float32: it is told.
 _NOT_SYMMETRIC: Final = 1e-3
@@ -94,7 +91,7 @@ def load_maps(
     window: FrameWindow,
     bad: NDArray[np.intp],
     sink: MapSink,
-    progress: Progress | None = None,
+    progress: OnCount = unfollowed,
 ) -> Loaded:
     """Load the window of the maps `index` into a sink, with the frames at `bad` masked.
 
@@ -133,8 +130,7 @@ def load_maps(
         if raw.shift != 0.0:
             one += raw.shift
         sink.put(one)
-        if progress is not None:
-            progress(sink.n_put, sink.n_maps)
+        progress(sink.n_put, sink.n_maps)
     return Loaded(
         sigma=sigma,
         n_masked=sum(one.pairs for one in masked) + n_noiseless,

@@ -27,12 +27,13 @@ from homodyne_cli.io.maps.choose_maps import (
     source_as_told,
 )
 from homodyne_cli.io.maps.frame_times import FrameTimes, frame_times, frames_stored
-from homodyne_cli.io.maps.load_maps import HeldMaps, Loaded, MapSink, Progress, load_maps
+from homodyne_cli.io.maps.load_maps import HeldMaps, Loaded, MapSink, load_maps
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.maps.select import FrameWindow, bad_positions, frame_window
 from homodyne_cli.io.maps.spool import open_spool
 from homodyne_cli.parameters import AnalysisMode
 from homodyne_cli.problem import DataSelection
+from homodyne_cli.results import OnCount, unfollowed
 
 #: Relative difference up to which two files have their frames at the same times.
 _SAME_TIMES = 1e-6
@@ -56,7 +57,7 @@ class _OpenFile:
 
 
 def read_dataset(
-    selection: DataSelection, mode: AnalysisMode, progress: Progress | None = None
+    selection: DataSelection, mode: AnalysisMode, progress: OnCount = unfollowed
 ) -> Dataset:
     """Read the maps that a config selects into memory; see `open_dataset`."""
     with open_dataset(selection, mode, progress) as dataset:
@@ -67,7 +68,7 @@ def read_dataset(
 def open_dataset(
     selection: DataSelection,
     mode: AnalysisMode,
-    progress: Progress | None = None,
+    progress: OnCount = unfollowed,
     memory: MemoryBudget | None = None,
     on_size: Callable[[int], None] | None = None,
 ) -> Iterator[Dataset]:
@@ -109,7 +110,7 @@ def open_dataset(
 def _read(
     selection: DataSelection,
     mode: AnalysisMode,
-    progress: Progress | None,
+    progress: OnCount,
     memory: MemoryBudget | None,
     held: ExitStack,
     on_size: Callable[[int], None] | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
 from homodyne_cli.dataset import FloatArray, IndexArray, MapArray, Rows
+from homodyne_cli.results import OnCount, unfollowed
 
 _DPI = 150
 _ANGLE = "φ = {:.2f}°"
@@ -111,7 +111,7 @@ def save_heatmaps(
     *,
     title: str = "",
     max_pixels: int = 400,
-    on_page: Callable[[int, int], None] = lambda *_: None,
+    on_page: OnCount = unfollowed,
 ) -> list[Path]:
     """Draw one page per angle: data, fit, residual, and the data near the baseline.
 

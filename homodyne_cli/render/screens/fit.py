@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from homodyne_cli.core.model.pair_model import ModelMaps
@@ -26,7 +26,7 @@ from homodyne_cli.render.tables import (
     profile_table,
     scaling_table,
 )
-from homodyne_cli.results import FitResult, FittedParameter, Seconds
+from homodyne_cli.results import FitResult, FittedParameter, OnCount, Seconds, unfollowed
 
 Truth = Mapping[str, float] | None
 _WIDEST_CHARTS = 140
@@ -39,7 +39,7 @@ def draw_pictures(
     fitted: ModelMaps,
     result: FitResult,
     *,
-    on_page: Callable[[int, int], None] = lambda *_: None,
+    on_page: OnCount = unfollowed,
 ) -> None:
     """Draw the maps, one page per angle, and the curves.
 

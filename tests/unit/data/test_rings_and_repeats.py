@@ -91,7 +91,7 @@ def test_repeats_stay_on_disk_where_they_exceed_the_budget(tmp_path: Path) -> No
     selection = DataSelection(path=paths, q="all", gap=2e6)
     held = read_dataset(selection, "laminar_flow")
     budget = MemoryBudget(500_300_000, tmp_path)
-    with open_dataset(selection, "laminar_flow", None, budget) as streamed:
+    with open_dataset(selection, "laminar_flow", memory=budget) as streamed:
         assert isinstance(streamed.c2, MapSource)
         for angle in range(held.n_phi):
             np.testing.assert_array_equal(above(streamed.c2[angle]), above(held.array[angle]))

@@ -100,13 +100,13 @@ def test_a_file_over_the_budget_stays_on_disk(tmp_path: Path) -> None:
     write_aps_u(path, data.array, data.phi, float(data.q[0]), data.dt)
     selection = DataSelection(path=path, gap=2e6, bad_frames=(7,))
     loaded = read_dataset(selection, "laminar_flow")
-    with open_dataset(selection, "laminar_flow", None, replace(TIGHT, scratch=tmp_path)) as stored:
+    with open_dataset(selection, "laminar_flow", memory=replace(TIGHT, scratch=tmp_path)) as stored:
         assert isinstance(stored.c2, MapSource)
         assert list(tmp_path.iterdir()) == [path], "the temporary file has no name"
         assert stored.n_masked == loaded.n_masked
         upper = np.triu_indices(129, 1)
         np.testing.assert_array_equal(stored.c2[2][upper], loaded.c2[2][upper])
-    with open_dataset(selection, "laminar_flow", None, MemoryBudget(10**9)) as held:
+    with open_dataset(selection, "laminar_flow", memory=MemoryBudget(10**9)) as held:
         assert isinstance(held.c2, np.ndarray)
 
 
@@ -117,13 +117,13 @@ def test_budgets_that_cannot_work_are_refused(tmp_path: Path) -> None:
     selection = DataSelection(path=path, gap=2e6)
     with (
         pytest.raises(UsageError, match="cannot hold one map of 129 x 129"),
-        open_dataset(selection, "laminar_flow", None, MemoryBudget(10**6)),
+        open_dataset(selection, "laminar_flow", memory=MemoryBudget(10**6)),
     ):
         pass
     missing = MemoryBudget(TIGHT.budget, tmp_path / "missing")
     with (
         pytest.raises(OutputError, match="temporary space there cannot be had"),
-        open_dataset(selection, "laminar_flow", None, missing),
+        open_dataset(selection, "laminar_flow", memory=missing),
     ):
         pass
 
