@@ -12,6 +12,9 @@ from pathlib import Path
 
 from homodyne_cli.findings.codes import Code
 
+#: Likeness of two names, by `difflib`, from which one may be the other mistyped.
+_ALIKE = 0.66
+
 
 class ExitCode(IntEnum):
     """How a command ends; `NEGATIVE` is a finding against the fit or the data, not an error."""
@@ -39,6 +42,18 @@ class Location:
         if self.column is None:
             return f"{name}:{self.line}"
         return f"{name}:{self.line}:{self.column}"
+
+
+def resembling(path: Path, otherwise: str | None = None) -> str | None:
+    """Return a hint at the name in a folder that a mistyped one is most like, or another hint."""
+    import difflib
+
+    try:
+        names = [one.name for one in path.absolute().parent.iterdir()]
+    except OSError:
+        return otherwise
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=_ALIKE)
+    return f"did you mean {path.with_name(close[0])}?" if close else otherwise
 
 
 class HomodyneError(Exception):

@@ -58,6 +58,8 @@ class Comparison:
         return not any(row.differs for row in self.data if row.what in _OF_DATA)
 
 
+#: Said where chi2 cannot be compared.
+NOT_COMPARED = "The runs are not of the same pairs of the same file: chi2 cannot be compared."
 _OF_DATA = ("data SHA-256", "q (1/Å)", "dt (s)", "frames", "angles", "pairs")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import textwrap
 import unicodedata
 from typing import IO, Any, cast
 
@@ -16,6 +17,8 @@ from homodyne_cli.errors import HomodyneError
 #: Width in a pipe: wide enough that no table is cut, unless COLUMNS says otherwise.
 PIPE_WIDTH = 120
 _HEIGHT = 25
+#: What begins with it is to be typed.
+_COMMAND = "homodyne "
 
 _SPELLINGS = {
     "Å": "A", "α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa", "λ": "lambda", "μ": "u",
@@ -125,10 +128,34 @@ def print_plain(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
-def print_sentence(console: Console, text: str, style: str | None = None) -> None:
-    """Print a sentence without paths: a terminal breaks it between words, a pipe not at all."""
-    wrapped = console.is_terminal
-    console.print(text, markup=False, highlight=False, soft_wrap=not wrapped, style=style)
+def print_sentence(
+    console: Console, text: str, style: str = "", *, label: tuple[str, str] = ("", "")
+) -> None:
+    """Print a sentence: a terminal breaks it between words, a pipe not at all.
+
+    A word that is longer than a line, like a path, is not broken. What is to be typed goes to
+    `print_plain`: copied from two lines it would be two commands.
+
+    Parameters
+    ----------
+    label
+        What stands before it, and its style.
+    """
+    whole = f"{label[0]}{text}"
+    if is_ascii(console):
+        whole = ascii_text(whole)
+    if console.is_terminal:
+        whole = "\n".join(_filled(line, console.width) for line in whole.split("\n"))
+    shown = Text(whole, style=style)
+    shown.stylize(label[1], 0, len(label[0]))
+    console.print(shown, soft_wrap=True)
+
+
+def _filled(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def print_json(answer: object) -> None:
@@ -150,8 +177,7 @@ def error_answer(error: HomodyneError) -> dict[str, object]:
 
 def print_note(console: Console, text: str) -> None:
     """Print one note, marked as such."""
-    console.print("note: ", style="cyan", end="", highlight=False)
-    print_plain(console, text)
+    print_sentence(console, text, label=("note: ", "cyan"))
 
 
 def print_next(console: Console, *words: object) -> None:
@@ -167,8 +193,10 @@ def command_line(*words: object) -> str:
 def print_error(error: HomodyneError) -> None:
     """Print an error and what would be accepted to stderr."""
     console = make_console(stderr=True)
-    console.print("error: ", style="bold red", end="", highlight=False)
-    print_plain(console, f"{error} [{error.code}]")
+    print_sentence(console, f"{error} [{error.code}]", label=("error: ", "bold red"))
     if error.hint:
-        console.print("hint: ", style="bold", end="", highlight=False)
-        print_plain(console, error.hint)
+        if error.hint.startswith(_COMMAND):
+            console.print("hint: ", style="bold", end="", highlight=False)
+            print_plain(console, error.hint)
+        else:
+            print_sentence(console, error.hint, label=("hint: ", "bold"))

@@ -38,10 +38,28 @@ class PlainTable(Table):
     """A table, or a list of entries where its figures do not fit beside each other."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if self._least_width(console) <= options.max_width:
-            yield from super().__rich_console__(console, options)
-        else:
+        if self._least_width(console) > options.max_width:
             yield from self._entries(console, options.max_width)
+            return
+        # rich wraps both to the width of the columns, however much room there is beside them.
+        title, caption = self.title, self.caption
+        self.title = self.caption = None
+        try:
+            yield from self._title(console, title)
+            yield from super().__rich_console__(console, options)
+            yield from self._caption(console, caption)
+        finally:
+            self.title, self.caption = title, caption
+
+    @staticmethod
+    def _title(console: Console, title: RenderableType | None) -> Iterator[Text]:
+        if title is not None:
+            yield _text(console, title, style="bold")
+
+    @staticmethod
+    def _caption(console: Console, caption: RenderableType | None) -> Iterator[Text]:
+        if caption is not None:
+            yield _text(console, caption, style="dim")
 
     def _least_width(self, console: Console) -> int:
         """Return the width that all figures take, and words where they may be wrapped."""
@@ -54,8 +72,7 @@ class PlainTable(Table):
         return sum(widths) + 2 * (len(widths) - 1)
 
     def _entries(self, console: Console, width: int) -> Iterator[Text]:
-        if self.title is not None:
-            yield _text(console, self.title, style="bold")
+        yield from self._title(console, self.title)
         first = self.columns[0]
         for number, row in enumerate(self.rows):
             parts = [_part(console, column, number) for column in self.columns]
@@ -68,8 +85,7 @@ class PlainTable(Table):
             for line in lines:
                 line.stylize(row.style or "")
                 yield line
-        if self.caption is not None:
-            yield _text(console, self.caption, style="dim")
+        yield from self._caption(console, self.caption)
 
 
 def _cell(column: Column, number: int) -> RenderableType:

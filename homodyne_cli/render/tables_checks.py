@@ -190,12 +190,12 @@ def held_rows(held: Sequence[HeldValue]) -> Iterator[tuple[str, ...]]:
         )
 
 
-#: Fits of a batch by their verdict, those that need attention first.
+#: What is said of one fit of a batch and of several, those that need attention first.
 BATCH_VERDICTS = {
-    "failed": "without a fit",
-    "fail": "with a check that fails",
-    "warn": "with a warning",
-    "pass": "that pass",
+    "failed": ("without a fit", "without a fit"),
+    "fail": ("with a check that fails", "with a check that fails"),
+    "warn": ("with a warning", "with a warning"),
+    "pass": ("that passes", "that pass"),
 }
 
 
@@ -203,6 +203,8 @@ def verdict_counts(rows: Sequence[BatchRow]) -> str:
     """Say how many fits of a batch have each verdict."""
     counts = Counter(row.verdict for row in rows)
     told = [
-        f"{counts[verdict]} {said}" for verdict, said in BATCH_VERDICTS.items() if counts[verdict]
+        f"{counts[verdict]} {said[counts[verdict] != 1]}"
+        for verdict, said in BATCH_VERDICTS.items()
+        if counts[verdict]
     ]
     return ", ".join(told) or "none"

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from homodyne_cli.assessments import BatchRow
+from homodyne_cli.render.screens.batch import show_batch
 from tests.cli.conftest import TEMPLATE, homodyne
 from tests.support.layout_writers import Grid, aps_legacy, aps_u, nxxpcs
 
@@ -122,6 +124,22 @@ def test_the_same_command_finds_nothing_to_do(batch: Path, scans: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in batch.glob("rows/*.json")}
     assert homodyne(*COMMAND, cwd=scans).returncode == 1
     assert {path: path.stat().st_mtime_ns for path in batch.glob("rows/*.json")} == before
+
+
+def test_the_screen_says_what_came_out_and_what_is_next(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        BatchRow(f"s{k}", "", k, None, 0.0054, "", "converged", 0, checks={"residuals": v})
+        for k, v in enumerate(("pass", "fail"))
+    ]
+    folder = Path("results")
+    for shown, count, command in (
+        (rows, "1 with a check that fails, 1 that passes", "verify results/s1"),
+        (rows[:1] * 2, "2 that pass", "show results/s0"),
+    ):
+        show_batch(shown, folder / "results.csv", folder / "index.html")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1] == f"2 scans and rings: {count}"
+        assert lines[-1] == f"Next: homodyne {command}"
 
 
 def test_collect_makes_the_same_table(batch: Path, scans: Path) -> None:

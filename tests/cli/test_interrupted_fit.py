@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from pathlib import Path
 
@@ -94,9 +95,13 @@ def test_the_first_signal_saves_and_a_fit_goes_on_from_there(
     status = json.loads((run / "convergence_metrics.json").read_text())["convergence"]["status"]
     assert status == "interrupted"
     assert run_words(app, ("show", str(run))) == 0
-    assert "explain H405" in capsys.readouterr().out
-    words = ("fit", str(folder / "config.yaml"), "--resume", str(run), "-o", str(folder / "on"))
+    shown = capsys.readouterr().out
+    assert "explain H405" in shown
+    # What `show` says to type next works as it is, options of the first fit included.
+    program, *words = shlex.split(shown.splitlines()[-1].removeprefix("Next: "))
+    assert program == "homodyne"
     assert run_words(app, (*words, "--no-plots", "--json", "-q")) == 0
+    assert words[-1] == f"{run}-resumed"
     answer = json.loads(capsys.readouterr().out)
     assert answer["converged"]
     assert answer["search"] is None

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import pytest
 import typer
+from typer.main import get_command
 
+from homodyne_cli.cli.app import app
 from homodyne_cli.cli.options.command import add_command
 from homodyne_cli.cli.options.shared import Force
 from tests.cli.conftest import homodyne
@@ -118,3 +120,44 @@ def test_a_profile_of_what_is_not_fitted_costs_no_fit(folder: Path) -> None:
     done = homodyne("fit", "config.yaml", "-o", "run", "--profile", "D0,D1", cwd=folder)
     assert done.returncode == 2
     assert "--profile D1: not a fitted parameter" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fit config.yaml --noise 3", "it is an option of plan and simulate"),
+        ("verify run --threshold 3", "it is an option of diagnose"),
+        ("fit config.yaml --profle D0", "did you mean --profile"),
+        ("fit config.yaml --force true", "--force takes no value"),
+        ("fit config.yaml my.h5 -q", "homodyne fit config.yaml -q --data my.h5"),
+        ("apply-scale a.yaml b.yaml c.yaml", "homodyne apply-scale --help"),
+        ("my.yaml", "homodyne fit my.yaml"),
+        ("my.h5", "homodyne inspect my.h5"),
+        ("run", "homodyne show run"),
+    ],
+)
+def test_what_a_command_does_not_take_is_told_with_what_was_meant(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    for name in ("my.yaml", "my.h5", "config.yaml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "run").mkdir()
+    done = homodyne(*line.split(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert said in hint
+
+
+def test_help_asks_for_no_value_where_none_is_taken(tmp_path: Path) -> None:
+    """Nor does it break sentences where the source does, or speak of Python's types."""
+    names = [name for name in vars(get_command(app))["commands"] if name != "demo"]
+    texts = {name: homodyne(name, "--help", cwd=tmp_path, COLUMNS="80").stdout for name in names}
+    for name, text in texts.items():
+        assert "<bool>" not in text, name
+        assert "list[" not in text, name
+        assert "{" not in text, name
+    assert "homodyne report [OPTIONS] RUN_DIR..." in texts["report"]
+    assert "homodyne batch [OPTIONS] CONFIG [DATA...]" in texts["batch"]
+    assert " more than 0.01 of its uncertainty." in texts["rerun"]

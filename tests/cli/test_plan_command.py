@@ -66,7 +66,8 @@ def test_one_measurement_is_a_table_of_parameters(folder: Path) -> None:
     assert "30 frames" in done.stdout
     assert "white noise per pair 0.02" in done.stdout
     rows = [line.split()[0] for line in done.stdout.splitlines() if line]
-    assert rows[-2:] == ["D0", "phi0"]
+    assert rows[-3:] == ["D0", "phi0", "What"]
+    assert "--goal" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

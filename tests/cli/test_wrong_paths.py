@@ -15,6 +15,7 @@ from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.config.load import load_config
 from homodyne_cli.io.formats.layouts import file_kind
 from homodyne_cli.io.run.read_run import find_run
+from tests.cli.conftest import homodyne
 
 CONFIG = "analysis_mode: static\nexperimental_data: {file_path: gone.h5}\n"
 
@@ -76,3 +77,39 @@ def test_each_is_called_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(HomodyneError, match="a folder") as refused:
         load_config(tmp_path)
     assert f"homodyne show {tmp_path}" in told(refused)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fit confg.yaml", "did you mean config.yaml?"),
+        ("fit config.yaml --data folder/dta.h5", "did you mean {}/folder/data.h5?"),
+        ("show rnu", "did you mean run?"),
+        ("show batch", "name a run in it: batch/scan1"),
+        ("show folder", "a run holds parameters.json"),
+        ("inspect run", "homodyne show run"),
+        ("verify config.yaml", "homodyne fit config.yaml"),
+        ("diagnose folder/data.h5", "homodyne inspect folder/data.h5"),
+        ("apply-scale fix.yaml config.yaml", "it comes first, homodyne apply-scale CONFIG FIX"),
+    ],
+)
+def test_a_hint_names_what_was_meant(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "fix.yaml").write_text("x_scale_map: {D0: 1.0}\n")
+    for run in (tmp_path / "run", tmp_path / "batch" / "scan1"):
+        run.mkdir(parents=True)
+        for name in ("parameters.json", "fitted_data.h5"):
+            (run / name).touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "data.h5").touch()
+    done = homodyne(*line.split(), cwd=tmp_path)
+    assert done.returncode in (2, 3)
+    assert said.format(tmp_path) in done.stderr.splitlines()[-1]
+
+
+def test_keys_without_effect_are_not_recommended(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    done = homodyne("check", "config.yaml", "--set", "foo.bar=1", cwd=tmp_path)
+    hint = done.stderr.splitlines()[-1]
+    assert "analyzer_parameters" in hint
+    assert "hpc_settings" not in hint

@@ -39,7 +39,7 @@ class BatchRequest:
     template: ConfigFile
     data: Annotated[
         list[str] | None,
-        typer.Argument(help="Data files, or patterns in quotes.", metavar="DATA...",
+        typer.Argument(help="Data files, or patterns in quotes.", metavar="DATA",
                        autocompletion=data_files),
     ] = None  # fmt: skip
     output: Annotated[
@@ -58,7 +58,9 @@ class BatchRequest:
     override: Overrides = None
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Fits at a time; default one per core."),
+        typer.Option(
+            "--jobs", "-j", metavar="N", min=1, help="Fits at a time; default one per core."
+        ),
     ] = None
     memory: MemorySize = None
     scheduler: Annotated[
@@ -182,4 +184,4 @@ def _show(request: BatchRequest, folder: Path, rows: Sequence[BatchRow]) -> None
     if request.as_json:
         print_json({"batch_dir": folder, "fits": list(rows)})
     else:
-        show_batch(rows, folder / TABLE, folder / OVERVIEW)
+        show_batch(rows, request.output / TABLE, request.output / OVERVIEW)

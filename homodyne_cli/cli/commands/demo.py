@@ -22,7 +22,7 @@ class DemoRequest:
     """
 
     folder: Annotated[
-        Path, typer.Argument(help="Folder to make and write to.", metavar="[FOLDER]")
+        Path, typer.Argument(help="Folder to make and write to.", metavar="FOLDER")
     ] = Path("homodyne_demo")
     force: Force = False
 

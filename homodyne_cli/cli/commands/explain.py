@@ -21,7 +21,7 @@ class ExplainRequest:
     """
 
     named: Annotated[
-        list[str] | None, typer.Argument(metavar="[CODE]...", help="Codes.", autocompletion=codes)
+        list[str] | None, typer.Argument(metavar="CODE", help="Codes.", autocompletion=codes)
     ] = None
     as_json: AsJson = False
 
@@ -29,7 +29,7 @@ class ExplainRequest:
 def run_explain(request: ExplainRequest) -> int:
     """Show what is known of codes."""
     from homodyne_cli.findings.explanations import EXPLANATIONS
-    from homodyne_cli.render.console import make_console, print_json, print_plain
+    from homodyne_cli.render.console import make_console, print_json, print_next, print_plain
     from homodyne_cli.render.table_shapes import plain_table
 
     chosen = [_code(name) for name in request.named or ()]
@@ -49,6 +49,7 @@ def run_explain(request: ExplainRequest) -> int:
         for code, told in EXPLANATIONS.items():
             table.add_row(code, told.title)
         console.print(table)
+        print_next(console, "explain", next(iter(EXPLANATIONS)))
     return 0
 
 

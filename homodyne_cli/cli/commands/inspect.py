@@ -32,7 +32,9 @@ class InspectRequest:
     ]
     q: Annotated[
         float | None,
-        typer.Option("--q", help="Look at the maps of this ring (1/Å), not of the fullest."),
+        typer.Option(
+            "--q", metavar="Q", help="Look at the maps of this ring (1/Å), not of the fullest."
+        ),
     ] = None
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="CONFIG", help="Config to write.")

@@ -32,6 +32,7 @@ class SimulateRequest:
     noise: Annotated[
         float | None,
         typer.Option(
+            metavar="S",
             min=0.0,
             help="White noise per pair; default 0.06, none with --speckles.",
             show_default=False,
@@ -39,18 +40,24 @@ class SimulateRequest:
     ] = None
     speckles: Annotated[
         int | None,
-        typer.Option(min=1, help="Draw this many speckles per angle: noise as it is measured."),
+        typer.Option(
+            metavar="N", min=1, help="Draw this many speckles per angle: noise as it is measured."
+        ),
     ] = None
     counts: Annotated[
         float | None,
-        typer.Option(min=1e-6, help="Photons per speckle and frame; none: no photon noise."),
+        typer.Option(
+            metavar="N", min=1e-6, help="Photons per speckle and frame; none: no photon noise."
+        ),
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the noise.")] = 0
     layout: Annotated[Literal["aps-u", "aps-legacy"], typer.Option(help="File layout.")] = "aps-u"
-    phi: Annotated[str, typer.Option(help="Detector angles in degrees, separated by commas.")] = PHI
+    phi: Annotated[str, typer.Option(metavar="DEG,...", help="Detector angles in degrees.")] = PHI
     frames: Annotated[
         int | None,
-        typer.Option(min=4, help="Frames in the file; default the config's end_frame, else 200."),
+        typer.Option(
+            metavar="N", min=4, help="Frames in the file; default the config's end_frame, else 200."
+        ),
     ] = None
     force: Force = False
 
@@ -66,7 +73,7 @@ def run_simulate(request: SimulateRequest) -> int:
     from homodyne_cli.io.config.load import load_config
     from homodyne_cli.io.files.outputs import check_file
     from homodyne_cli.io.formats.write_data import write_aps_legacy, write_aps_u
-    from homodyne_cli.render.console import make_console, print_next, print_plain
+    from homodyne_cli.render.console import make_console, print_next, print_sentence
 
     check_file(request.output, force=request.force)
     config = load_config(request.config)
@@ -99,7 +106,7 @@ def run_simulate(request: SimulateRequest) -> int:
           force=request.force)  # fmt: skip
     what = "angles" if len(q_of_rings) == 1 else "maps"
     console = make_console(stderr=True)
-    print_plain(
+    print_sentence(
         console,
         f"Wrote {request.output}: {dataset.n_phi} {what} x {dataset.n_frames} frames, "
         f"q {', '.join(f'{ring:g}' for ring in q_of_rings)} 1/Å, dt {dataset.dt:g} s, "

@@ -54,7 +54,7 @@ MemorySize = Annotated[
         "Default: a quarter of the machine's.",
     ),
 ]
-NoPlots = Annotated[bool, typer.Option("--no-plots", help="Write no heatmaps.")]
+NoPlots = Annotated[bool, typer.Option("--no-plots", help="Draw no pictures.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 

@@ -71,7 +71,7 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
     from homodyne_cli.io.scale_fix.edit import edit_bytes
     from homodyne_cli.io.scale_fix.scale_fix import read_fix
     from homodyne_cli.io.yaml_text.load import read_bytes
-    from homodyne_cli.render.console import command_line
+    from homodyne_cli.render.console import make_console, print_next
 
     config, output = request.config, request.output
     scale = read_fix(request.fix)
@@ -90,7 +90,8 @@ def run_apply_scale(request: ApplyScaleRequest) -> int:
     else:
         done = _write_in_place(config, edit, backup=not request.no_backup)
     words = ("apply-scale", config, request.fix) if request.dry_run else ("fit", target)
-    _report(edit, config, f"{done}. Next: {command_line(*words)}")
+    _report(edit, config, done)
+    print_next(make_console(stderr=True), *words)
     return 0
 
 
@@ -141,18 +142,18 @@ def _diff(edit: ScaleEdit, config: Path, target: Path) -> Iterator[str]:
 
 
 def _report(edit: ScaleEdit, config: Path, done: str) -> None:
-    from homodyne_cli.render.console import make_console, print_plain
+    from homodyne_cli.render.console import make_console, print_sentence
 
     console = make_console(stderr=True)
     if edit.before == edit.after:
         summary = "x_scale_map has these values already"
     else:
         summary = f"x_scale_map: {len(edit.added)} added, {len(edit.changed)} changed"
-    print_plain(console, f"{config}: {summary}; {done}")
+    print_sentence(console, f"{config}: {summary}; {done}")
     if edit.x_scale is not None:
-        print_plain(
+        print_sentence(
             console,
-            f"warning: {edit.x_scale_at}: x_scale is {edit.x_scale}, so the map has no effect; "
+            f"{edit.x_scale_at}: x_scale is {edit.x_scale}, so the map has no effect; "
             "set it to config, or to null",
-            style="yellow",
+            label=("warning: ", "bold yellow"),
         )

@@ -22,9 +22,7 @@ class CompareRequest:
 
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            help="Run directories.", metavar="RUN_DIR...", autocompletion=run_directories
-        ),
+        typer.Argument(help="Run directories.", metavar="RUN_DIR", autocompletion=run_directories),
     ]
     config: GapConfig = None
     as_json: AsJson = False

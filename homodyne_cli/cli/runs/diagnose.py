@@ -41,7 +41,8 @@ class DiagnoseRequest:
         Path | None, typer.Option("-o", "--output", help="Write the recommended map as YAML.")
     ] = None
     threshold: Annotated[
-        float, typer.Option(min=1.0, help="Effective ratio that counts as imbalance.")
+        float,
+        typer.Option(metavar="RATIO", min=1.0, help="Effective ratio that counts as imbalance."),
     ] = 10.0
     baseline: Annotated[
         str | None,

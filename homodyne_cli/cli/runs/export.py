@@ -57,7 +57,7 @@ def run_export(request: ExportRequest) -> int:
     with trial_of_runs(*tried) as wait_for_trial:
         from homodyne_cli.io.files.outputs import check_file, new_file, write_file
         from homodyne_cli.io.run.read_result import read_result
-        from homodyne_cli.render.console import make_console, print_plain
+        from homodyne_cli.render.console import make_console, print_sentence
         from homodyne_cli.render.exports.texts import TEXTS
 
         wait_for_trial()
@@ -78,5 +78,5 @@ def run_export(request: ExportRequest) -> int:
         run = read_run(request.run, gap)
         with new_file(request.output, force=request.force) as made:
             write(made, fit, run)
-    print_plain(make_console(stderr=True), f"Wrote {request.output}")
+    print_sentence(make_console(stderr=True), f"Wrote {request.output}")
     return 0

@@ -27,9 +27,7 @@ class ReportRequest:
 
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            help="Run directories.", metavar="RUN_DIR...", autocompletion=run_directories
-        ),
+        typer.Argument(help="Run directories.", metavar="RUN_DIR", autocompletion=run_directories),
     ]
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML page to write.")] = Path(
         "report.html"
@@ -45,7 +43,7 @@ def run_report(request: ReportRequest) -> int:
 
     with trial_of_runs(*request.runs) as wait_for_trial:
         from homodyne_cli.io.files.outputs import check_file
-        from homodyne_cli.render.console import make_console, print_plain
+        from homodyne_cli.render.console import make_console, print_sentence
         from homodyne_cli.render.pages.write_report import write_report
 
         wait_for_trial()
@@ -54,5 +52,5 @@ def run_report(request: ReportRequest) -> int:
     write_report(
         request.output, request.runs, gap, memory_budget(request.memory), force=request.force
     )
-    print_plain(make_console(stderr=True), f"Wrote {request.output}: open it in a browser.")
+    print_sentence(make_console(stderr=True), f"Wrote {request.output}: open it in a browser.")
     return 0

@@ -21,9 +21,9 @@ class ShowRequest:
 def run_show(request: ShowRequest) -> int:
     """Show a run; the maps are not read."""
     from homodyne_cli.io.run.read_result import read_result
-    from homodyne_cli.render.console import make_console, print_next
+    from homodyne_cli.render.console import make_console
     from homodyne_cli.render.findings import print_codes, print_findings, result_codes
-    from homodyne_cli.render.screens.fit import show_result
+    from homodyne_cli.render.screens.fit import print_next_step, show_result
     from homodyne_cli.render.screens.inputs import show_input
 
     fit = read_result(request.run, configured_gap(request.config, request.run))
@@ -32,5 +32,5 @@ def run_show(request: ShowRequest) -> int:
     show_result(fit.rows, fit.result, fit.seconds)
     print_findings(console, fit.findings)
     print_codes(console, (*(finding.code for finding in fit.findings), *result_codes(fit.result)))
-    print_next(console, "verify" if fit.result.converged else "diagnose", request.run)
+    print_next_step(console, request.run, fit.result)
     return 0

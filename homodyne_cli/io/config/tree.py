@@ -241,12 +241,19 @@ class ConfigTree:
         self.refuse(node, message, hint=hint, key=True)
         return node.name
 
-    def refuse_key(self, node: Node, known: Iterable[str]) -> None:
-        """Refuse a key that nothing stands for; `known` are those that are accepted there."""
+    def refuse_key(self, node: Node, known: Iterable[str], unused: Iterable[str] = ()) -> None:
+        """Refuse a key that nothing stands for.
+
+        Parameters
+        ----------
+        known, unused
+            Keys that act there, and those that are accepted but have no effect: nobody is told to
+            use one.
+        """
         key, section, known = node.where[-1], dotted(node.where[:-1]), tuple(known)
 
         def hint() -> str:
-            if near := nearest(str(key), known):
+            if near := nearest(str(key), (*known, *unused)):
                 return f"did you mean {near!r}?"
             elsewhere = [row.key for row in config_keys() if row.path[-1] == key]
             keys = f"keys are {', '.join(known)}"

@@ -64,7 +64,7 @@ def _given(
     for name, below in node.entries.items():
         key = known.get(name)
         if name not in known:
-            tree.refuse_key(below, (*known, *unused_below(where)))
+            tree.refuse_key(below, known, unused_below(where))
         elif below.value is None:
             continue
         elif key is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from homodyne_cli.errors import DataError
+from homodyne_cli.errors import DataError, resembling
 from homodyne_cli.findings.codes import Code
 
 
@@ -14,7 +14,7 @@ def no_file(path: Path) -> DataError:
         "no such file",
         path=path,
         code=Code.NO_FILE,
-        hint="correct experimental_data.file_path (relative to the config file)",
+        hint=resembling(path, "correct experimental_data.file_path (relative to the config file)"),
     )
 
 

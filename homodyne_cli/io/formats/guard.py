@@ -141,6 +141,8 @@ def check_regular(path: Path) -> None:
     with guarded(path):
         is_directory, is_other = path.is_dir(), path.exists() and not path.is_file()
     if is_directory:
-        raise DataError("a directory, not a data file", path=path, hint="name the file in it")
+        is_run = (path / "parameters.json").exists()
+        hint = f"homodyne show {path}" if is_run else "name the file in it"
+        raise DataError("a directory, not a data file", path=path, hint=hint)
     if is_other:
         raise DataError("a pipe or a device, not a data file", path=path)

@@ -28,7 +28,7 @@ ACCEPTED: Final = (
 
 
 _NPY: Final = b"\x93NUMPY"
-_CONFIGS: Final = (".yaml", ".yml")
+CONFIG_SUFFIXES: Final = (".yaml", ".yml")
 _APS_U: Final = "/xpcs/twotime/correlation_map"
 _OUTPUT: Final = "/xpcs/output_data"
 
@@ -135,7 +135,7 @@ def file_kind(path: Path) -> str:
         return "npy"
     if signature:
         return "hdf5"
-    if path.suffix in _CONFIGS:
+    if path.suffix in CONFIG_SUFFIXES:
         raise DataError(
             "this is a config by its name, not a data file",
             path=path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,12 @@ import numpy as np
 
 from homodyne_cli.assessments import StoredRun
 from homodyne_cli.dataset import Dataset, Provenance
-from homodyne_cli.errors import DataError
+from homodyne_cli.errors import DataError, resembling
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.files.staging import clear_leftovers
+from homodyne_cli.io.formats.layouts import CONFIG_SUFFIXES
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.run.read_fitted_data import read_fitted_data, trial_of_fitted_data
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
@@ -122,17 +123,18 @@ def find_run(directory: Path) -> RunFolder:
             if folder.holds(_MAPS) or folder.holds(_LEGACY_MAPS):
                 return folder
     except NotADirectoryError as error:
+        command = "fit" if directory.suffix in CONFIG_SUFFIXES else "inspect"
         raise DataError(
             "a file, not a run directory",
             path=directory,
-            hint=f"of a config: homodyne fit {directory}; of data: homodyne inspect {directory}",
+            hint=f"homodyne {command} {directory}",
             code=Code.WRONG_KIND,
         ) from error
     except FileNotFoundError as error:
         raise DataError(
             "no such run directory",
             path=directory,
-            hint="name a folder that fit wrote",
+            hint=resembling(directory, "name a folder that fit wrote"),
             code=Code.NO_FILE,
         ) from error
     except OSError as error:
@@ -140,8 +142,16 @@ def find_run(directory: Path) -> RunFolder:
     raise DataError(
         f"not a run directory: it holds {printable(', '.join(names)) or 'nothing'}",
         path=directory,
-        hint="a run holds parameters.json and fitted_data.h5 (homodyne 2.x: fitted_data.npz)",
+        hint=_run_inside(directory, names)
+        or "a run holds parameters.json and fitted_data.h5 (homodyne 2.x: fitted_data.npz)",
     )
+
+
+def _run_inside(directory: Path, names: Sequence[str]) -> str:
+    """Return a hint at a run in a folder, like that of a batch; empty if there is none."""
+    runs = [directory / name for name in names]
+    inside = [run for run in runs if holds_own_maps(RunFolder(run, run))]
+    return f"name a run in it: {inside[0]}" if inside else ""
 
 
 def check_angles(folder: RunFolder, parameters: ParametersFile, n_phi: int) -> None:

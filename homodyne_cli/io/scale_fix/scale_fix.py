@@ -18,6 +18,8 @@ from homodyne_cli.parameters import ALIASES, NAMES, canonical_name
 MAP_PATH: Final = ("optimization", "nlsq", "x_scale_map")
 _FORM: Final = "a fix file holds optimization.nlsq.x_scale_map with 'name: number' and nothing else"
 
+_CONFIG_FIRST: Final = "this is a config: it comes first, homodyne apply-scale CONFIG FIX"
+
 
 def read_fix(path: Path) -> dict[str, float]:
     """Read a fix file.
@@ -67,7 +69,7 @@ def _find_map(document: Document) -> tuple[Mapping[str, object], DataPath]:
                 raise ConfigError(
                     f"{dotted((*where, str(key)))} does not belong in a fix file",
                     location=document.locate((*where, key), key=True),
-                    hint=_FORM,
+                    hint=_CONFIG_FIRST if not where and "analysis_mode" in node else _FORM,
                 )
         if step not in node:
             name = dotted(where) or "the file"

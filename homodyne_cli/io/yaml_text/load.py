@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import yaml
 
-from homodyne_cli.errors import ConfigError, Location
+from homodyne_cli.errors import ConfigError, Location, resembling
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.yaml_text.scalars import cut, kind_of, show
 from homodyne_cli.io.yaml_text.strict import Builder, LimitError, Pairs, StrictLoader
@@ -121,7 +121,10 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise ConfigError("no such file", location=Location(path), code=Code.NO_FILE) from error
+        hint = resembling(path)
+        raise ConfigError(
+            "no such file", location=Location(path), hint=hint, code=Code.NO_FILE
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot read it: {reason}", location=Location(path)) from error

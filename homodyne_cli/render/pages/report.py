@@ -17,6 +17,7 @@ from homodyne_cli.assessments import CheckResult, CheckStatus, SavedFit, verdict
 from homodyne_cli.findings.finding import Finding, Severity
 from homodyne_cli.io.files.json_text import to_json
 from homodyne_cli.render.comparison import (
+    NOT_COMPARED,
     ComparedRow,
     Comparison,
     compare_fits,
@@ -287,7 +288,7 @@ def _side_by_side(compared: Comparison, runs: Sequence[ReportedRun]) -> Iterator
     yield _compared("Parameters", compared, compared.parameters)
     yield _compared("Quality", compared, compared.quality)
     if not compared.same_data:
-        yield _paragraphs("The runs are of different data: their chi2 cannot be compared.")
+        yield _paragraphs(NOT_COMPARED)
     most = max(runs, key=lambda run: len(run.figures.curves))
     texts = [f"{text.partition(',')[0]} of all runs, with bands." for text in most.figures.curves]
     yield _grid(

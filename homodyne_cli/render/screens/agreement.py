@@ -11,7 +11,7 @@ from rich.table import Table
 
 from homodyne_cli.core.agreement_verdicts import check_agreement
 from homodyne_cli.findings.agreement import Agreement, ComparedQuantity
-from homodyne_cli.render.console import is_ascii, print_plain
+from homodyne_cli.render.console import is_ascii, print_plain, print_sentence
 from homodyne_cli.render.numbers import MISSING, format_with_uncertainty
 from homodyne_cli.render.table_shapes import plain_table
 from homodyne_cli.results import FitResult
@@ -65,7 +65,7 @@ def show_each(
     console.print(table)
     console.print(_table(agreement, "their mean", ascii_only=is_ascii(console)))
     check = check_agreement(agreement)
-    print_plain(console, f"{check.status}: {check.message}")
+    print_sentence(console, f"{check.status}: {check.message}")
     listed = ", ".join(str(place) for place in directories if place is not None)
     print_plain(console, f"Run directories: {listed}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from homodyne_cli.assessments import BatchRow
-from homodyne_cli.render.console import make_console, print_plain
+from homodyne_cli.render.console import make_console, print_next, print_sentence
 from homodyne_cli.render.numbers import MISSING, format_number
 from homodyne_cli.render.table_shapes import plain_table
 from homodyne_cli.render.tables_checks import BATCH_VERDICTS, verdict_counts
@@ -21,15 +21,25 @@ def show_batch(rows: Sequence[BatchRow], table: Path, overview: Path) -> None:
     """Print the table, where it lies, and what to do about fits that failed."""
     console = make_console()
     console.print(_batch_table(rows))
-    print_plain(console, f"Tables: {table} (also .json); overview: {overview}")
+    print_sentence(console, f"Tables: {table} (also .json); overview: {overview}")
     if any(row.state == "failed" for row in rows):
-        print_plain(console, "Next: put right what failed, then the same command again "
-                             "(--retry-failed where config and data are the same).")  # fmt: skip
+        print_sentence(console, "Next: put right what failed, then the same command again "
+                                "(--retry-failed where config and data are the same).")  # fmt: skip
+    elif rows:
+        first = _ordered(rows)[0]
+        print_next(
+            console, "show" if first.verdict == "pass" else "verify", table.parent / first.name
+        )
+
+
+def _ordered(rows: Sequence[BatchRow]) -> list[BatchRow]:
+    """Return those that need attention first."""
+    return sorted(rows, key=lambda row: (list(BATCH_VERDICTS).index(row.verdict), row.name))
 
 
 def _batch_table(rows: Sequence[BatchRow]) -> Table:
     """Return one line for each fit, those that need attention first."""
-    ordered = sorted(rows, key=lambda row: (list(BATCH_VERDICTS).index(row.verdict), row.name))
+    ordered = _ordered(rows)
     title = f"{len(rows)} scans and rings: {verdict_counts(rows)}"
     columns = ("fit", "verdict", "reduced chi2", "what")
     table = plain_table(title, *columns, right=("reduced chi2",), words=("what",))

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from homodyne_cli.render.comparison import ComparedRow, Comparison, sigmas_text
-from homodyne_cli.render.console import make_console, print_next, print_plain
+from homodyne_cli.render.comparison import NOT_COMPARED, ComparedRow, Comparison, sigmas_text
+from homodyne_cli.render.console import make_console, print_next, print_sentence
 from homodyne_cli.render.table_shapes import ByWidth, plain_table
 
 #: Columns that a quantity and each run take beside each other.
@@ -23,11 +23,11 @@ def show_comparison(compared: Comparison, runs: Sequence[Path]) -> None:
     _show(console, "Parameters", compared, compared.parameters)
     _show(console, "Quality", compared, compared.quality)
     if not compared.same_data:
-        print_plain(console, "The runs are of different data: their chi2 cannot be compared.")
+        print_sentence(console, NOT_COMPARED)
     _show(console, "Data", compared, compared.data)
     if compared.config:
         _show(console, "Config keys that differ", compared, compared.config)
-    print_plain(console, "* differs (parameters: by more than 2 sigma of both together)")
+    print_sentence(console, "* differs (parameters: by more than 2 sigma of both together)")
     print_next(console, "report", *runs, "-o", "report.html")
 
 

@@ -61,7 +61,7 @@ def show_diagnosis(
     """Print the verdict, and unless `quiet` the figures behind it."""
     console = make_console()
     if not quiet:
-        print_plain(console, run.title)
+        print_sentence(console, run.title)
     said, todo = verdict(diagnosis)
     style = "bold red" if diagnosis.premature else ("yellow" if diagnosis.imbalance else "green")
     print_sentence(console, said, style=style)
@@ -89,7 +89,7 @@ def next_words(run: Path, diagnosis: Diagnosis, fix: Path | None) -> tuple[str |
 
 def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: str) -> None:
     for note in run.record.notes:
-        print_plain(console, f"Note: {note}")
+        print_sentence(console, f"Note: {note}")
     console.print(diagnosis_table(diagnosis, baseline))
     ascii_only = is_ascii(console)
     width = min(console.width, 100)

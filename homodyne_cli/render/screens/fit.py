@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.console import Console
+
 from homodyne_cli.core.model.pair_model import ModelMaps
 from homodyne_cli.dataset import Dataset, Rows
 from homodyne_cli.io.files.printable import printable
@@ -135,11 +137,17 @@ def show_fit(
     pictures = f" (pictures: {', '.join(drawn)})" if plots else ""
     if target is not None:
         console = make_console()
-        print_plain(console, f"Run directory: {target}{pictures}")
-        if result.interrupted:
-            print_next(console, "fit", "CONFIG", "--resume", target, "-o", f"{target}-resumed")
-        else:
-            print_next(console, "verify" if result.converged else "diagnose", target)
+        print_sentence(console, f"Run directory: {target}{pictures}")
+        print_next_step(console, target, result)
+
+
+def print_next_step(console: Console, run: Path, result: FitResult) -> None:
+    """Print what to type after a fit; its own config says all that was asked of it."""
+    if result.interrupted:
+        config = run / "config.yaml"
+        print_next(console, "fit", config, "--resume", run, "-o", f"{run}-resumed")
+    else:
+        print_next(console, "verify" if result.converged else "diagnose", run)
 
 
 def show_result(

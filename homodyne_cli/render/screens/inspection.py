@@ -11,7 +11,7 @@ from rich.table import Table
 
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.maps.file_report import FileReport, MapReport, RingReport
-from homodyne_cli.render.console import is_ascii, print_plain
+from homodyne_cli.render.console import is_ascii, print_plain, print_sentence
 from homodyne_cli.render.map_chart import map_chart
 from homodyne_cli.render.numbers import MISSING, format_count, format_digits
 from homodyne_cli.render.table_shapes import plain_table
@@ -51,7 +51,7 @@ def show_inspection(console: Console, report: FileReport) -> None:
         table.add_row(*map(escape, row))
     console.print(table)
     for note in report.notes:
-        print_plain(console, f"Note: {note}")
+        print_sentence(console, f"Note: {note}")
     if len(report.rings) > 1:
         console.print(_ring_table(report.rings))
     console.print(_map_table(report))
@@ -66,7 +66,7 @@ def _show_arrays(console: Console, report: FileReport) -> None:
         shape = " x ".join(map(str, array.shape)) or "one value"
         table.add_row(escape(array.name), shape, array.dtype)
     console.print(table)
-    print_plain(console, f"Cannot be fitted: {report.problem}", style="bold red")
+    print_sentence(console, f"Cannot be fitted: {report.problem}", style="bold red")
 
 
 def _summary(report: FileReport) -> Iterator[tuple[str, str, str]]:
@@ -106,7 +106,7 @@ def _ring_table(rings: Sequence[RingReport]) -> Table:
 def _map_table(report: FileReport) -> Table:
     figures = ("phi (deg)", "contrast", "offset", "noise", "missing")
     title = "Maps" if report.ring is None else f"Maps of the ring q = {report.ring:.6g} 1/Å"
-    caption = "contrast and offset: c2 at the shortest lags less, and at, the longest"
+    caption = "offset: c2 at the longest lags; contrast: how far it is above at the shortest"
     table = plain_table(
         title, *figures, "half", "remark", right=figures, words=("remark",), caption=caption
     )

@@ -12,7 +12,7 @@ from rich.table import Table
 from homodyne_cli.core.plan_scan import Plan, ScanPoint, Sufficient
 from homodyne_cli.parameters import BY_NAME
 from homodyne_cli.render.bars import log_chart
-from homodyne_cli.render.console import is_ascii, make_console, print_plain
+from homodyne_cli.render.console import is_ascii, make_console, print_plain, print_sentence
 from homodyne_cli.render.numbers import MISSING, format_digits, format_number, format_seconds
 from homodyne_cli.render.table_shapes import plain_table
 
@@ -61,18 +61,20 @@ def _plain(settings: Mapping[str, float]) -> dict[str, float]:
 def show_plan(plan: Plan) -> None:
     """Print expected uncertainties, their course, and what suffices."""
     console = make_console()
-    print_plain(console, f"Expected uncertainties (1 sigma, best weights): {_held(plan)}")
+    print_sentence(console, f"Expected uncertainties (1 sigma, best weights): {_held(plan)}")
     if plan.scanned:
         for table in _scan_tables(plan):
             console.print(table)
     else:
         console.print(_parameter_table(plan))
     for line in _remarks(plan):
-        print_plain(console, line)
+        print_sentence(console, line)
     for chart in plan_charts(plan, min(console.width, _WIDEST), ascii_only=is_ascii(console)):
         print_plain(console, f"\n{chart}")
     if plan.enough:
         console.print(_enough_table(plan))
+    if not plan.goals:
+        print_sentence(console, "What suffices for an uncertainty: add --goal, like --goal D0=5%")
 
 
 def setting_text(name: str, value: float) -> str:

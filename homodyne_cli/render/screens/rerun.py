@@ -11,7 +11,7 @@ from rich.table import Table
 
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.render.comparison import sigmas_text, value_and_error
-from homodyne_cli.render.console import print_plain
+from homodyne_cli.render.console import print_plain, print_sentence
 from homodyne_cli.render.numbers import MISSING, format_number
 from homodyne_cli.render.reproduction import AGREES, Refitted, Reproduction
 from homodyne_cli.render.table_shapes import plain_table
@@ -25,7 +25,7 @@ def show_rerun(console: Console, compared: Reproduction) -> None:
         console.print(_versions(compared))
     else:
         print_plain(console, "Versions: those of the run")
-    print_plain(console, verdict(compared), style="bold")
+    print_sentence(console, verdict(compared), style="bold")
 
 
 def verdict(compared: Reproduction) -> str:

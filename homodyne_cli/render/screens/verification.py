@@ -71,9 +71,9 @@ def show_checks(
         A warning fails as well.
     """
     console = make_console()
-    print_plain(console, f"{run.title}, reduced χ² {format_number(reduced_chi2, 5)}")
+    print_sentence(console, f"{run.title}, reduced χ² {format_number(reduced_chi2, 5)}")
     for note in run.record.notes:
-        print_plain(console, f"Note: {note}")
+        print_sentence(console, f"Note: {note}")
     # What checks say is not said twice.
     findings = [f for f in run.dataset.findings or () if f.code not in (Code.RINGS, Code.REPEATS)]
     print_findings(console, findings)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ from homodyne_cli.render.console import (
     print_plain,
     print_sentence,
 )
+from homodyne_cli.render.table_shapes import plain_table
 from tests.support.render_samples import Terminal
 
 PATH = "/data/" + "a-long-folder/" * 20 + "[run]/file.h5"
@@ -139,3 +141,44 @@ def test_sentences_are_broken_between_words_on_a_terminal_alone() -> None:
         text = stream.getvalue().rstrip("\n").splitlines()
         assert len(text) == lines
         assert " ".join(line.strip() for line in text) == sentence
+
+
+def test_a_terminal_breaks_sentences_between_words_and_no_path() -> None:
+    stream = Terminal()
+    words = "the maps of " + " ".join(["this ring"] * 12)
+    text = f"{words} {PATH}\n       and more of it, with an indent, " + "that is kept " * 3
+    print_sentence(make_console(file=stream, width=40), text, label=("error: ", "bold red"))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    assert lines[0].startswith("error: the maps of this ring")
+    assert all(len(line) <= 40 for line in lines if line != PATH)
+    assert PATH in lines
+    assert " ".join(" ".join(lines).split()) == " ".join(f"error: {text}".split())
+    indented = lines[lines.index(PATH) + 1 :]
+    assert len(indented) > 1
+    assert all(line.startswith(" " * 7) for line in indented)
+
+
+def test_what_is_to_be_typed_is_not_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    command, sentence = (
+        "homodyne fit config.yaml --data data.h5 -o run1",
+        "keys are " + "key, " * 12,
+    )
+    for hint in (command, sentence):
+        print_error(UsageError("no", hint=hint))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert f"hint: {command}\n" in shown
+    assert f"hint: {sentence.strip()}" not in shown
+
+
+def test_a_title_may_be_wider_than_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    title = "4 scans and rings: 3 with a check that fails, 1 that passes"
+    table = plain_table(title, "fit", caption=title.upper())
+    table.add_row("s1")
+    make_console(width=80).print(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == title
+    assert lines[-1] == title.upper()
