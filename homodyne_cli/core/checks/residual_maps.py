@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from homodyne_cli.core.maps.map_threads import map_threads
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
 from homodyne_cli.core.model.pair_model import ModelMaps
-from homodyne_cli.core.numerics.threads import core_threads
-from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray, MapSource
+from homodyne_cli.dataset import Dataset, FloatArray, IndexArray, MapArray
 from homodyne_cli.results import OnCount, unfollowed
 
 #: Fitted maps as an array (n_phi, n, n), of which i < j is read, or evaluated where looked at.
@@ -20,8 +20,6 @@ FittedMaps = MapArray | ModelMaps
 
 #: Pairs of a band: a few megabytes.
 _PAIRS = 500_000
-#: Maps that are read from disk at the same time.
-_MAPS_HELD = 2
 
 Result = TypeVar("Result")
 
@@ -138,8 +136,7 @@ class Residuals:
         `on_map` is told of each angle that is done.
         """
         chosen = range(self.dataset.n_phi) if angles is None else angles
-        held = _MAPS_HELD if isinstance(self.dataset.c2, MapSource) else None
-        with core_threads(held) as threads:
+        with map_threads(self.dataset) as threads:
             results = []
             for result in threads.map(work, chosen):
                 results.append(result)

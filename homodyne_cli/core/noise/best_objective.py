@@ -21,6 +21,7 @@ from functools import partial
 import numpy as np
 
 from homodyne_cli.core.gram_pass.pass_spec import AngleGrams
+from homodyne_cli.core.maps.map_threads import map_threads
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.noise.angle_data import AngleData, angle_data, sparse_data
 from homodyne_cli.core.noise.weighed_angle import (
@@ -30,7 +31,6 @@ from homodyne_cli.core.noise.weighed_angle import (
     weigh_angle,
 )
 from homodyne_cli.core.numerics.arrow import Arrow, invert
-from homodyne_cli.core.numerics.threads import core_threads
 from homodyne_cli.core.objective.free_parameters import FreeParameters
 from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.objective.projection import Projection, project
@@ -40,6 +40,8 @@ from homodyne_cli.parameters import Convention
 
 #: Frames or blocks of an angle, and their squares over all angles: time and memory of a pass.
 _MOST_BLOCKS, _MOST_SQUARES = 1200, 30_000_000
+#: Angles of maps on disk that are worked on together: a fifth of a gigabyte of products each.
+_ANGLES_AT_ONCE = 3
 #: Frames with which a minimisation begins: a fiftieth of the work for a thousand.
 MANY_FRAMES = 150
 
@@ -152,7 +154,7 @@ class BestObjective:
     def _grams(
         self, curves: ModelCurves, angles: Sequence[WeighedAngle], *, derivatives: bool
     ) -> AngleGrams:
-        with core_threads() as threads, np.errstate(all="ignore"):
+        with map_threads(self.dataset, _ANGLES_AT_ONCE) as threads, np.errstate(all="ignore"):
             grams = list(threads.map(partial(_gram, curves, derivatives=derivatives), angles))
         return self._assembled(grams, angles)
 
@@ -180,7 +182,7 @@ class BestObjective:
     def score_sums(self, x: FloatArray) -> tuple[AngleGrams, list[AngleScoreSums]]:
         """Return what `grams` does, and the sums of each angle with data."""
         curves = self._curves(self.expand(x))
-        with core_threads() as threads, np.errstate(all="ignore"):
+        with map_threads(self.dataset, _ANGLES_AT_ONCE) as threads, np.errstate(all="ignore"):
             sums = list(threads.map(partial(WeighedAngle.scores, curves=curves), self.angles))
         return self._assembled([one.gram for one in sums], self.angles), sums
 
@@ -224,7 +226,7 @@ def affordable_blocks(n_phi: int) -> int:
 def read_angles(dataset: Dataset) -> tuple[AngleData, ...]:
     """Read the angles that have data, over as many frames or blocks as can be afforded."""
     most = affordable_blocks(dataset.n_phi)
-    with core_threads() as threads:
+    with map_threads(dataset) as threads:
         read = list(
             threads.map(lambda angle: angle_data(dataset, angle, most), range(dataset.n_phi))
         )
@@ -257,6 +259,6 @@ def best_objective(
     def one(data: AngleData) -> WeighedAngle:
         return weigh_angle(data, curves, convention, angle_noise(weights, data))
 
-    with core_threads() as threads:
-        read = read_angles(dataset) if angles is None else angles
+    read = read_angles(dataset) if angles is None else angles
+    with map_threads(dataset, _ANGLES_AT_ONCE) as threads:
         return BestObjective(pairs, dataset, weights, tuple(threads.map(one, read)))

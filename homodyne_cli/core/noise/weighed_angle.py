@@ -6,9 +6,9 @@ and the data do not change: their thin products belong to the metric. Where ever
 itself the columns are never formed (`curve_products`); over blocks of frames (`angle_data`) they
 are.
 
-A metric over blocks is made anew by every pass: with its thin products it is four to five times as
-large as the data, all angles together exceed the budget of maps that are merged, and a fit makes
-one or two passes in each.
+A metric over blocks is made anew by every pass: with its thin products it is eight times as large
+as the data, which all angles together have no room for where maps are merged, and a fit makes one
+or two passes in each.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, get_ident
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from homodyne_cli.core.checks.lag_profiles import lag_profiles
 from homodyne_cli.core.fit import fit
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
+from homodyne_cli.core.maps.map_threads import map_threads
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.numerics import threads
 from homodyne_cli.dataset import Dataset, MapSource
 from homodyne_cli.errors import OutputError, StreamedError, UsageError
 from homodyne_cli.io.formats.write_data import write_aps_u
@@ -148,3 +152,20 @@ def test_sizes(text: str, expected: int) -> None:
 def test_what_is_not_a_size(text: str) -> None:
     with pytest.raises(UsageError, match="not a size"):
         parse_size(text)
+
+
+def test_of_maps_on_disk_few_are_worked_on_at_a_time(
+    both: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On sixteen cores, each worker waits a moment for as many others as there may be."""
+    monkeypatch.setattr(threads, "usable_cores", lambda: 16)
+    for data, expected in zip(both, (16, 2), strict=True):
+        together = Barrier(16)
+
+        def join(_: int, together: Barrier = together) -> int:
+            with suppress(BrokenBarrierError):
+                together.wait(0.2)
+            return get_ident()
+
+        with map_threads(data) as pool:
+            assert len(set(pool.map(join, range(16)))) == expected
