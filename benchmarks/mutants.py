@@ -1,19 +1,21 @@
 """Change one thing in a line of `core`, and see whether the tests near it notice.
 
     python -m benchmarks.mutants [--count 120] [--seed 0] [--rooms NAME,...] [--skip NAME,...]
-                                 [--at FILE:LINE] [--seconds 120]
+                                 [--at FILE:LINE] [--seconds 60]
 
 A mutant is a module with one node of its syntax tree replaced: a sign, a comparison, ``and``,
 ``any`` for ``all``, a number. It is imported in place of the module by a process of its own, which
-runs tests until one fails. A mutant is caught if a test fails or does not end. The sample is drawn
-over all nodes of the rooms, so that long modules get more; it is the same for a seed as long as the
-source is.
+runs tests until one fails. A mutant is caught if a test fails or does not end; the test is told, so
+that one which fails without any mutant can be seen and left out (by
+``PYTEST_ADDOPTS="--deselect PATH"``). The sample is drawn over all nodes of the rooms, so that
+long modules get more; it is the same for a seed as long as the source is.
 
 **Which tests.** `make coverage` leaves behind which tests ran which line and how long they took
 (`build/tests.coverage`, `build/tests.xml`). First come the tests that are newer than that in the
 files near the module, then those that ran the line, then those that ran any line of the module
 (what is compiled runs its lines in the first test alone, and constants run at import), quick ones
-first, until `--seconds` of computing are used up. Without these files it is the test files that
+first, those of the module's room before others and whole commands last, until `--seconds` of
+computing, of all processes, are used up. Without these files it is the test files that
 name the module, then those of its room (``tests/unit/ROOM``).
 """
 
@@ -25,12 +27,13 @@ import copy
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 from types import CodeType, ModuleType
@@ -49,7 +52,12 @@ TRACE: Final = ROOT / "build" / "tests.coverage"
 TIMES: Final = ROOT / "build" / "tests.xml"
 #: Tests that ran a module but not the line, at most; and computing after which one is hung.
 _OF_MODULE: Final = 150
-_HUNG: Final = 200
+_HUNG: Final = 100
+#: How many times as long as it took a test counts that is a whole command, and over how many one
+#: near the module.
+_FAR: Final = 5.0
+#: What stands before the name of the test that failed, in what a process prints.
+_CAUGHT: Final = "mutant caught by"
 #: Test files that import a module, at most, beside those of its room.
 _IMPORTERS: Final = 4
 _OTHER: Final[dict[type[ast.AST], type[ast.AST]]] = {
@@ -238,11 +246,22 @@ def _tests_by_line(path: Path) -> dict[int, set[str]]:
 
 def traced_tests(path: Path, line: int) -> list[str]:
     """Return the tests that ran a line, then others that ran its module, quick ones first."""
-    lines, seconds = _tests_by_line(path), _durations()
+    lines, seconds, near = _tests_by_line(path), _durations(), f"tests/unit/{path.parent.name}/"
+
+    def cost(test: str) -> float:
+        # Commands in processes of their own run no mutant.
+        apart = _FAR if test.startswith("tests/cli/") else 1.0
+        return seconds[test] * (1.0 / _FAR if test.startswith(near) else apart)
+
     of_line = lines.get(line, set()) & seconds.keys()
     others = set().union(*lines.values()) & seconds.keys() - of_line
-    return [*sorted(of_line, key=seconds.__getitem__),
-            *sorted(others, key=seconds.__getitem__)[:_OF_MODULE]]  # fmt: skip
+    return [*sorted(of_line, key=cost), *sorted(others, key=cost)[:_OF_MODULE]]
+
+
+def _within(tests: Sequence[str], seconds: float) -> list[str]:
+    """Return the first tests, as many as took this long together: the others' files stay shut."""
+    spent = accumulate(_durations()[test] for test in tests)
+    return [test for test, at in zip(tests, spent, strict=True) if at <= seconds]
 
 
 class _Ordered:
@@ -252,6 +271,17 @@ class _Ordered:
         self._place = {test: k for k, test in enumerate(tests)}
         self._seconds = seconds
         self.out_of_time = False
+        self.failed = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the first test that failed."""
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep the first file that could not be imported."""
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Choose and order tests."""
@@ -262,7 +292,7 @@ class _Ordered:
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Stop when the time is used up."""
-        if time.process_time() > self._seconds:
+        if sum(os.times()[:4]) > self._seconds:
             self.out_of_time = True
             item.session.shouldstop = "the time of a mutant is used up"
 
@@ -284,17 +314,18 @@ def tests_of(path: Path) -> list[str]:
     return [str(test.relative_to(ROOT)) for test in ordered]
 
 
-def ending(mutant: Mutant, seconds: int) -> str:
-    """Run the tests near a mutant in a process of their own; say what became of it."""
+def ending(mutant: Mutant, seconds: int) -> tuple[str, str]:
+    """Run the tests near a mutant in a process of their own; say what became of it, and by whom."""
     place = f"{mutant.path.relative_to(ROOT)}:{mutant.place}:{mutant.line}"
     command = [sys.executable, "-m", "benchmarks.mutants", "--run", place, "--seconds"]
     done = subprocess.run(
         [*command, str(seconds)], cwd=ROOT, check=False,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     if done.returncode == 0:
-        return "SURVIVES"
-    return "no end" if done.returncode < 0 else "caught"
+        return "SURVIVES", ""
+    words = done.stdout.rsplit(_CAUGHT, 1)[1:]
+    return "no end" if done.returncode < 0 else "caught", "".join(words).strip()
 
 
 def _run(place: str, seconds: int) -> int:
@@ -307,12 +338,15 @@ def _run(place: str, seconds: int) -> int:
     file, node, line = place.rsplit(":", 2)
     mutant = Mutant(ROOT / file, int(node), int(line), "")
     sys.meta_path.insert(0, _Finder(_Loader(mutant)))
-    tests = traced_tests(mutant.path, mutant.line)
+    tests = _within(traced_tests(mutant.path, mutant.line), 2.0 * seconds)
     files = dict.fromkeys([*tests_of(mutant.path), *(test.split("::")[0] for test in tests)])
     ordered = _Ordered(tests, seconds)
     status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=[ordered])
     passed = status in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-    return 0 if passed or ordered.out_of_time else 1
+    if passed or (ordered.out_of_time and not ordered.failed):
+        return 0
+    print(_CAUGHT, ordered.failed)
+    return 1
 
 
 def _all_mutants(rooms: Sequence[str], skip: Sequence[str]) -> list[Mutant]:
@@ -334,7 +368,7 @@ def main() -> int:
     parser.add_argument("--skip", default="", help="rooms or modules that are left out")
     parser.add_argument("--at", help="every mutant of one line, as FILE:LINE")
     parser.add_argument(
-        "--seconds", type=int, default=120, help="of computing for the tests of a mutant"
+        "--seconds", type=int, default=60, help="of computing for the tests of a mutant"
     )
     parser.add_argument("--run", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -349,9 +383,9 @@ def main() -> int:
         chosen = Random(options.seed).sample(every, min(options.count, len(every)))
     survivors = 0
     for mutant in chosen:
-        end = ending(mutant, options.seconds)
+        end, test = ending(mutant, options.seconds)
         survivors += end == "SURVIVES"
-        print(f"{end:8s} {mutant}", flush=True)
+        print(f"{end:8s} {mutant} {test}".rstrip(), flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} caught ({len(every)} possible)")
     return 0
 
