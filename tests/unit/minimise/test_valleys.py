@@ -19,7 +19,7 @@ from homodyne_cli.core.minimise.state import (
     inside_bounds,
     is_converged,
 )
-from homodyne_cli.core.minimise.valleys import descend
+from homodyne_cli.core.minimise.valleys import OpenLaw, descend, valley_minima
 from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.core.objective.free_parameters import FreeParameters
@@ -236,3 +236,88 @@ def test_a_trace_of_its_uncertainty_is_between_a_parameter_and_its_bound(
     free = FreeParameters(bowl.free.names, bowl.minimum, np.array([1.0, -2.0, -1e4]), upper)
     at = bowl.derivatives(bowl.minimum)
     np.testing.assert_array_equal(inside_bounds(at, bowl.minimum, free), [True, True, expected])
+
+
+@dataclass(frozen=True)
+class Wells:
+    """Chi2 of the lowest of some bowls in early rate, late rate and exponent, (r1, r2, e)."""
+
+    bottoms: FloatArray
+    depths: FloatArray
+    times: FloatArray
+    exponents: tuple[float, float] = (-2.0, 2.0)
+
+    @property
+    def free(self) -> FreeParameters:
+        ends = zip((-1.0, 1.0), self.exponents, strict=True)
+        lower, upper = (np.array([s * 1e6, e, s * 1e6]) for s, e in ends)
+        return FreeParameters(("D0", "alpha", "D_offset"), np.zeros(3), lower, upper)
+
+    def expand(self, x: FloatArray) -> FloatArray:
+        return x
+
+    def coordinates(self, x: FloatArray) -> FloatArray:
+        return np.array([*(x[0] * self.times ** x[1] + x[2]), x[1]])
+
+    def cost(self, x: FloatArray) -> float:
+        return float(self.derivatives(x).chi2)
+
+    def derivatives(self, x: FloatArray) -> Projection:
+        apart = self.coordinates(x) - self.bottoms
+        each = self.depths + (apart**2).sum(axis=1)
+        well, power = int(each.argmin()), self.times ** x[1]
+        by_x = np.array([*zip(power, x[0] * power * np.log(self.times), [1.0, 1.0], strict=True),
+                         (0.0, 1.0, 0.0)])  # fmt: skip
+        arrow = Arrow(by_x.T @ by_x, np.zeros((0, 3, 2)), np.zeros((0, 2, 2)))
+        nothing, slope = np.zeros(0), by_x.T @ apart[well]
+        directions = ScalingDirections(np.zeros((0, 2, 0)), None)
+        return Projection(nothing, nothing, float(each[well]), arrow, slope, directions)
+
+
+#: A well, one that is seen from it with the other sign of the early rate, and one seen from there.
+WELLS = np.array([[1.0, 2.0, 0.5], [-2.0, 2.0, 1.6], [-5.0, 2.0, -1.6]])
+
+
+@pytest.mark.parametrize(("walks", "lowest"), [(1, 1), (3, 2)])
+def test_valleys_are_walked_until_that_leads_no_lower(
+    walks: int, lowest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest of three wells is out of reach of the first walk."""
+    monkeypatch.setattr(policy, "WALKS", walks)
+    wells = Wells(WELLS, np.array([3.0, 2.0, 1.0]), np.array([0.5, 8.0]))
+    law = OpenLaw(0, 1, 2, (0.5, 8.0))
+    start = law.moved(np.zeros(3), WELLS[0, :2] + 0.1, 0.7)
+    ends = valley_minima(wells, start, [law])
+    assert [chi2 for _, chi2 in ends] == sorted(chi2 for _, chi2 in ends)
+    x, chi2 = ends[0]
+    assert chi2 == pytest.approx(3.0 - lowest, abs=1e-5)
+    np.testing.assert_allclose(wells.coordinates(x), WELLS[lowest], atol=3e-3)
+
+
+@pytest.mark.parametrize("n_wells", [1, 2])
+def test_a_walk_that_gains_nothing_is_the_last(n_wells: int) -> None:
+    """One descent from each exponent with either sign of the early rate, a walk for each well."""
+    wells = Wells(WELLS[:n_wells], np.array([3.0, 2.0])[:n_wells], np.array([0.5, 8.0]))
+    law = OpenLaw(0, 1, 2, (0.5, 8.0))
+    ends = valley_minima(wells, law.moved(np.zeros(3), WELLS[0, :2], 0.5), [law])
+    assert len(ends) == 1 + n_wells * 2 * policy.WALKED
+    assert {round(chi2, 4) for _, chi2 in ends} == {3.0, 2.0} - {2.0 * (n_wells < 2)}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "ends"), [((-1.0, 3.0), (-1.0, 2.0)), ((-3.0, 0.6), (-2.0, 0.6))]
+)
+def test_a_walk_starts_all_along_the_valley(
+    bounds: tuple[float, float], ends: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the rates of the point and with the early one reversed, over exponents within bounds."""
+    monkeypatch.setattr(policy, "VALLEY_STEPS", 0)
+    monkeypatch.setattr(policy, "WALKS", 1)
+    law = OpenLaw(0, 1, 2, (0.5, 8.0))
+    wells = Wells(WELLS[:1], np.array([3.0]), np.array(law.times), bounds)
+    point = law.moved(np.zeros(3), WELLS[0, :2], WELLS[0, 2])
+    first, *starts = [wells.coordinates(x) for x, _ in valley_minima(wells, point, [law])]
+    np.testing.assert_allclose(first, WELLS[0])
+    exponents = np.linspace(*ends, policy.WALKED)
+    along = [[rate, 2.0, e] for rate in (-1.0, 1.0) for e in exponents]
+    np.testing.assert_allclose(sorted(np.round(starts, 9).tolist()), along, atol=1e-8)
