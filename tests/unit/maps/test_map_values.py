@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from homodyne_cli.core.maps.levels import map_levels
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
@@ -43,3 +44,17 @@ def test_what_depends_on_the_lag_alone_is_no_noise(n: int) -> None:
 def test_fewer_frames_leave_the_spread_of_all_pairs() -> None:
     c2 = np.random.default_rng(0).normal(1.0, 0.1, (4, 4))
     assert sigma_of(c2) == pytest.approx(float(np.std(c2[np.triu_indices(4, 1)])), rel=1e-9)
+
+
+def test_levels_are_means_over_lags() -> None:
+    """Of four frames, whose three lags have a bin each; the spread of all pairs is their noise."""
+    c2 = np.random.default_rng(3).normal(1.0, 0.1, (4, 4))
+    (level,) = map_levels(replace(make_dataset(4, 1), c2=c2[None]))
+    lags = [np.diag(c2, k) for k in (1, 2, 3)]
+    every = np.concatenate(lags)
+    assert (level.near, level.far) == pytest.approx((lags[0].mean(), lags[2].mean()))
+    off = sum(len(one) * (one.mean() - every.mean()) ** 2 for one in lags)
+    assert level.sigma == pytest.approx(every.std())
+    assert level.flat == pytest.approx(stats.chi2.sf(off / every.var(), 2))
+    assert (level.low, level.high) == pytest.approx(tuple(np.quantile(every, (0.01, 0.99))))
+    assert level.excess == pytest.approx(max(every.max() - level.high, level.low - every.min()))
