@@ -182,25 +182,26 @@ def test_speckles_go_with_pixels_where_these_are_known() -> None:
     assert told.estimate.photon_noise == pytest.approx(0.2, rel=0.25)
 
 
-def test_the_excess_is_that_of_the_whole_covariance() -> None:
-    """tr(C0^-1 C) over pairs, written out; random signs know it to some percent."""
+def test_excess_and_white_share_are_those_of_the_covariance() -> None:
+    """tr(C0^-1 C) over pairs, written out, which random signs know to some percent; w^2 / tr C0."""
     experiment = replace(EXPERIMENT, n_frames=24, dt=0.25)
     data = simulate(experiment, Noise(speckles=800, counts=20.0), 3).dataset
     contrast, offset = experiment.scaling()
     fitted = model_maps(data, experiment.parameters, contrast, offset, "he2024")
     windows = residual_windows(data, fitted)
-    told = estimate_speckles(windows, estimate_sigma(data) ** 2, np.ones(3))
-    means = []
+    seen = find_speckles(data, fitted, estimate_sigma(data))
+    assert seen is not None
+    told, means, white, variance = seen.estimate, [], 0.0, 0.0
     for window in windows:
-        operator = SpeckleCovariance(
-            window.g1, window.contrast, float(told.photon_noise[window.angle]), told.modes,
-            window.present,
-        )  # fmt: skip
+        w = float(told.photon_noise[window.angle])
+        operator = SpeckleCovariance(window.g1, window.contrast, w, told.modes, window.present)
         unit_maps, _, _ = units(window.present)
         whole = dense(operator) + operator.four_cycles(unit_maps)
         main = dense(operator, main=True)
         means.append(float(np.trace(np.linalg.solve(main, whole))) / len(main))
+        white, variance = white + w**2 * len(main), variance + float(np.trace(main))
     assert told.excess / 24 == pytest.approx(np.mean(means) - 1.0, rel=0.15)
+    assert seen.white_share == pytest.approx(white / variance, rel=1e-9)
 
 
 def test_errors_are_those_of_repeats() -> None:
