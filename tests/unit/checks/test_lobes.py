@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from homodyne_cli.assessments import StoredRun
-from homodyne_cli.core.checks.lobe_scan import look_again, scan_lobes
+from homodyne_cli.core.checks.lobe_scan import _levelled, look_again, scan_lobes
 from homodyne_cli.core.checks.oscillations import find_lobes
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.model.pair_model import fitted_maps
@@ -105,3 +105,16 @@ def test_lobes_on_an_exponential_are_seen_as_well_as_noise_allows() -> None:
         for sigma in (0.02, 0.004)
     ]
     assert gains[1] > 8.0 * gains[0]
+
+
+@pytest.mark.parametrize("power", [2, 4])
+def test_washed_out_lobes_go_on_as_their_mean_from_where_they_meet_it(power: int) -> None:
+    """S before, and beyond it as much as S h^power has over its periods."""
+    h = np.linspace(1e-3, 12.0 * np.pi, 200_001)
+    washed, lobed = _levelled(h, power), np.sinc(h / np.pi) ** power
+    mean = np.mean((lobed * h**power)[h > 2.0 * np.pi])
+    # Between pi / 2 and pi S h^power falls from one to zero.
+    meets = h[np.flatnonzero((np.sin(h) ** power < mean) & (h > 0.5 * np.pi))[0]]
+    before, beyond = h < meets - 1e-3, h > meets + 1e-3
+    np.testing.assert_allclose(washed[before], lobed[before], atol=1e-12)
+    np.testing.assert_allclose((washed * h**power)[beyond], mean, rtol=1e-4)

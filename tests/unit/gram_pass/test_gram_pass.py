@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 
 from homodyne_cli.core.gram_pass.device_tiles import pack
 from homodyne_cli.core.gram_pass.gram_pass import PassSpec, evaluate
 from homodyne_cli.core.gram_pass.host_pass import evaluate_on_host, host_pairs
 from homodyne_cli.core.gram_pass.losses import rho
 from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, AngleScaling, PairWeight
+from homodyne_cli.core.numerics.backend import jnp
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.parameters import AnalysisMode, Convention
+from homodyne_cli.parameters import AnalysisMode, Convention, Loss
 from tests.support.datasets import PUBLISHED, make_dataset
 from tests.support.oracle import autodiff_columns
 
@@ -169,3 +172,21 @@ def test_decimated_frames_give_the_gram_of_those_pairs() -> None:
     plain = np.einsum("akp,alp->akl", columns, columns)
     norm = np.sqrt(np.einsum("akk->ak", plain))
     assert np.max(np.abs(result.gram - plain) / (norm[:, :, None] * norm[:, None, :])) < 1e-9
+
+
+@pytest.mark.parametrize("loss", ["linear", "soft_l1", "huber", "cauchy", "arctan"])
+def test_losses_are_those_of_scipy_and_their_derivatives_those_of_autodiff(loss: Loss) -> None:
+    """Of one residual least_squares has the cost rho(z) / 2; on either side of Huber's edge."""
+    z = np.array([0.0, 0.01, 0.7, 1.3, 20.0, 4e4])
+    value, first, second = rho(loss, jnp.asarray(z))
+
+    def cost(one: float) -> float:
+        residual = np.array([np.sqrt(one)])
+        run = least_squares(lambda x: residual + 0.0 * x, [0.0], loss=loss, max_nfev=1)
+        return float(run.cost)
+
+    np.testing.assert_allclose(value, [2.0 * cost(one) for one in z.tolist()], rtol=1e-12)
+    by_z = jax.vmap(jax.grad(lambda x: rho(loss, x)[0]))
+    np.testing.assert_allclose(first, by_z(jnp.asarray(z)), rtol=1e-12)
+    again = jax.vmap(jax.grad(lambda x: rho(loss, x)[1]))
+    np.testing.assert_allclose(second, again(jnp.asarray(z)), rtol=1e-12)
