@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 
 from homodyne_cli.core.fit import fit
-from homodyne_cli.core.minimise.flow_axis import flow_axis_findings, whole_period
+from homodyne_cli.core.minimise import policy
+from homodyne_cli.core.minimise.coordinates import fit_coordinates
+from homodyne_cli.core.minimise.flow_axis import (
+    axis_beyond_bounds,
+    flow_axis_findings,
+    whole_period,
+)
+from homodyne_cli.core.minimise.global_search import Search, decimated_frames
+from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.problem import Bounds, FitProblem, default_bounds
-from homodyne_cli.results import FitResult
+from homodyne_cli.results import FitResult, Rival, SearchReport
 from tests.support.datasets import RESOLVED, make_dataset
 
 TURNED = 90.0
@@ -64,3 +72,57 @@ def test_nothing_is_said_where_the_axis_is_inside(turned: Dataset) -> None:
 def test_the_period_lies_about_the_middle_of_the_bounds() -> None:
     assert whole_period(Bounds(20.0, 40.0)) == Bounds(-60.0, 120.0)
     assert whole_period(Bounds(-100.0, 200.0)) == Bounds(-100.0, 200.0)
+
+
+def beyond(data: Dataset, chi2: float, n_points: float, **bounds: Bounds) -> Rival | None:
+    """Look outside after a search inside that ended at this chi2 over so many pairs."""
+    problem = free_problem(**bounds)
+    objective = build_objective(data, problem, dataset_sigma(data))
+    report = SearchReport(256, 8, 1, chi2, None, n_points)  # type: ignore[arg-type]
+    coordinates = fit_coordinates(problem, objective.free, data.t)
+    return axis_beyond_bounds(
+        data, problem, objective, coordinates, Search(RESOLVED, RESOLVED, report)
+    )
+
+
+def test_an_axis_outside_counts_where_it_takes_off_much_of_the_misfit(
+    turned: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of what chi2 is above the pairs, at least 100, and that above a tenth of them."""
+    monkeypatch.setattr(policy, "SCREENED", 64)
+    monkeypatch.setattr(policy, "REFINED", 2)
+    found = beyond(turned, 1e7, 1.0)
+    assert found is not None
+    lowest = 1e7 + found.chi2_above
+    count = len(decimated_frames(60))
+    assert lowest == pytest.approx(5 * count * (count - 1) / 2, rel=0.1)
+    phi0 = found.values["phi0"]
+    assert abs((phi0 - RESOLVED[6] - TURNED + 90.0) % 180.0 - 90.0) < 5.0
+    # The rule in chi2 inside, pairs and whether the axis outside counts.
+    for chi2, n_points, counts in (
+        (1.15 * lowest, lowest, True),
+        (1.12 * lowest, 1.04 * lowest, False),
+        (lowest / 0.96, 0.5 * lowest / 0.96, False),
+        (lowest / 0.94, 0.5 * lowest / 0.94, True),
+        (lowest + 90.0, (lowest + 90.0) / 1.101, False),
+        (lowest + 110.0, (lowest + 110.0) / 1.101, True),
+    ):
+        rival = beyond(turned, chi2, n_points)
+        assert (rival is not None) == counts, (chi2, n_points)
+        if rival is not None:
+            assert chi2 + rival.chi2_above == pytest.approx(lowest, abs=1.0)
+
+
+def test_an_axis_is_outside_of_the_bounds_or_none(
+    turned: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is outside of half a turn, and a descent that comes back inside counts for none."""
+    monkeypatch.setattr(policy, "SCREENED", 64)
+    monkeypatch.setattr(policy, "REFINED", 2)
+    assert beyond(turned, 1e7, 1.0, phi0=Bounds(-90.0, 90.0)) is None
+    narrow = Bounds(-60.0, -40.0)
+    outside = beyond(turned, 1e7, 1.0, phi0=narrow)
+    assert outside is not None
+    assert not narrow.lower <= outside.values["phi0"] <= narrow.upper
+    straight = replace(turned, phi=turned.phi - TURNED)
+    assert beyond(straight, 1e7, 1.0) is None
