@@ -70,6 +70,8 @@ def test_a_fit_is_the_same_on_the_host_and_on_the_devices(
 def test_who_makes_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(pack_pairs(DATA), HostPairs)
     assert isinstance(pack_pairs(DATA, PairWeight("huber")), PairTiles)
+    monkeypatch.setattr(passes, "HOST_PAIRS", 3 * 90 * 89 // 2)
+    assert isinstance(pack_pairs(DATA), HostPairs)
     monkeypatch.setattr(passes, "HOST_PAIRS", 3 * 90 * 89 // 2 - 1)
     whole = pack_pairs(DATA)
     assert isinstance(whole, PairTiles)

@@ -67,6 +67,18 @@ def test_derivatives_are_finite_differences_of_the_slow_integral(
         np.testing.assert_allclose(found[k], slope, rtol=1e-8, atol=1e-9 * np.abs(slope).max())
 
 
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_the_first_frame_counts_from_half_a_step(exponent: float) -> None:
+    """In `homodyne-2`, where a negative power of the first frame's time would be none."""
+    rate, t = np.array([3.0, exponent, 0.7]), T - T[0] + 0.02
+    found = running_integral(t, rate, "homodyne-2")
+    np.testing.assert_allclose(found.value, slow_integral(t, rate, "homodyne-2"), rtol=1e-12)
+    first, second = (3.0 * s**exponent + 0.7 for s in (0.05, 0.12))
+    assert found.value[1] == pytest.approx(0.1 * (first + second) / 2.0, rel=1e-12)
+    slopes = [0.5 * 0.1 * 3.0 * (s**exponent * math.log(s)) for s in (0.05, 0.12)]
+    assert found.derivatives[1, 1] == pytest.approx(sum(slopes), rel=1e-12)
+
+
 def test_a_floored_rate_moves_nothing() -> None:
     """In `homodyne-2` a rate below its floor is the floor, and does not depend on parameters."""
     rate = np.array([3.0, -1.0, -1.0])
