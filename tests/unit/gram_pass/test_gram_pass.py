@@ -181,12 +181,18 @@ def test_losses_are_those_of_scipy_and_their_derivatives_those_of_autodiff(loss:
     value, first, second = rho(loss, jnp.asarray(z))
 
     def cost(one: float) -> float:
-        residual = np.array([np.sqrt(one)])
-        run = least_squares(lambda x: residual + 0.0 * x, [0.0], loss=loss, max_nfev=1)
-        return float(run.cost)
+        def residual(x: FloatArray) -> FloatArray:
+            return np.asarray(np.sqrt(one) + 0.0 * x)
+
+        return float(least_squares(residual, [0.0], loss=loss, max_nfev=1).cost)
+
+    def value_at(x: jax.Array) -> jax.Array:
+        return rho(loss, x)[0]
+
+    def first_at(x: jax.Array) -> jax.Array:
+        return rho(loss, x)[1]
 
     np.testing.assert_allclose(value, [2.0 * cost(one) for one in z.tolist()], rtol=1e-12)
-    by_z = jax.vmap(jax.grad(lambda x: rho(loss, x)[0]))
-    np.testing.assert_allclose(first, by_z(jnp.asarray(z)), rtol=1e-12)
-    again = jax.vmap(jax.grad(lambda x: rho(loss, x)[1]))
-    np.testing.assert_allclose(second, again(jnp.asarray(z)), rtol=1e-12)
+    for derivative, of in ((first, value_at), (second, first_at)):
+        slopes = jax.vmap(jax.grad(of))(jnp.asarray(z))
+        np.testing.assert_allclose(derivative, slopes, rtol=1e-12)
