@@ -1,10 +1,15 @@
-"""What the data leave free, in words."""
+"""What the data know and leave free, in numbers and in words."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from homodyne_cli.core.uncertainty.covariance import describe_direction
+from homodyne_cli.core.numerics.arrow import Arrow
+from homodyne_cli.core.objective.projection import Projection
+from homodyne_cli.core.objective.scaling import ScalingDirections
+from homodyne_cli.core.uncertainty.covariance import covariance, describe_direction
+from homodyne_cli.dataset import FloatArray
 
 
 @pytest.mark.parametrize(
@@ -24,3 +29,61 @@ def test_a_direction_is_told_by_what_it_leaves_measured(
 ) -> None:
     """Two parameters that move against each other keep their sum; no other two numbers do."""
     assert describe_direction(direction).startswith(sentence)
+
+
+def at_minimum(hessian: FloatArray) -> Projection:
+    """A minimum of parameters alone: no map, no contrast."""
+    p, nothing = len(hessian), np.zeros(0)
+    arrow = Arrow(hessian, np.zeros((0, p, 2)), np.zeros((0, 2, 2)))
+    directions = ScalingDirections(np.zeros((0, 2, 0)), None)
+    return Projection(nothing, nothing, 5.0, arrow, np.zeros(p), directions)
+
+
+NAMES = ("D0", "alpha", "phi0")
+SIGMA = np.array([50.0, 1e-2, 3.0])
+CORRELATED = np.array([[1.0, 0.98, 0.3], [0.98, 1.0, 0.4], [0.3, 0.4, 1.0]])
+
+
+def test_what_is_determined_has_the_inverse_of_the_curvature() -> None:
+    known = CORRELATED * np.outer(SIGMA, SIGMA)
+    told = covariance(at_minimum(np.linalg.inv(known)), NAMES, 20.0 * SIGMA)
+    np.testing.assert_allclose(told.parameters, known, rtol=1e-9)
+    np.testing.assert_allclose(told.within_bounds, known, rtol=1e-9)
+    assert told.directions == ()
+
+
+@pytest.mark.parametrize("width", [0.9, 1.1])
+def test_an_uncertainty_wider_than_its_bounds_is_a_direction(width: float) -> None:
+    """The main one, in units of the uncertainties, whatever parameters are counted in."""
+    known = CORRELATED * np.outer(SIGMA, SIGMA)
+    widths = SIGMA * np.array([20.0, width, 20.0])
+    told = covariance(at_minimum(np.linalg.inv(known)), NAMES, widths)
+    if width > 1.0:
+        assert told.directions == ()
+        return
+    (direction,) = told.directions
+    (expected,) = np.linalg.svd(CORRELATED)[0].T[:1]
+    off = np.array([direction[name] for name in NAMES])
+    np.testing.assert_allclose(off * np.sign(off[0] * expected[0]), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("units", [1.0, 1e-6])
+def test_what_is_not_determined_is_as_free_as_its_bounds(units: float) -> None:
+    """Where D0 and alpha show in one sum alone: a uniform line across the rectangle of bounds."""
+    across = np.array([[1.0, 1.0, 0.0]]) / (units * SIGMA)
+    hessian = across.T @ across + np.diag([0.0, 0.0, 1.0 / SIGMA[2] ** 2])
+    widths = np.array([300.0, 0.05, 20.0])
+    told = covariance(at_minimum(hessian), NAMES, widths)
+    assert np.isnan(told.parameters[:2]).all()
+    assert told.parameters[2, 2] == pytest.approx(SIGMA[2] ** 2)
+    (direction,) = told.directions
+    assert direction == pytest.approx({"D0": np.sqrt(0.5), "alpha": -np.sqrt(0.5)}, abs=1e-6) or (
+        direction == pytest.approx({"D0": -np.sqrt(0.5), "alpha": np.sqrt(0.5)}, abs=1e-6)
+    )
+    # The direction in units of the bounds, w / sqrt(12) along it.
+    line = np.array([SIGMA[0], -SIGMA[1]]) / (widths[:2] / np.sqrt(12.0))
+    line = line / np.linalg.norm(line) * widths[:2] / np.sqrt(12.0)
+    free = told.within_bounds[:2, :2] - np.outer(line, line)
+    # What is left is what the sum knows of them.
+    assert np.abs(free).max() <= 1.01 * (units * SIGMA[0]) ** 2
+    assert told.within_bounds[2, 2] == pytest.approx(SIGMA[2] ** 2)
