@@ -13,10 +13,10 @@ long modules get more; it is the same for a seed as long as the source is.
 **Which tests.** `make coverage` leaves behind which tests ran which line and how long they took
 (`build/tests.coverage`, `build/tests.xml`). First come the tests that are newer than that in the
 files near the module, then those that ran the line, then those that ran any line of the module
-(what is compiled runs its lines in the first test alone, and constants run at import), quick ones
-first, those of the module's room before others and whole commands last, until `--seconds` of
-computing, of all processes, are used up. Without these files it is the test files that
-name the module, then those of its room (``tests/unit/ROOM``).
+(what is compiled runs its lines in the first test alone), then those near it (constants run at
+import); quick ones first, those of the module's room before others and whole commands last, until
+`--seconds` of computing, of all processes, are used up. Without these files it is the test files
+that name the module, then those of its room (``tests/unit/ROOM``).
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def _tests_by_line(path: Path) -> dict[int, set[str]]:
 
 
 def traced_tests(path: Path, line: int) -> list[str]:
-    """Return the tests that ran a line, then others that ran its module, quick ones first."""
+    """Return tests that ran a line, others that ran its module and those near it, by their cost."""
     lines, seconds, near = _tests_by_line(path), _durations(), f"tests/unit/{path.parent.name}/"
 
     def cost(test: str) -> float:
@@ -255,7 +255,9 @@ def traced_tests(path: Path, line: int) -> list[str]:
 
     of_line = lines.get(line, set()) & seconds.keys()
     others = set().union(*lines.values()) & seconds.keys() - of_line
-    return [*sorted(of_line, key=cost), *sorted(others, key=cost)[:_OF_MODULE]]
+    rest = {test for test in seconds if test.split("::")[0] in tests_of(path)} - of_line - others
+    ordered = (sorted(of_line, key=cost), sorted(others, key=cost)[:_OF_MODULE])
+    return [*ordered[0], *ordered[1], *sorted(rest, key=cost)]
 
 
 def _within(tests: Sequence[str], seconds: float) -> list[str]:
