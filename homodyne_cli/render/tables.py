@@ -188,12 +188,15 @@ def _searched(search: SearchReport | None) -> tuple[tuple[str, str], ...]:
         f"{search.reached} of {search.refined} refined starts (of {search.screened} looked at) "
         "reached this minimum"
     )
-    other = (
-        "no other minimum found"
-        if search.runner_up is None
-        else f"the next best has χ² {format_number(search.runner_up, 6)} against "
-        f"{format_number(search.chi2, 6)} on {format_count(search.n_points)} pairs"
-    )
+    other = "no other minimum found"
+    if search.runner_up is not None:
+        # Minima that are close on the few pairs of the search are told apart on more of them.
+        lower = ", and a higher one on more pairs" if search.runner_up < search.chi2 else ""
+        other = (
+            f"the {'other' if lower else 'next best'} has χ² {format_number(search.runner_up, 6)} "
+            f"against {format_number(search.chi2, 6)} on {format_count(search.n_points)} pairs"
+            f"{lower}"
+        )
     rivals = tuple(
         ("within noise" if k == 0 else "", _rival(rival)) for k, rival in enumerate(search.rivals)
     )

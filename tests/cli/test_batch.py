@@ -155,6 +155,11 @@ def test_the_overview_puts_what_failed_first(batch: Path) -> None:
     page = (batch / "index.html").read_text(encoding="utf-8")
     assert page.index("scan_003") < page.index("scan_000_q0.0054")
     assert "href='scan_000_q0.0054/'" in page
+    # What is wrong stands before the figures; on narrow screens each cell says what it is.
+    head = re.findall(r"<th scope='col'[^>]*>([^<]*)</th>", page)
+    assert head[:5] == ["fit", "verdict", "what", "q (1/Å)", "D0"]
+    failed = page[page.index("scan_003") :].partition("</tr>")[0]
+    assert re.search(r"data-head='what'>[^<]*scan_003.h5", failed)
     assert "aria-label='D0 with 1-sigma error bars" in page
 
 

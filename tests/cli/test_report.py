@@ -53,6 +53,24 @@ def test_every_figure_is_drawn_and_nothing_else_happens(page: Path, tmp_path: Pa
     assert "<img" not in seen.document
 
 
+def test_a_run_without_shear_may_stand_first(experiment: Path, tmp_path: Path) -> None:
+    """The other's curves are drawn all the same, and each table has its name."""
+    config = tmp_path / "static.yaml"
+    assert homodyne("init", "--mode", "static", "-o", str(config), cwd=tmp_path).returncode == 0
+    static, out = str(tmp_path / "static"), tmp_path / "report.html"
+    words = ("--data", "data.h5", "-o", static, "--no-plots", "-q", "--no-global")
+    homodyne("fit", str(config), *words, cwd=experiment)
+    done = homodyne("report", static, "run", "-o", str(out), cwd=experiment)
+    assert done.returncode == 0, done.stderr
+    seen = visit(out, tmp_path)
+    assert seen.console == ()
+    places = re.findall(r'data-plot="(\w+)"', seen.document)
+    assert places.count("curves") == 4
+    assert f'data-drawn="{len(places)}"' in seen.document
+    names = re.findall(r"<h3>([^<]*)</h3>", seen.document)
+    assert names[:3] == ["Parameters", "Quality", "Data"]
+
+
 def test_what_a_browser_would_complain_of_is_noticed(tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text(

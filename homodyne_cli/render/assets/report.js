@@ -36,32 +36,32 @@
     const light = printing || !dark.matches;
     return { title: { text: title, font: { size: 14 }, x: 0, xanchor: "left", xref: "container", pad: { l: 8 } }, font: { color: light ? "#1f2328" : "#e6edf3", size: 12 },
              paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", xaxis: x, yaxis: y,
-             margin: { l: 50, r: 34, t: 40, b: 45 }, legend: { y: 1, yanchor: "top", x: 1, xanchor: "right", bgcolor: "rgba(128,128,128,0.15)" },
+             margin: { l: 50, r: 34, t: 40, b: 45 }, legend: { traceorder: "normal", y: 1, yanchor: "top", x: 1, xanchor: "right", bgcolor: "rgba(128,128,128,0.15)" },
              modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: "rgba(128,128,128,0.6)", activecolor: "#4493f8" },
              showlegend: false, ...more };
   }
   const band = (colour) => colour + "40";
 
-  function curve(runs, index) {
+  function curve(runs, wanted) {
     const traces = [];
-    const first = runs[0].curves[index];
-    runs.forEach((run) => {
-      const one = run.curves.find((c) => c.name === first.name);
-      if (!one) return;
+    const drawn = runs.map((run) => [run, run.curves.find((c) => c.name === wanted.name)]).filter(([, one]) => one);
+    // A curve that is not positive has no place on a logarithmic axis.
+    const log = drawn.every(([, one]) => one.log);
+    drawn.forEach(([run, one]) => {
       const x = unpack(run.t), y = unpack(one.value), s = unpack(one.sigma);
       const colour = colours[report.runs.indexOf(run) % colours.length];
-      const ok = (v) => (!one.log || v > 0 ? v : null);
+      const ok = (v) => (!log || v > 0 ? v : null);
       traces.push({ x, y: y.map((v, k) => ok(v - s[k])), mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false });
       traces.push({ x, y: y.map((v, k) => ok(v + s[k])), mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: band(colour), hoverinfo: "skip", showlegend: false });
       traces.push({ x, y: y.map(ok), customdata: s, mode: "lines", line: { color: colour }, name: plain(run.name),
                     hovertemplate: "%{x:.4g} s: %{y:.4g} ± %{customdata:.2g}<extra></extra>" });
     });
-    const kind = first.log ? "log" : "linear";
-    return [traces, layout(first.title, axis("time (s)", { type: kind }), axis(first.label, { type: kind }), { showlegend: runs.length > 1 })];
+    const kind = log ? "log" : "linear";
+    return [traces, layout(wanted.title, axis("time (s)", { type: kind }), axis(wanted.label, { type: kind }), { showlegend: runs.length > 1 })];
   }
   const plots = {
-    curve: (d) => curve([report.runs[d.run]], d.index),
-    curves: (d) => curve(report.runs, d.index),
+    curve: (d) => curve([report.runs[d.run]], report.runs[d.run].curves[d.index]),
+    curves: (d) => curve(report.runs, report.runs[d.run].curves[d.index]),
     correlation(d) {
       const c = report.runs[d.run].correlation;
       return [[{ type: "heatmap", x: c.names, y: c.names, z: c.matrix, zmin: -1, zmax: 1, colorscale: diverging,

@@ -9,12 +9,15 @@ from io import StringIO
 from urllib.parse import quote
 
 import numpy as np
+from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from homodyne_cli.assessments import BatchRow
 from homodyne_cli.render.numbers import MISSING, format_number, format_with_uncertainty
-from homodyne_cli.render.pages.page import PAGE_STYLE, html_page
+from homodyne_cli.render.pages.html import Cell, Markup, table
+from homodyne_cli.render.pages.page import html_page
 from homodyne_cli.render.tables_checks import BATCH_VERDICTS, verdict_counts
 
 _PANEL = (4.2, 2.4)
@@ -43,33 +46,40 @@ def batch_page(
         _table(ordered, names, reports or {}),
         *(f"<h2>{escape(name)}</h2>{_panels(rows, name)}" for name in names),
     ]
-    return html_page(title, parts, PAGE_STYLE)
+    return html_page(title, parts)
 
 
 def _table(rows: Sequence[BatchRow], names: Sequence[str], reports: Mapping[str, str]) -> str:
-    head = ["fit", "verdict", "q (1/Å)", *names, "reduced chi2", "EDM", "checks", "seconds"]
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join(_line(row, names, reports.get(row.name)) for row in rows)
-    return f"<table><tr>{cells}</tr>{lines}</table>"
+    figures = ("q (1/Å)", *names, "reduced chi2", "EDM", "seconds")
+    head = ("fit", "verdict", "what", *figures)
+    cells = [_cells(row, names, reports.get(row.name)) for row in rows]
+    return table(head, cells, label="fits, those that need attention first", numeric=figures)
 
 
-def _line(row: BatchRow, names: Sequence[str], report: str | None) -> str:
-    verdict = "fail" if row.verdict == "failed" else row.verdict
-    said = "no fit" if row.verdict == "failed" else row.verdict
+def _cells(row: BatchRow, names: Sequence[str], report: str | None) -> list[Cell]:
+    failed = row.state == "failed"
     link = f"<a href='{quote(row.name)}/'>{escape(row.name)}</a>"
     if report is not None:
         link += f" (<a href='{quote(report)}'>report</a>)"
-    place = escape(row.name) if row.state == "failed" else link
-    q = MISSING if row.q is None else format_number(row.q, 5)
-    first = f"<td>{place}</td><td class='{verdict}'>{said}</td><td class='n'>{q}</td>"
-    if row.state == "failed":
-        return f"<tr>{first}<td colspan='{len(names) + 4}'>{escape(row.error)}</td></tr>"
+    colour, verdict = ("fail", "no fit") if failed else (row.verdict, row.verdict)
     bad = [f"{name}: {status}" for name, status in row.checks.items() if status in ("warn", "fail")]
-    figures = [_number(row, name) for name in names]
-    figures += [MISSING if v is None else format_number(v, 4) for v in (row.reduced_chi2, row.edm)]
-    numbers = "".join(f"<td class='n'>{escape(figure)}</td>" for figure in figures)
-    checks = escape(", ".join(bad) or "pass")
-    return f"<tr>{first}{numbers}<td>{checks}</td><td class='n'>{row.seconds:.2f}</td></tr>"
+    q = MISSING if row.q is None else format_number(row.q, 5)
+    first = row.name if failed else Markup(link)
+    what = row.error if failed else ", ".join(bad)
+    return [
+        first,
+        Markup(f"<span class='{colour}'>{verdict}</span>"),
+        what,
+        q,
+        *_figures(row, names),
+    ]
+
+
+def _figures(row: BatchRow, names: Sequence[str]) -> list[str]:
+    if row.state == "failed":
+        return [""] * (len(names) + 3)
+    numbers = [MISSING if v is None else format_number(v, 4) for v in (row.reduced_chi2, row.edm)]
+    return [*(_number(row, name) for name in names), *numbers, f"{row.seconds:.2f}"]
 
 
 def _number(row: BatchRow, name: str) -> str:
@@ -98,12 +108,15 @@ def _panels(rows: Sequence[BatchRow], name: str) -> str:
         panel.errorbar(x, y, error, fmt="o", markersize=3, linewidth=1)
         panel.set_xlabel(_AXES[axis])
         if axis == "time":
-            panel.tick_params(axis="x", rotation=30)
+            dates = ConciseDateFormatter(panel.xaxis.get_major_locator())  # type: ignore[no-untyped-call]
+            panel.xaxis.set_major_formatter(dates)
+        elif axis == "scan":
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
+    svg = text.getvalue().partition("<svg")[2]
     label = f"{name} with 1-sigma error bars against {', '.join(axes)}, {len(known)} fits"
-    return f"<div role='img' aria-label='{escape(label)}'>{svg[svg.index('<svg') :]}</div>"
+    return f"<div class='panels' role='img' aria-label='{escape(label)}'><svg{svg}</div>"
 
 
 def _positions(rows: Sequence[BatchRow], axis: str) -> NDArray[np.float64] | NDArray[np.datetime64]:

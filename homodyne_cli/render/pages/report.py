@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from itertools import count
 
 from homodyne_cli.assessments import CheckResult, CheckStatus, SavedFit, verdict_on
@@ -33,7 +32,7 @@ from homodyne_cli.render.numbers import (
 )
 from homodyne_cli.render.pages.beside import Section
 from homodyne_cli.render.pages.html import Markup, figure, script_json, table
-from homodyne_cli.render.pages.page import html_page
+from homodyne_cli.render.pages.page import asset, html_page
 from homodyne_cli.render.pages.plot_data import RunFigures
 from homodyne_cli.render.tables import PROVENANCE_LABELS, parameter_flag, sum_of
 
@@ -89,14 +88,10 @@ def report_page(runs: Sequence[ReportedRun]) -> str:
     parts += [
         "</main>",
         f"<script type='application/json' id='report-data'>{data}</script>",
-        f"<script>{_asset('plotly-cartesian.min.js')}</script>",
-        f"<script>{_asset('report.js')}</script>",
+        f"<script>{asset('plotly-cartesian.min.js')}</script>",
+        f"<script>{asset('report.js')}</script>",
     ]
-    return html_page(f"Report: {names}", parts, _asset("report.css"), policy=_POLICY)
-
-
-def _asset(name: str) -> str:
-    return files("homodyne_cli.render").joinpath("assets", name).read_text(encoding="utf-8")
+    return html_page(f"Report: {names}", parts, policy=_POLICY)
 
 
 def _verdict(run: ReportedRun, name: str) -> str:
@@ -303,7 +298,7 @@ def _compared(title: str, compared: Comparison, rows: Sequence[ComparedRow]) -> 
     """Show quantities of several runs; parameters with their distance from the first run."""
     first, *others = compared.names
     with_distance = any(row.apart for row in rows)
-    head = [title, first]
+    head = ["", first]
     for name in others:
         head += [name, "from the first"] if with_distance else [name]
     cells = []
@@ -312,4 +307,4 @@ def _compared(title: str, compared: Comparison, rows: Sequence[ComparedRow]) -> 
         for k, cell in enumerate(row.cells[1:]):
             cells[-1] += [cell, sigmas_text(row.apart[k])] if with_distance else [cell]
     marks = [row.differs for row in rows]
-    return table(head, cells, label=title, differing=marks)
+    return f"<h3>{escape(title)}</h3>" + table(head, cells, label=title, differing=marks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from homodyne_cli.render.tables import (
     scaling_table,
 )
 from homodyne_cli.render.tables_checks import checks_table, diagnosis_table
+from homodyne_cli.results import SearchReport
 from tests.support.loop import comparison_table
 from tests.support.render_samples import (
     PROVENANCE,
@@ -170,3 +172,22 @@ def test_verdicts_are_words_and_colours() -> None:
     text = target.getvalue()
     for coloured in ("\x1b[1;31mFAIL", "\x1b[33mWARN", "\x1b[32mpass"):
         assert coloured in text
+
+
+@pytest.mark.parametrize(
+    ("runner_up", "said"),
+    [
+        (None, "no other minimum found"),
+        (120.5, "the next best has χ² 120.5 against 100 on 640 pairs"),
+        (99.5, "the other has χ² 99.5 against 100 on 640 pairs, and a higher one on more pairs"),
+    ],
+)
+def test_a_minimum_that_is_lower_on_few_pairs_alone_is_not_called_next_best(
+    runner_up: float | None, said: str
+) -> None:
+    search = SearchReport(256, 9, 7, 100.0, runner_up, 640)
+    console = make_console(file=Terminal(tty=False), width=300)
+    with console.capture() as shown:
+        console.print(fit_summary(replace(fit_result(), search=search), SECONDS))
+    (row,) = [line for line in shown.get().splitlines() if line.startswith("search")]
+    assert row.rstrip().endswith(f"reached this minimum; {said}")
