@@ -81,6 +81,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{page.name}: {relative or named}"
 
 
+#: Their options are those of benchmarks and other programs as well.
+OTHERS = {
+    "cluster.md", "testing.md", "decisions.md", "performance.md", "solver.md", "uncertainties.md",
+}  # fmt: skip
+WRITTEN = [
+    *(page for page in (ROOT / "docs").rglob("*.md") if page.name not in OTHERS),
+    ROOT / "README.md",
+]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+def test_options_that_a_page_names_exist(page: Path) -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
+    helped = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"--[a-z][a-z-]*", helped))
+    assert named - known == set()
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     labels = re.findall(r"^- \*\*([A-Z])(\d+)\. ", DECISIONS, re.MULTILINE)
     assert len(labels) == DECISIONS.count("\n- ")

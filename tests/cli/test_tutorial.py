@@ -23,7 +23,13 @@ def test_commands_of_the_tutorial(tmp_path: Path) -> None:
         assert done.returncode == int(code or 0), f"{line}\n{done.stdout}{done.stderr}"
         shown[line] = done.stdout
     diagnosis = next(out for line, out in shown.items() if line.startswith("diagnose run1"))
-    assert "Stopped early, and gradients are imbalanced" in diagnosis
+    # What the page says of the fit that stopped early.
+    lines = diagnosis.splitlines()
+    assert lines[1].startswith("Stopped early, and gradients are imbalanced")
+    assert lines[-1] == "Next: homodyne apply-scale config.yaml fix.yaml"
+    early = next(out for line, out in shown.items() if line.startswith("fit config.yaml -o run1"))
+    assert re.search(r"reduced χ² +1\.0008\b", early)
+    assert re.search(r"D0 +6540 +950\b", early)
     same = next(out for line, out in shown.items() if line.startswith("verify run3"))
     assert "chi2 is the same as that of run2" in " ".join(same.split())
     assert (tmp_path / "report.html").stat().st_size > 100_000

@@ -68,7 +68,7 @@ class DiagnoseRequest:
 
 def run_diagnose(request: DiagnoseRequest) -> int:
     """Diagnose a run; return 1 if it is imbalanced or stopped early."""
-    from homodyne_cli.io.run.read_run import open_run, trial_of_runs
+    from homodyne_cli.io.run.read_run import config_of_run, open_run, trial_of_runs
 
     with trial_of_runs(request.run) as wait_for_trial:
         from homodyne_cli.core.diagnosis import diagnose
@@ -103,7 +103,8 @@ def run_diagnose(request: DiagnoseRequest) -> int:
         if not request.as_json:
             print_note(make_console(stderr=True), f"Wrote {request.output}")
     if not (request.as_json or request.quiet):
-        print_next(make_console(), *next_words(request.run, diagnosis, request.output))
+        config = config_of_run(request.run)
+        print_next(make_console(), *next_words(request.run, diagnosis, request.output, config))
     bad = diagnosis.imbalance or diagnosis.premature
     return ExitCode.NEGATIVE if bad else ExitCode.GOOD
 

@@ -154,6 +154,21 @@ def _run_inside(directory: Path, names: Sequence[str]) -> str:
     return f"name a run in it: {inside[0]}" if inside else ""
 
 
+def config_of_run(directory: Path) -> Path | None:
+    """Return the user's config that a run was made from; None where it is not known or gone.
+
+    It is relative where it lies below the working directory.
+    """
+    folder = find_run(directory)
+    if not folder.holds("manifest.json"):
+        return None
+    manifest = folder.read("manifest.json", ManifestFile)
+    path = Path(manifest.folder, *(entry.path for entry in manifest.inputs[:1]))
+    if path.suffix not in CONFIG_SUFFIXES or not path.is_file():
+        return None
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def check_angles(folder: RunFolder, parameters: ParametersFile, n_phi: int) -> None:
     """Refuse parameters that belong to another number of angles.
 

@@ -72,19 +72,25 @@ def show_diagnosis(
         _details(console, run, diagnosis, baseline_name(diagnosis, baseline))
 
 
-def next_words(run: Path, diagnosis: Diagnosis, fix: Path | None) -> tuple[str | Path, ...]:
+def next_words(
+    run: Path, diagnosis: Diagnosis, fix: Path | None, config: Path | None
+) -> tuple[str | Path, ...]:
     """Return what to type after a diagnosis.
 
     Parameters
     ----------
     fix
         Where the recommended map has been written to.
+    config
+        What the run was made from; None if that is not known.
     """
+    named = config or "CONFIG"
     if not diagnosis.premature:
         return "verify", run
     if not diagnosis.imbalance:
-        return "fit", "CONFIG", "--set", "optimization.nlsq.max_iterations=1000"
-    return ("diagnose", run, "-o", "fix.yaml") if fix is None else ("apply-scale", "CONFIG", fix)
+        more = "optimization.nlsq.max_iterations=1000"
+        return "fit", named, "--resume", run, "-o", f"{run}-resumed", "--set", more
+    return ("diagnose", run, "-o", "fix.yaml") if fix is None else ("apply-scale", named, fix)
 
 
 def _details(console: Console, run: StoredRun, diagnosis: Diagnosis, baseline: str) -> None:

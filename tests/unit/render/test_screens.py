@@ -20,6 +20,7 @@ from tests.support.problems import make_problem
 from tests.support.render_samples import Terminal, diagnosis
 
 RUN = Path("my run")
+CONFIG, FIX = Path("my.yaml"), Path("f.yaml")
 
 
 def check(name: str, status: CheckStatus) -> CheckResult:
@@ -82,19 +83,26 @@ def test_after_the_checks(failing: str, report: Path | None, words: tuple[object
 
 
 @pytest.mark.parametrize(
-    ("premature", "imbalance", "fix", "words"),
+    ("premature", "imbalance", "fix", "config", "words"),
     [
-        (False, False, None, ("verify", RUN)),
-        (False, True, None, ("verify", RUN)),
-        (True, True, None, ("diagnose", RUN, "-o", "fix.yaml")),
-        (True, True, Path("f.yaml"), ("apply-scale", "CONFIG", Path("f.yaml"))),
+        (False, False, None, None, ("verify", RUN)),
+        (False, True, None, CONFIG, ("verify", RUN)),
+        (True, True, None, CONFIG, ("diagnose", RUN, "-o", "fix.yaml")),
+        (True, True, FIX, None, ("apply-scale", "CONFIG", FIX)),
+        (True, True, FIX, CONFIG, ("apply-scale", CONFIG, FIX)),
+        (True, False, None, CONFIG, ("fit", CONFIG, "--resume", RUN, "-o", f"{RUN}-resumed",
+                                     "--set", "optimization.nlsq.max_iterations=1000")),
     ],
-)
+)  # fmt: skip
 def test_after_a_diagnosis(
-    premature: bool, imbalance: bool, fix: Path | None, words: tuple[object, ...]
+    premature: bool,
+    imbalance: bool,
+    fix: Path | None,
+    config: Path | None,
+    words: tuple[object, ...],
 ) -> None:
     state = dataclasses.replace(diagnosis(), premature=premature, imbalance=imbalance)
-    assert diagnosis_screen.next_words(RUN, state, fix) == words
+    assert diagnosis_screen.next_words(RUN, state, fix, config) == words
 
 
 def test_a_diagnosis_says_its_answer_first(capsys: pytest.CaptureFixture[str]) -> None:
