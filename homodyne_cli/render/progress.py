@@ -73,17 +73,13 @@ class _Bar:
             self._progress.stop()
 
 
-class FitProgress(_Bar):
-    """A bar for loading, then a line with iteration, chi2 and EDM.
+class _TellingBar(_Bar):
+    """Off a terminal a plain line every few seconds, from a thread of its own.
 
-    Off a terminal it is a plain line every few seconds, from a thread of its own: a search, the
-    noise of a fit and pictures take a while without telling anybody.
+    What takes a while may do so without telling anybody.
     """
 
-    def __init__(
-        self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
-    ) -> None:
-        self._show_input = show_input
+    def __init__(self, console: Console, enabled: bool, doing: str) -> None:
         # What does not fit into a line goes on in the next: its end is the time left.
         text = TextColumn(
             "{task.description}", markup=False, table_column=Column(overflow="fold", no_wrap=False)
@@ -91,14 +87,8 @@ class FitProgress(_Bar):
         bar = (BarColumn(bar_width=10),) if console.width >= _WIDE else ()
         super().__init__(console, enabled, SpinnerColumn("line"), text, *bar, TimeElapsedColumn())
         self._console, self._plain = console, enabled and not console.is_terminal
-        self._phase: Phase | None = None
-        self._phase_began, self._phase_done = time.monotonic(), 0
-        self._step: IterationRecord | None = None
-        self._weights = ""
-        self._doing, self._began, self._ended = "reading maps", time.monotonic(), threading.Event()
+        self._doing, self._began, self._ended = doing, time.monotonic(), threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
-        self._load = self._progress.add_task("reading maps", total=None, visible=False)
-        self._fit = self._progress.add_task("fit", start=False, total=None, visible=False)
 
     def __enter__(self) -> Self:
         if self._plain:
@@ -118,6 +108,35 @@ class FitProgress(_Bar):
         while not self._ended.wait(_EVERY):
             spent = format_seconds(time.monotonic() - self._began)
             print_plain(self._console, f"{self._doing} ({spent})")
+
+
+class StepsProgress(_TellingBar):
+    """What a command is doing that has nothing to show yet."""
+
+    def __init__(self, console: Console, doing: str) -> None:
+        super().__init__(console, True, doing)
+        self._task = self._progress.add_task(doing, total=None)
+
+    def show(self, doing: str, done: int = 0, total: int = 0) -> None:
+        """Show what is being done, and how much of it is if that is counted."""
+        self._doing = f"{doing} {done} of {total}" if total else doing
+        self._progress.update(self._task, description=self._doing)
+
+
+class FitProgress(_TellingBar):
+    """A bar for loading, then a line with iteration, chi2 and EDM."""
+
+    def __init__(
+        self, console: Console, *, enabled: bool, show_input: Callable[[Dataset], None]
+    ) -> None:
+        super().__init__(console, enabled, "reading maps")
+        self._show_input = show_input
+        self._phase: Phase | None = None
+        self._phase_began, self._phase_done = time.monotonic(), 0
+        self._step: IterationRecord | None = None
+        self._weights = ""
+        self._load = self._progress.add_task("reading maps", total=None, visible=False)
+        self._fit = self._progress.add_task("fit", start=False, total=None, visible=False)
 
     def _show(self, doing: str, done: int = 0, total: int = 0) -> None:
         self._doing = doing

@@ -75,6 +75,7 @@ def run_diagnose(request: DiagnoseRequest) -> int:
         from homodyne_cli.core.evaluation import evaluate_run
         from homodyne_cli.io.files.outputs import check_file, write_file
         from homodyne_cli.render.console import make_console, print_json, print_next, print_note
+        from homodyne_cli.render.progress import StepsProgress
         from homodyne_cli.render.screens.diagnosis import (
             diagnosis_answer,
             next_words,
@@ -85,8 +86,10 @@ def run_diagnose(request: DiagnoseRequest) -> int:
     if request.output is not None:
         check_file(request.output, force=request.force)
     gap, memory = configured_gap(request.config, request.run), memory_budget(request.memory)
-    with open_run(request.run, gap, memory) as run:
+    steps = StepsProgress(make_console(stderr=True), "reading the run")
+    with steps, open_run(request.run, gap, memory) as run:
         baseline = _baseline(request.baseline, run)
+        steps.show("evaluating the fit")
         diagnosis = diagnose(
             evaluate_run(run),
             threshold=request.threshold,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,12 +46,14 @@ def run_report(request: ReportRequest) -> int:
         from homodyne_cli.io.files.outputs import check_file
         from homodyne_cli.render.console import make_console, print_sentence
         from homodyne_cli.render.pages.write_report import write_report
+        from homodyne_cli.render.progress import StepsProgress
 
         wait_for_trial()
     check_file(request.output, force=request.force)
     gap = configured_gap(request.config, *request.runs)
-    write_report(
-        request.output, request.runs, gap, memory_budget(request.memory), force=request.force
-    )
-    print_sentence(make_console(stderr=True), f"Wrote {request.output}: open it in a browser.")
+    notes, memory = make_console(stderr=True), memory_budget(request.memory)
+    with StepsProgress(notes, "checking runs: done") as steps:
+        done = partial(steps.show, "checking runs: done")
+        write_report(request.output, request.runs, gap, memory, on_run=done, force=request.force)
+    print_sentence(notes, f"Wrote {request.output}: open it in a browser.")
     return 0

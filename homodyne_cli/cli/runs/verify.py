@@ -23,6 +23,8 @@ from homodyne_cli.cli.options.shared import (
 )
 from homodyne_cli.errors import ExitCode
 
+_ASSUMPTIONS = "asking whether the model's assumptions hold"
+
 
 @dataclass(frozen=True)
 class VerifyRequest:
@@ -81,22 +83,30 @@ def run_verify(request: VerifyRequest) -> int:
         from homodyne_cli.core.verification import verify
         from homodyne_cli.io.files.outputs import check_file
         from homodyne_cli.render.console import make_console, print_json, print_next, print_note
+        from homodyne_cli.render.progress import StepsProgress
         from homodyne_cli.render.screens.verification import checks_answer, next_words, show_checks
 
         wait_for_trial()
     if request.report is not None:
         check_file(request.report, force=request.force, option="--report")
     gap, memory = configured_gap(request.config, *places), memory_budget(request.memory)
+    notes = make_console(stderr=True)
     with ExitStack() as held:
-        run, *older = (held.enter_context(open_run(place, gap, memory)) for place in places)
-        evaluated = evaluate_run(run)
-        agreements = find_agreement(evaluated)
-        checks = verify(evaluated, older[0] if older else None, agreements)
-        beside = make_comparisons(evaluated, request.rheometer, request.test or ())
-        checks = (*checks, *beside.checks)
-        sigma = evaluated.residuals.sigma
-        dataset = with_assumptions(run.dataset, run.problem, run.solution, sigma, run.record.noise)
-        run = replace(run, dataset=dataset)
+        with StepsProgress(notes, "reading the run") as steps:
+            run, *older = (held.enter_context(open_run(place, gap, memory)) for place in places)
+            steps.show("evaluating the fit")
+            evaluated = evaluate_run(run)
+            agreements = find_agreement(evaluated)
+            steps.show("checking")
+            checks = verify(evaluated, older[0] if older else None, agreements)
+            beside = make_comparisons(evaluated, request.rheometer, request.test or ())
+            checks = (*checks, *beside.checks)
+            steps.show(_ASSUMPTIONS)
+            dataset = with_assumptions(
+                run.dataset, run.problem, run.solution, evaluated.residuals.sigma, run.record.noise,
+                on_map=partial(steps.show, f"{_ASSUMPTIONS}: maps"),
+            )  # fmt: skip
+            run = replace(run, dataset=dataset)
         bad = ("fail", "warn") if request.strict else ("fail",)
         passed = not any(check.status in bad for check in checks)
         if request.as_json:
@@ -113,14 +123,13 @@ def run_verify(request: VerifyRequest) -> int:
         if request.report is not None:
             from homodyne_cli.render.pages.write_report import write_judged
 
-            write_judged(
-                request.report, request.run, evaluated, checks, gap,
-                sections=beside.sections, force=request.force,
-            )  # fmt: skip
+            with StepsProgress(notes, "writing the page"):
+                write_judged(
+                    request.report, request.run, evaluated, checks, gap,
+                    sections=beside.sections, force=request.force,
+                )  # fmt: skip
             if not request.as_json:
-                print_note(
-                    make_console(stderr=True), f"Wrote {request.report}: open it in a browser"
-                )
+                print_note(notes, f"Wrote {request.report}: open it in a browser")
     words = next_words(request.run, checks, request.report)
     if words and not request.as_json:
         print_next(make_console(), *words)

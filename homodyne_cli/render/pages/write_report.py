@@ -16,6 +16,7 @@ from homodyne_cli.io.run.read_run import open_run
 from homodyne_cli.render.pages.beside import Section, agreement_sections
 from homodyne_cli.render.pages.plot_data import map_side, run_figures
 from homodyne_cli.render.pages.report import ReportedRun, report_page
+from homodyne_cli.results import OnCount, unfollowed
 
 
 def write_report(
@@ -24,6 +25,7 @@ def write_report(
     gap: float | None = None,
     memory: MemoryBudget | None = None,
     *,
+    on_run: OnCount = unfollowed,
     force: bool = False,
 ) -> None:
     """Check runs and write the page on them; one run is held in memory at a time.
@@ -32,6 +34,8 @@ def write_report(
     ----------
     gap
         Gap in Å for runs that do not record it.
+    on_run
+        Told before each run how many are checked.
 
     Raises
     ------
@@ -43,7 +47,8 @@ def write_report(
     saved = [read_result(place, gap) for place in runs]
     side = map_side(sum(len(fit.phi) for fit in saved))
     reported = []
-    for fit in saved:
+    for number, fit in enumerate(saved):
+        on_run(number, len(saved))
         with open_run(fit.directory, gap, memory) as run:
             evaluated = evaluate_run(run)
             reported.append(reported_run(fit, evaluated, verify(evaluated), side))

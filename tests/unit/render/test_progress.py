@@ -9,7 +9,7 @@ import pytest
 from homodyne_cli.dataset import Dataset
 from homodyne_cli.render import progress as progress_module
 from homodyne_cli.render.console import make_console
-from homodyne_cli.render.progress import FitProgress
+from homodyne_cli.render.progress import FitProgress, StepsProgress
 from homodyne_cli.results import IterationRecord, Phase
 from tests.support.datasets import make_dataset
 from tests.support.render_samples import Terminal
@@ -168,6 +168,24 @@ def test_an_interruption_gives_the_terminal_back() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(stream, fails=True)
     assert "\x1b[?25h" in stream.getvalue()
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_what_has_nothing_to_show_yet_says_what_it_does(
+    tty: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "_EVERY", 0.01)
+    stream = Terminal(tty=tty)
+    with StepsProgress(make_console(file=stream, width=100), "reading the run") as steps:
+        for words, count in (("reading the run", ()), ("maps 3 of 7", (3, 7))):
+            if count:
+                steps.show("maps", *count)
+            for _ in range(500):
+                if words in stream.getvalue():
+                    break
+                time.sleep(0.01)
+            assert words in stream.getvalue()
+    assert ("\x1b" in stream.getvalue()) == tty
 
 
 def test_ascii_terminal() -> None:
