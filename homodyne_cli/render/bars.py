@@ -199,7 +199,7 @@ def log_chart(
     height: int,
     ascii_only: bool,
 ) -> str:
-    """Draw several quantities on logarithmic axes, each with a digit of its own.
+    """Draw quantities on logarithmic axes: one with dots, several each with a digit of its own.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def _digit_chart(
             points = [point for point in zip(*values, strict=True) if math.isfinite(point[1])]
             if points:
                 x, y = (list(part) for part in zip(*points, strict=True))
-                figure.draw(figure.signal(x, y, marker=str(k % 10)))
+                figure.draw(figure.signal(x, y, marker=str(k % 10) if keys else "●"))
         for axis in ("x", "y"):
             figure.ruler(axis).scale(scale)
         figure.label(x_label, "x")

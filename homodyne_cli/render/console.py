@@ -18,7 +18,8 @@ from homodyne_cli.errors import HomodyneError
 PIPE_WIDTH = 120
 _HEIGHT = 25
 #: What begins with it is to be typed.
-_COMMAND = "homodyne "
+_COMMAND, _OPTION = "homodyne ", "--set "
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 _SPELLINGS = {
     "Å": "A", "α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa", "λ": "lambda", "μ": "u",
@@ -153,9 +154,12 @@ def print_sentence(
 
 def _filled(line: str, width: int) -> str:
     indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.fill(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    # An option and its value are typed together.
+    kept = line.replace(_OPTION, _OPTION.replace(" ", _NO_BREAK))
+    filled = textwrap.fill(
+        kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return filled.replace(_NO_BREAK, " ")
 
 
 def print_json(answer: object) -> None:

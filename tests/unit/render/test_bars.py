@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ from rich.cells import cell_len
 
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.parameters import NAMES
-from homodyne_cli.render.bars import lag_profile, log_bar_chart
+from homodyne_cli.render.bars import lag_profile, log_bar_chart, log_chart
 
 #: Ratios of 1e7 between the largest and the smallest.
 GRADIENTS = [26.98292, -42365.33, 28.50510, 8684888.0, 102815.3, 346934800.0, 43.63216]
@@ -96,3 +97,19 @@ def test_lag_profile_with_little_or_nothing_to_show(kept: int) -> None:
     data[kept:] = np.nan
     text = lag_profile(lag, data, fit, title="t", width=80, height=12, ascii_only=False)
     assert ("no pair" in text) == (kept == 0)
+
+
+@pytest.mark.parametrize(("ascii_only", "dot"), [(False, "●"), (True, "o")])
+def test_a_digit_is_drawn_where_it_tells_lines_apart(ascii_only: bool, dot: str) -> None:
+    """The digit 1 alone would be read as a value."""
+    x, y = [2.0, 3.0, 4.0], [20.0, 30.0, 40.0]
+
+    def marks(series: dict[str, tuple[list[float], list[float]]]) -> set[str]:
+        chart = log_chart(series, title="", x_label="", width=60, height=14, ascii_only=ascii_only)
+        plot = [
+            re.split(r"[│┤|+]", line)[1] for line in chart.splitlines() if line.endswith(("│", "|"))
+        ]
+        return set("".join(plot)) & {dot, "1", "2"}
+
+    assert marks({"one": (x, y)}) == {dot}
+    assert marks({"one": (x, y), "two": (x, y[::-1])}) >= {"1", "2"}

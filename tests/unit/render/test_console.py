@@ -158,6 +158,12 @@ def test_a_terminal_breaks_sentences_between_words_and_no_path() -> None:
     assert all(line.startswith(" " * 7) for line in indented)
 
 
+def test_an_option_and_its_value_are_not_parted() -> None:
+    stream, option = Terminal(), "--set analyzer_parameters.scattering.wavevector_q=0.0054"
+    print_sentence(make_console(file=stream, width=60), f"in the other unit it is: {option}")
+    assert option in stream.getvalue().splitlines()
+
+
 def test_what_is_to_be_typed_is_not_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
