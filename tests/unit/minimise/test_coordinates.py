@@ -11,6 +11,7 @@ from homodyne_cli.core.fit import fit
 from homodyne_cli.core.minimise.coordinates import Coordinates, coordinates_of
 from homodyne_cli.core.minimise.minimisation import Minimisation
 from homodyne_cli.core.minimise.trust_region import run_trust_region
+from homodyne_cli.core.minimise.x_scale import choose_scale
 from homodyne_cli.core.model.reference_time import reference_time
 from homodyne_cli.core.objective.build import build_objective, dataset_sigma
 from homodyne_cli.dataset import FloatArray
@@ -168,3 +169,21 @@ def test_the_reference_time_is_inside_the_window() -> None:
     t = np.asarray(0.25 * np.arange(1, 400), dtype=np.float64)
     assert t[0] < reference_time(t) < t[-1]
     assert np.mean(np.log(t / reference_time(t))) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("given", [{}, {"D0": 20.0, "gamma_dot_t0": 1e-4, "beta": 0.01}])
+def test_a_step_of_the_scale_moves_its_parameter_by_the_x_scale(
+    kind: ShearTransforms, given: dict[str, float]
+) -> None:
+    """Whatever the coordinates: a millionth of a step, to first order."""
+    coordinates, objective = made(kind), build_objective(DATA, make_problem(), dataset_sigma(DATA))
+    options = SolverOptions(x_scale="config" if given else "unit", x_scale_map=given)
+    at = objective.derivatives(RESOLVED)
+    scaled = choose_scale(options, coordinates, objective.free, RESOLVED, at)
+    for k, name in enumerate(NAMES):
+        assert scaled.x_scale[k] == given.get(name, 1.0)
+        u = coordinates.to_u(RESOLVED)
+        u[k] += 1e-6 * scaled.scale[k]
+        step = coordinates.to_x(u)[k] - RESOLVED[k]
+        assert step == pytest.approx(1e-6 * scaled.x_scale[k], rel=2e-3, abs=1e-15)
