@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from homodyne_cli.core.checks.speckle_patterns import _Bins
+from homodyne_cli.core.checks.angle_maps import MergedFrames
+from homodyne_cli.core.checks.speckle_patterns import _Bins, _frames
 
 
 @pytest.mark.parametrize("m", [20, 57, 64])
@@ -29,3 +30,21 @@ def test_bins_of_lag_age_and_place_hold_every_pair_once(m: int) -> None:
     assert len(square) == 6 * 7 // 2
     assert abs(np.flatnonzero(corner.any(axis=0)).max() + 1 - m / 6) <= 1
     np.testing.assert_array_equal(square, square.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_frame_that_is_off_is_named_with_how_much(size: int) -> None:
+    """Scores of deviation sigma; what is off by an amount a has a M sigma^2 more of it."""
+    m, sigma, off = 200, 0.03, 1.2
+    rows = sigma * np.random.default_rng(0).standard_normal(m)
+    usual = _frames(rows, MergedFrames.of(0.1 * np.arange(1, m * size + 1), m), 0.1, 0.3, 500.0)
+    assert (usual.place, usual.effect) == ("", 0.0)
+    assert usual.p_value > 0.01
+    rows[40] += 500.0 * sigma**2 * off
+    seen = _frames(rows, MergedFrames.of(0.1 * np.arange(1, m * size + 1), m), 0.1, 0.3, 500.0)
+    # The middle of the block, counted from one; its scale is known to a tenth or two.
+    place = 41 if size == 1 else f"about {40 * size + 2}"
+    assert seen.place == f"frames {place}"
+    assert seen.effect == pytest.approx(100.0 * off / 0.3, rel=0.3)
+    assert seen.p_value < 1e-6
+    assert seen.reduced > 1.5 * usual.reduced

@@ -87,3 +87,19 @@ def test_shear_a_decade_inside_its_bounds_leaves_them(share: float, widened: boo
     bounds = with_default_bounds(data, FitProblem("laminar_flow")).bounds["gamma_dot_t0"]
     assert (bounds.upper > 0.5) is widened
     assert bounds.upper >= 10.0 * rate
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e7])
+def test_bounds_that_are_widened_have_room_for_any_exponent(unit: float) -> None:
+    """Three decades beyond the amplitudes with which t^-1.5 and t^1.5 decay in the half-way lag."""
+    data, usual = in_water(), {name: default_bounds()[name] for name in ("D0", "alpha", "D_offset")}
+    data = replace(data, t=unit * data.t)
+    bounds = with_default_bounds(data, FitProblem("static", bounds=usual)).bounds["D0"]
+    lag = half_decay(data)
+    rate = np.log(2.0) / (data.q[0] ** 2 * lag)
+    amplitudes = [rate * lag**-exponent for exponent in (-1.5, 1.5)]
+    if bounds.upper > usual["D0"].upper:
+        assert bounds.upper == pytest.approx(1e3 * max(amplitudes), rel=1e-9)
+    assert (bounds.upper > usual["D0"].upper) == (unit == 1.0)
+    assert bounds.lower <= rate / 10.0
+    assert bounds.upper >= rate * 10.0
