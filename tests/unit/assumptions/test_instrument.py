@@ -11,7 +11,7 @@ import pytest
 from homodyne_cli.core.assumptions.instrument import FittedCurves, instrument_findings
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.findings.codes import Code
-from homodyne_cli.parameters import NAMES
+from homodyne_cli.parameters import NAMES, AnalysisMode
 from homodyne_cli.problem import FitProblem, Setup
 from homodyne_cli.results import Solution
 from tests.support.datasets import make_dataset
@@ -25,7 +25,7 @@ def told(parameters: FloatArray, setup: Setup) -> dict[Code, str]:
     """Ask about a fit that has found these parameters."""
     data = make_dataset(FRAMES, 2, parameters=parameters, phi=PHI, noise=0.0)
     assert (data.dt, data.q[0], data.gap) == (DT, Q, GAP)
-    mode = "laminar_flow" if len(parameters) == 7 else "static"
+    mode: AnalysisMode = "laminar_flow" if len(parameters) == 7 else "static"
     problem: FitProblem = replace(make_problem(), mode=mode, setup=setup)
     values = dict(zip(NAMES, parameters.tolist(), strict=False))
     solution = Solution(values, np.full(2, 0.3), np.ones(2))
@@ -78,7 +78,8 @@ def test_a_wide_ring_averages_over_q(width: float, rate: float) -> None:
     per_q = 0.5 * GAP * rate * lag * np.array([[1.0], [0.5]])
 
     def f(q: float) -> FloatArray:
-        return np.exp(-((q / Q) ** 2) * decay * lag) * np.sinc(q * per_q / np.pi) ** 2
+        falls = np.exp(-((q / Q) ** 2) * decay * lag)
+        return np.asarray(falls * np.sinc(q * per_q / np.pi) ** 2)
 
     ring = Q * (1.0 + width * (np.arange(2001) - 1000.0) / 2000.0)
     bent = np.abs(np.mean([f(q) for q in ring.tolist()], axis=0) - f(Q)).max()

@@ -37,11 +37,12 @@ def test_a_frame_that_is_off_is_named_with_how_much(size: int) -> None:
     """Scores of deviation sigma; what is off by an amount a has a M sigma^2 more of it."""
     m, sigma, off = 200, 0.03, 1.2
     rows = sigma * np.random.default_rng(0).standard_normal(m)
-    usual = _frames(rows, MergedFrames.of(0.1 * np.arange(1, m * size + 1), m), 0.1, 0.3, 500.0)
+    merged = MergedFrames.of(np.arange(1.0, m * size + 1.0), m)
+    usual = _frames(rows, merged, 1.0, 0.3, 500.0)
     assert (usual.place, usual.effect) == ("", 0.0)
     assert usual.p_value > 0.01
     rows[40] += 500.0 * sigma**2 * off
-    seen = _frames(rows, MergedFrames.of(0.1 * np.arange(1, m * size + 1), m), 0.1, 0.3, 500.0)
+    seen = _frames(rows, merged, 1.0, 0.3, 500.0)
     # The middle of the block, counted from one; its scale is known to a tenth or two.
     place = 41 if size == 1 else f"about {40 * size + 2}"
     assert seen.place == f"frames {place}"

@@ -286,6 +286,22 @@ def test_columns_over_blocks_are_means_of_columns_at_frames(size: int, static: b
     np.testing.assert_allclose(f, expected[-2, rows, right], atol=1e-14)
 
 
+@pytest.mark.parametrize("size", [2, 3, 5, 7, 9, 15, 31])
+def test_few_frames_stand_for_their_block(size: int) -> None:
+    """Means of polynomials to third order are those of all frames; of fourth, as frames allow."""
+    blocks = FrameBlocks.of(8 * size, 8)
+    every = np.arange(8 * size).reshape(8, size)
+    assert len(blocks) == 8
+    for frames, own in zip(blocks.frames, every, strict=True):
+        assert set(frames.tolist()) <= set(own.tolist())
+        middle = own.mean()
+        for power in range(4):
+            mean = np.mean((own - middle) ** power)
+            assert blocks.weights @ (frames - middle) ** power == pytest.approx(mean, abs=1e-9)
+        fourth = np.mean((own - middle) ** 4)
+        assert blocks.weights @ (frames - middle) ** 4 == pytest.approx(fourth, rel=0.3)
+
+
 def test_blocks_without_any_pair_leave() -> None:
     """As a metric that knows that their pairs are absent, which has a row of unknowns for each."""
     data = without(speckle_data(42), [8, 9, 30], [(0, 20)])

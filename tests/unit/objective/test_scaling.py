@@ -111,6 +111,22 @@ def test_chi2_is_that_of_a_general_solver(
             assert at.offset.max() <= offset.upper + 1e-12
 
 
+@pytest.mark.parametrize(("few", "series"), [(3, False), (4, True)])
+def test_a_series_of_as_many_terms_as_angles_of_a_repeat_is_none(few: int, series: bool) -> None:
+    """Three terms; repeats of `few` angles and of six, each with a series of its own."""
+    repeat = np.repeat([0, 1], [few, 6])
+    n, wide = few + 6, Bounds(0.0, 2.0)
+    rows = Rows(np.linspace(0.0, 130.0, n), np.full(n, 0.0054), repeat)
+    model = scaling_model(
+        "fourier", rows, order=1, contrast=np.full(n, CONTRAST), offset=np.full(n, OFFSET),
+        contrast_bounds=wide, offset_bounds=wide,
+    )  # fmt: skip
+    assert (model.basis is not None) == series
+    if model.basis is not None:
+        assert np.linalg.matrix_rank(model.basis) == model.basis.shape[1] == 2 * 3
+        np.testing.assert_array_equal(model.basis[repeat == 0, 3:], 0.0)
+
+
 def test_what_a_bound_holds_has_no_uncertainty() -> None:
     """An angle whose contrast is at a bound: its row and column of the Hessian are empty."""
     columns = columns_of(3)[0]
