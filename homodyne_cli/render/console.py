@@ -134,8 +134,8 @@ def print_sentence(
 ) -> None:
     """Print a sentence: a terminal breaks it between words, a pipe not at all.
 
-    A word that is longer than a line, like a path, is not broken. What is to be typed goes to
-    `print_plain`: copied from two lines it would be two commands.
+    A word that is longer than a line, like a path, is not broken; what is to be typed goes to
+    `print_plain` (W8).
 
     Parameters
     ----------

@@ -35,6 +35,10 @@ _UNTANGLE = (
     "quote the combination that is determined (homodyne show), or hold one of its parameters at a "
     f"known value with --set {_HOLD}.NAME=VALUE"
 )
+_POSITIVE = (
+    "a negative D is no diffusion, and c2 is the same for -D(t): fit again with D_offset bounded, "
+    "--set 'parameter_space.bounds.D_offset=[0,{:g}]'"
+)
 _REFIT = "fit again with this program"
 
 
@@ -174,12 +178,13 @@ def check_physical(
     run: StoredRun, residuals: Residuals, at_bounds: Collection[str] = ()
 ) -> CheckResult:
     """Check bounds, D(t) > 0, contrast and offset, and how well phi0 is determined."""
-    remarks = _bound_remarks(run, at_bounds)
     lowest, time = _lowest_diffusion(run.solution.values, residuals.dataset.t)
+    remarks = _bound_remarks(run, at_bounds, negative=not lowest > 0.0)
     if not lowest > 0.0:
         message = f"D(t) falls to {lowest:.3g} Å²/s at t = {time:.3g} s"
-        advice = "a negative D is no diffusion: bound D_offset from below, or fix it at 0"
-        remarks.append(Remark("fail", message, advice))
+        remarks.append(
+            Remark("fail", message, _POSITIVE.format(run.problem.bounds["D_offset"].upper))
+        )
     remarks += _scaling_remarks(run, residuals)
     error = run.record.uncertainties.get("phi0", 0.0)
     if "phi0" in free_names(run.problem) and not error < PHI0_LIMIT:
@@ -193,13 +198,22 @@ def check_physical(
     return CheckResult("physical", worst.status, lowest, 0.0, worst.message, worst.advice)
 
 
-def _bound_remarks(run: StoredRun, at_bounds: Collection[str]) -> list[Remark]:
+def _bound_remarks(run: StoredRun, at_bounds: Collection[str], *, negative: bool) -> list[Remark]:
+    """Return what is at or outside of bounds.
+
+    Parameters
+    ----------
+    negative
+        Whether D(t) is: then wider bounds for its parameters are no remedy.
+    """
     remarks = []
     for name in at_bounds:
         value, bounds = run.solution.values[name], run.problem.bounds[name]
         place = "outside" if _outside(value, bounds) else "at a bound of"
         message = f"{name} = {value:.5g} is {place} [{bounds.lower:g}, {bounds.upper:g}]"
         advice = f"widen the bounds of {name} if the physics allows, else fix it"
+        if negative and name in ("D0", "D_offset"):
+            advice = ""
         remarks.append(Remark("fail", message, advice))
     return remarks
 

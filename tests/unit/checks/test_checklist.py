@@ -289,9 +289,15 @@ def test_negative_diffusion_fails_physical_alone() -> None:
     truth = PUBLISHED.copy()
     truth[2] = -2500.0
     data = make_dataset(200, 5, seed=2, noise=0.02, parameters=truth)
-    results = run_checks(fitted_inputs(data, make_problem(start=tuple(1.02 * truth))))
+    inputs = fitted_inputs(data, make_problem(start=tuple(1.02 * truth)))
+    results = run_checks(inputs)
     assert failed(results) == {"physical"}
     assert "D(t) falls to" in results[6].message
+    assert "--set 'parameter_space.bounds.D_offset=[0,100000]'" in results[6].advice
+    # Wider bounds are no remedy for a D_offset that is at one and too low.
+    at_bound = run_checks(replace(inputs, at_bounds=("D_offset",)))[6]
+    assert "D_offset = -" in at_bound.message
+    assert "widen" not in at_bound.advice
 
 
 def test_scaling_and_phi0_are_judged(good: CheckInputs) -> None:
