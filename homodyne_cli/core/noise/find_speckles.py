@@ -91,7 +91,7 @@ def find_speckles(dataset: Dataset, fitted: ModelMaps, sigma: FloatArray) -> Spe
 def _are_sound(windows: Sequence[Window], contrast: FloatArray, sigma: FloatArray) -> bool:
     """Whether speckles can be counted: a contrast as fields have it, numbers of usual size."""
     fields = np.all((contrast > _LEAST_CONTRAST) & (contrast <= 1.0))
-    sizes = [max(float(np.abs(w.g1).max()), float(np.abs(w.residual).max())) for w in windows]
+    sizes = [float(np.abs(part).max()) for w in windows for part in (w.g1, w.residual)]
     known = np.all(np.isfinite(sizes)) and max(sizes, default=0.0) < _USUAL
     # A field that has decayed after one frame, or never does, tells nothing of speckles.
     fields_left = [float(np.mean(np.abs(w.g1 - np.eye(len(w.g1))))) for w in windows]

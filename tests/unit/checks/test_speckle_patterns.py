@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from homodyne_cli.core.checks.angle_maps import MergedFrames
-from homodyne_cli.core.checks.speckle_patterns import _Bins, _frames
+from homodyne_cli.core.checks.speckle_patterns import (
+    _Bins,
+    _frames,
+    _stretches,
+    _worst_angle,
+    _worst_block,
+)
+from homodyne_cli.core.noise.score_tests import ScoreTest
+from tests.support.datasets import make_dataset
 
 
 @pytest.mark.parametrize("m", [20, 57, 64])
@@ -49,3 +59,50 @@ def test_a_frame_that_is_off_is_named_with_how_much(size: int) -> None:
     assert seen.effect == pytest.approx(100.0 * off / 0.3, rel=0.3)
     assert seen.p_value < 1e-6
     assert seen.reduced > 1.5 * usual.reduced
+
+
+EDGES = np.array([0.1, 0.2, 0.4, 0.8, 1.6])
+
+
+def tested(*pulls: float) -> ScoreTest:
+    return ScoreTest(9.0, 4, 0.01, 0.1, np.array(pulls))
+
+
+@pytest.mark.parametrize(
+    ("pulls", "words"),
+    [
+        ((5.0, 0.1, -0.2, 0.3), "lags below 0.2 s"),
+        ((0.1, -5.0, 5.0, 0.3), "lags 0.2 to 0.8 s"),
+        ((5.0, 0.1, 5.0, 5.0), "lags below 0.2 s, lags above 0.4 s"),
+        ((0.1, 0.2, np.nan, 9.0), "lags above 0.8 s"),
+        # None stands out: the largest is named.
+        ((0.1, -0.3, 0.2, 0.1), "lags 0.2 to 0.4 s"),
+        ((5.0, -5.0, 5.0, 6.0), "all lags"),
+    ],
+)
+def test_stretches_that_are_off_are_named(pulls: tuple[float, ...], words: str) -> None:
+    assert _stretches(tested(*pulls), EDGES, "lags", "s") == words
+
+
+@pytest.mark.parametrize(
+    ("pulls", "words"),
+    [
+        ((0.1, 0.2, 0.3, -6.0), "phi = 40 deg, lags above 0.4 s"),
+        ((-5.0, 0.2, 0.3, 6.0), "phi = 40 deg and 1 more angles, lags above 0.4 s"),
+        ((-7.0, np.nan, 0.3, 6.0), "phi = 10 deg and 1 more angles, lags below 0.4 s"),
+    ],
+)
+def test_the_angle_that_is_most_off_is_named(pulls: tuple[float, ...], words: str) -> None:
+    data = make_dataset(20, 2, phi=np.array([10.0, 40.0]))
+    assert _worst_angle(tested(*pulls), data, EDGES[[0, 2, 4]]) == words
+
+
+@pytest.mark.parametrize(("place", "times"), [(0, (8, 8)), (5, (8, 93)), (20, (93, 93))])
+def test_the_block_that_is_most_off_is_named(place: int, times: tuple[int, int]) -> None:
+    """Blocks are six by six, from the diagonal up: their middles of frames at 1, 2, ... 102 s."""
+    data, pulls = make_dataset(20, 2, phi=np.array([10.0, 40.0])), np.zeros(42)
+    pulls[21 + place] = -5.0
+    words = _worst_block(tested(*pulls.tolist()), data, np.arange(1.0, 103.0))
+    first, second = (float(re.findall(rf"{name} = (\d+)", words)[0]) for name in ("t1", "t2"))
+    assert words.startswith("phi = 40 deg")
+    assert (first, second) == pytest.approx(times, abs=2.0)

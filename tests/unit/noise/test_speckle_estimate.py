@@ -11,7 +11,7 @@ import pytest
 from homodyne_cli.core.maps.pair_noise import estimate_sigma
 from homodyne_cli.core.model.pair_model import model_maps
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance
-from homodyne_cli.core.noise.find_speckles import evidence, find_speckles
+from homodyne_cli.core.noise.find_speckles import _are_sound, evidence, find_speckles
 from homodyne_cli.core.noise.speckle_estimate import SpeckleEstimate, estimate_speckles
 from homodyne_cli.core.noise.windows import residual_windows
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
@@ -182,6 +182,28 @@ def test_speckles_go_with_pixels_where_these_are_known() -> None:
     assert told.estimate.photon_noise == pytest.approx(0.2, rel=0.25)
 
 
+def test_speckles_are_not_counted_in_what_no_field_makes() -> None:
+    """Contrasts, fields and noise as no map has them; all but one of a kind are as they were."""
+    data = simulate(EXPERIMENT, Noise(speckles=1500, counts=2.0), 1).dataset
+    contrast, offset = EXPERIMENT.scaling()
+    fitted = model_maps(data, EXPERIMENT.parameters, contrast, offset, "he2024")
+    windows, sigma = residual_windows(data, fitted), estimate_sigma(data)
+    assert _are_sound(windows, contrast, sigma)
+    assert not _are_sound([], contrast, sigma)
+    for size in (5e-4, 1.1):
+        assert not _are_sound(windows, np.where([True, False, True], contrast, size), sigma)
+    for noise in (1e-7, 1e7):
+        assert not _are_sound(windows, contrast, np.where([True, True, False], sigma, noise))
+    first = windows[0]
+    for other in (
+        replace(first, g1=np.eye(60)),
+        replace(first, g1=2e6 * first.g1),
+        replace(first, residual=first.residual + 2e6),
+        replace(first, residual=np.full_like(first.residual, np.nan)),
+    ):
+        assert not _are_sound([other, *windows[1:]], contrast, sigma)
+
+
 def test_excess_and_white_share_are_those_of_the_covariance() -> None:
     """tr(C0^-1 C) over pairs, written out, which random signs know to some percent; w^2 / tr C0."""
     experiment = replace(EXPERIMENT, n_frames=24, dt=0.25)
@@ -204,7 +226,7 @@ def test_excess_and_white_share_are_those_of_the_covariance() -> None:
     assert seen.white_share == pytest.approx(white / variance, rel=1e-9)
 
 
-@pytest.mark.parametrize("counts", [2.0, 10.0])
+@pytest.mark.parametrize("counts", [2.0, 20.0])
 def test_errors_are_those_of_repeats(counts: float) -> None:
     """Of 64 maps, in M^(-1/2) and ln w, where they are symmetric: to 9%, 6% over three w."""
     experiment = replace(EXPERIMENT, n_frames=24, dt=0.25)
