@@ -64,7 +64,7 @@ def test_a_frame_that_is_off_is_named_with_how_much(size: int) -> None:
 EDGES = np.array([0.1, 0.2, 0.4, 0.8, 1.6])
 
 
-def tested(*pulls: float) -> ScoreTest:
+def outcome(*pulls: float) -> ScoreTest:
     return ScoreTest(9.0, 4, 0.01, 0.1, np.array(pulls))
 
 
@@ -81,7 +81,7 @@ def tested(*pulls: float) -> ScoreTest:
     ],
 )
 def test_stretches_that_are_off_are_named(pulls: tuple[float, ...], words: str) -> None:
-    assert _stretches(tested(*pulls), EDGES, "lags", "s") == words
+    assert _stretches(outcome(*pulls), EDGES, "lags", "s") == words
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_stretches_that_are_off_are_named(pulls: tuple[float, ...], words: str) 
 )
 def test_the_angle_that_is_most_off_is_named(pulls: tuple[float, ...], words: str) -> None:
     data = make_dataset(20, 2, phi=np.array([10.0, 40.0]))
-    assert _worst_angle(tested(*pulls), data, EDGES[[0, 2, 4]]) == words
+    assert _worst_angle(outcome(*pulls), data, EDGES[[0, 2, 4]]) == words
 
 
 @pytest.mark.parametrize(("place", "times"), [(0, (8, 8)), (5, (8, 93)), (20, (93, 93))])
@@ -102,7 +102,7 @@ def test_the_block_that_is_most_off_is_named(place: int, times: tuple[int, int])
     """Blocks are six by six, from the diagonal up: their middles of frames at 1, 2, ... 102 s."""
     data, pulls = make_dataset(20, 2, phi=np.array([10.0, 40.0])), np.zeros(42)
     pulls[21 + place] = -5.0
-    words = _worst_block(tested(*pulls.tolist()), data, np.arange(1.0, 103.0))
+    words = _worst_block(outcome(*pulls.tolist()), data, np.arange(1.0, 103.0))
     first, second = (float(re.findall(rf"{name} = (\d+)", words)[0]) for name in ("t1", "t2"))
     assert words.startswith("phi = 40 deg")
     assert (first, second) == pytest.approx(times, abs=2.0)

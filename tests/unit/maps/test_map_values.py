@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from homodyne_cli.core.maps.levels import map_levels
-from homodyne_cli.core.maps.pair_noise import estimate_sigma
+from homodyne_cli.core.maps.pair_noise import estimate_sigma, rms_sigma
 from homodyne_cli.dataset import FloatArray
 from tests.support.datasets import make_dataset
 
@@ -58,3 +58,20 @@ def test_levels_are_means_over_lags() -> None:
     assert level.flat == pytest.approx(stats.chi2.sf(off / every.var(), 2))
     assert (level.low, level.high) == pytest.approx(tuple(np.quantile(every, (0.01, 0.99))))
     assert level.excess == pytest.approx(max(every.max() - level.high, level.low - every.min()))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e-3])
+def test_the_usual_noise_is_that_of_the_mean_weight(unit: float) -> None:
+    """Of pairs above the diagonal that have data and noise, in any unit of c2."""
+    rng = np.random.default_rng(0)
+    sigma = unit * rng.uniform(0.5, 2.0, (2, 8, 8))
+    c2 = np.ones((2, 8, 8))
+    sigma[0, 1, 3], sigma[1, 2, 5], c2[1, 0, 7] = 0.0, np.nan, np.nan
+    i, j = np.triu_indices(8, 1)
+    known = [
+        [s[a, b] for a, b in zip(i, j, strict=True) if s[a, b] > 0.0 and np.isfinite(y[a, b])]
+        for y, s in zip(c2, sigma, strict=True)
+    ]
+    assert [len(one) for one in known] == [27, 26]
+    expected = [np.mean(np.array(one) ** -2.0) ** -0.5 for one in known]
+    np.testing.assert_allclose(rms_sigma(c2, sigma), expected, rtol=1e-12)
