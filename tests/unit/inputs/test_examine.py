@@ -47,6 +47,9 @@ def test_good_data_are_not_doubted(n: int) -> None:
         ({"q": np.full(4, 0.54)}, {"units": frozenset({"phi"})}, Code.Q_UNIT, ("1/nm?", "0.054")),
         ({"gap": 200.0}, {}, Code.GAP_UNIT, ("in µm?", "stator_rotor_gap=2e+06")),
         ({"gap": 0.2}, {}, Code.GAP_UNIT, ("in mm?", "stator_rotor_gap=2e+06")),
+        ({"gap": 2e-4}, {}, Code.GAP_UNIT, ("in m?", "stator_rotor_gap=2e+06")),
+        ({"gap": 8e-3}, {}, Code.GAP_UNIT, ("in cm?", "stator_rotor_gap=800000")),
+        ({"gap": 9e4}, {}, Code.GAP_UNIT, ("in nm?", "stator_rotor_gap=900000")),
         ({"gap": 1.0}, {}, Code.GAP_UNIT, ("stator_rotor_gap=1e+07",)),
         # 50 µm is the narrowest cell.
         ({"gap": 0.05}, {}, Code.GAP_UNIT, ("in mm?", "stator_rotor_gap=500000")),
