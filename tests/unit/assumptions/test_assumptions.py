@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -108,6 +109,22 @@ def test_angles_that_disagree_on_the_strain() -> None:
     c2[1] = simulate(stretched, WHITE, 5).dataset.array[1]
     found = findings(replace(data, c2=c2), problem())
     assert "phi = 30 deg" in found[Code.UNEQUAL_SHEAR].message
+
+
+@pytest.mark.parametrize("factor", [0.985, 1.015, 0.97, 1.03])
+def test_strains_that_differ_by_two_percent_are_told(factor: float) -> None:
+    """In little noise; the fit takes a part of the one of four into what all have."""
+    quiet = Noise(white=0.002)
+    data = simulate(EXPERIMENT, quiet, 5).dataset
+    stretched = replace(EXPERIMENT, parameters=TRUTH * np.array([1, 1, 1, factor, 1, 1, 1]))
+    c2 = data.array.copy()
+    c2[1] = simulate(stretched, quiet, 5).dataset.array[1]
+    told = findings(replace(data, c2=c2), problem())
+    assert (Code.UNEQUAL_SHEAR in told) == (abs(factor - 1.0) > 0.02)
+    if told:
+        percent = 0.8 * 100.0 * (factor - 1.0)
+        (size,) = re.findall(r"sees ([+-][\d.]+)% of it", told[Code.UNEQUAL_SHEAR].message)
+        assert float(size) == pytest.approx(percent, rel=0.2)
 
 
 def beat_maps(share: float, seed: int) -> FloatArray:
