@@ -2,7 +2,8 @@
 
 Right is: the maps, or one error of the package's own that names the file. Wrong: any other
 exception and any warning (a traceback), no answer within 10 s (a hang), a process that dies, memory
-above the budget. A file that hangs or kills is right if the trial that comes before a fit says so.
+above the budget. A file that does one of the last three is right if the trial that comes before a
+fit says so.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class AttackedReader:
             outcome = Outcome("death", f"exit {self._process.exitcode}: {self._where()}")
         self.close()
         self._start()
-        if outcome.kind in ("hang", "death"):
+        if outcome.kind in ("hang", "death", "memory"):
             try:
                 with trial_reading(path) as wait:
                     wait()
