@@ -23,7 +23,14 @@ from homodyne_cli.core.minimise.minimise import gauss_newton
 from homodyne_cli.core.minimise.policy import Pace
 from homodyne_cli.core.minimise.state import StopReason
 from homodyne_cli.core.minimise.trust_region import run_trust_region
-from homodyne_cli.core.minimise.valleys import OpenLaw, descend, open_laws, valley_minima
+from homodyne_cli.core.minimise.valleys import (
+    OpenLaw,
+    descend,
+    free_law,
+    open_laws,
+    reversed_minima,
+    valley_minima,
+)
 from homodyne_cli.core.numerics.sobol import sobol_points
 from homodyne_cli.core.objective.build import build_objective
 from homodyne_cli.core.objective.free_parameters import FreeParameters
@@ -157,6 +164,7 @@ def search(
             finer = decimate(few, problem, like, count)
             best = follow(finer, best.x, best.origin, policy.FOLLOWED)
     best, rivals = _lowest_of_valleys(dataset, whole, level, best)
+    best, rivals = _with_forward_transport(dataset, whole, level, best, rivals)
     others = [m.chi2 for m in minima if m is not chosen]
     report = SearchReport(
         screened=len(starts),
@@ -197,6 +205,37 @@ def _lowest_of_valleys(
         if cost - chi2 < policy.RIVAL
     )
     return Refined(best.origin, x, chi2), rivals
+
+
+def _with_forward_transport(
+    dataset: Dataset,
+    whole: PairObjective,
+    level: PairObjective,
+    best: Refined,
+    rivals: tuple[Rival, ...],
+) -> tuple[Refined, tuple[Rival, ...]]:
+    """Return a minimum at which transport goes forward, unless that is far from the lowest.
+
+    The model has |dA|: -J is as good as J, and diffusion has a positive one. Where J is negative on
+    the whole, bounds let -J be another power law.
+    """
+    names, window = whole.free.names, (float(dataset.t[0]), float(dataset.t[-1]))
+    law = free_law(RATES[0], whole.free, window)
+    if law is None or law.mean_rate(best.x) >= 0.0:
+        return best, rivals
+    minima = _apart(reversed_minima(level, best.x, law), (law,))[: policy.RIVALS]
+    ends = [descend(whole, x, (law,)) for x, _ in minima]
+    forward = [end for end in ends if law.mean_rate(end[0]) >= 0.0]
+    lowest = descend(whole, best.x, (law,))[1]
+    x, chi2 = min(forward, key=lambda end: end[1], default=(best.x, np.inf))
+    if chi2 - lowest >= policy.BACKWARD:
+        return best, rivals
+    others = tuple(
+        replace(rival, chi2_above=rival.chi2_above + lowest - chi2)
+        for rival in rivals
+        if law.mean_rate(np.array([rival.values[name] for name in names])) >= 0.0
+    )
+    return Refined(best.origin, x, chi2), others
 
 
 def _apart(

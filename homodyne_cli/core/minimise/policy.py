@@ -169,6 +169,11 @@ VALLEY_EDM = 1e-6
 RIVAL, RIVALS = 9.0, 3
 #: Difference in an exponent that makes minima two.
 APART = 0.1
+#: Chi2 that a transport coefficient must gain to be negative on the whole: what speckles make of
+#: noise, which is not known yet, multiplies differences of chi2 by ten and more.
+BACKWARD = 100.0
+#: Times at which a power law is averaged: its sign is asked for, no more.
+TIMES_OF_MEAN = 100
 
 # -- The check of the gradient ---------------------------------------------------------------------
 

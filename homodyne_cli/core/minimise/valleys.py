@@ -61,6 +61,11 @@ class OpenLaw:
         powers, _ = self._powers(float(x[self.exponent]))
         return np.asarray(x[self.amplitude] * powers + x[self.offset])
 
+    def mean_rate(self, x: FloatArray) -> float:
+        """Return the mean over the window."""
+        times = np.linspace(*self.times, policy.TIMES_OF_MEAN)
+        return float(np.mean(x[self.amplitude] * times ** x[self.exponent] + x[self.offset]))
+
     def inside(self, x: FloatArray, free: FreeParameters) -> bool:
         """Whether amplitude and offset are at none of their bounds."""
         ends = [self.amplitude, self.offset]
@@ -98,14 +103,23 @@ def open_laws(
     inverse = pseudo_inverse(at.reduced_hessian)
     variance = share * np.diag(inverse.matrix)
     lost = np.any(np.abs(inverse.null) > policy.PART_OF_NULL, axis=1)
-    laws = []
-    for names in RATES:
-        if set(names) <= set(free.names):
-            amplitude, exponent, offset = (free.names.index(name) for name in names)
-            law = OpenLaw(amplitude, exponent, offset, times)
-            if lost[law.exponent] or variance[law.exponent] > policy.EXPONENT_OPEN**2:
-                laws.append(law)
-    return tuple(laws)
+    every = (free_law(names, free, times) for names in RATES)
+    return tuple(
+        law
+        for law in every
+        if law is not None
+        and (lost[law.exponent] or variance[law.exponent] > policy.EXPONENT_OPEN**2)
+    )
+
+
+def free_law(
+    names: Sequence[str], free: FreeParameters, times: tuple[float, float]
+) -> OpenLaw | None:
+    """Return the law of these parameters; None unless all of them are free."""
+    if not set(names) <= set(free.names):
+        return None
+    amplitude, exponent, offset = (free.names.index(name) for name in names)
+    return OpenLaw(amplitude, exponent, offset, times)
 
 
 def valley_minima(
@@ -130,7 +144,25 @@ def valley_minima(
     return sorted(ends, key=lambda end: end[1])
 
 
-def _along(law: OpenLaw, x: FloatArray, free: FreeParameters) -> list[FloatArray]:
+def reversed_minima(
+    objective: Objective, x: FloatArray, law: OpenLaw
+) -> list[tuple[FloatArray, float]]:
+    """Return where descents from the rates of the other sign end, and chi2 there, the lowest first.
+
+    Ends whose mean rate has the sign of that at `x` are left out.
+    """
+    starts = _along(law, x, objective.free, [[-1.0, -1.0]])
+    ends = [descend(objective, start, (law,)) for start in starts]
+    there = [end for end in ends if law.mean_rate(end[0]) * law.mean_rate(x) < 0.0]
+    return sorted(there, key=lambda end: end[1])
+
+
+def _along(
+    law: OpenLaw,
+    x: FloatArray,
+    free: FreeParameters,
+    signs: Sequence[Sequence[float]] = ((1.0, 1.0), (-1.0, 1.0)),
+) -> list[FloatArray]:
     """Return points with exponents over all that the bounds allow.
 
     The rates are the same, or the early one has the other sign: |dA| hardly tells them apart where
@@ -140,8 +172,7 @@ def _along(law: OpenLaw, x: FloatArray, free: FreeParameters) -> list[FloatArray
     upper = min(free.upper[law.exponent], policy.WALKED_EXPONENT)
     rates = law.rates(x)
     exponents = np.linspace(lower, upper, policy.WALKED).tolist()
-    signs = np.array([[1.0, 1.0], [-1.0, 1.0]])
-    return [free.clip(law.moved(x, sign * rates, e)) for sign in signs for e in exponents]
+    return [free.clip(law.moved(x, sign * rates, e)) for sign in np.array(signs) for e in exponents]
 
 
 def descend(
