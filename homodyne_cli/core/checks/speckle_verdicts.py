@@ -124,10 +124,11 @@ def _with_advice(result: CheckResult, advice: str) -> CheckResult:
 def _judged(check: str, patterns: Sequence[SpecklePattern], success: str) -> CheckResult:
     worst = min(patterns, key=lambda p: p.p_value)
     chance = chances(patterns)
-    if chance > (FALSE_ALARM if len(patterns) == 1 else FALSE_ALARM_OF_MANY):
+    least = FALSE_ALARM if len(patterns) == 1 else FALSE_ALARM_OF_MANY
+    if chance > least:
         kinds = worst.kind if len(patterns) == 1 else f"{len(patterns)} tests"
         message = f"{success} {kinds} (chance {chance:.2g})"
-        return CheckResult(check, "pass", worst.effect, EFFECT_LIMIT, message)
+        return CheckResult(check, "pass", chance, least, message)
     place = f", {worst.place}" if worst.place else ""
     message = (
         f"pattern of {worst.effect:.2g}% of the contrast in {worst.kind}{place} "

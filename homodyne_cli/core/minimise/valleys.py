@@ -153,8 +153,8 @@ def reversed_minima(
     """
     starts = _along(law, x, objective.free, [[-1.0, -1.0]])
     ends = [descend(objective, start, (law,)) for start in starts]
-    there = [end for end in ends if law.mean_rate(end[0]) * law.mean_rate(x) < 0.0]
-    return sorted(there, key=lambda end: end[1])
+    reversed_ends = [end for end in ends if law.mean_rate(end[0]) * law.mean_rate(x) < 0.0]
+    return sorted(reversed_ends, key=lambda end: end[1])
 
 
 def _along(
