@@ -153,18 +153,8 @@ def print_next_step(console: Console, run: Path, result: FitResult) -> None:
 def show_result(
     rows: Rows, result: FitResult, seconds: Seconds | None, truth: Truth = None
 ) -> None:
-    """Print what a fit made of its data, and how it went."""
+    """Print what a fit made of its data, and how it went: last what is looked for first."""
     console = make_console()
-    console.print(parameter_table(result, truth))
-    if result.profiles:
-        console.print(profile_table(result.profiles))
-    for sentence in result.undetermined:
-        print_sentence(console, f"Not determined: {sentence}")
-    if result.combinations:
-        console.print(combination_table(result.combinations))
-    for values in result.equivalents:
-        listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
-        print_sentence(console, f"Equivalent: {listed} describes the data exactly as well")
     width = min(console.width, _WIDEST_CHARTS)
     charts = curve_charts(result.curves, width=width, ascii_only=is_ascii(console))
     print_plain(console, f"\n{charts}")
@@ -179,4 +169,14 @@ def show_result(
         )
     )
     show_agreements(console, result.agreements)
+    console.print(parameter_table(result, truth))
+    if result.profiles:
+        console.print(profile_table(result.profiles))
+    for sentence in result.undetermined:
+        print_sentence(console, f"Not determined: {sentence}")
+    if result.combinations:
+        console.print(combination_table(result.combinations))
+    for values in result.equivalents:
+        listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+        print_sentence(console, f"Equivalent: {listed} describes the data exactly as well")
     console.print(fit_summary(result, seconds))
