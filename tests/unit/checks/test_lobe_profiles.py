@@ -126,7 +126,7 @@ def test_profiles_are_means_over_bins_of_six_percent() -> None:
 
 @pytest.mark.parametrize(("bins", "enough"), [(11, False), (12, True)])
 def test_a_profile_has_a_dozen_bins(bins: int, enough: bool) -> None:
-    strain: FloatArray = 0.3 * 1.06 ** (np.arange(bins) + np.where(np.arange(bins) > 0, 0.5, 0.0))
+    strain = np.array([0.3 * 1.06 ** (k + 0.5 * (k > 0)) for k in range(bins)])
     one = np.ones((1, bins))
     assert (_profile(strain, one, one > 0, np.ones(1)) is not None) == enough
 
