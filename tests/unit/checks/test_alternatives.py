@@ -86,3 +86,33 @@ def test_without_shear_there_is_none_to_be_wrong() -> None:
     wrong = alternative_maps(PairModel(DECAY, np.zeros(M), None))
     assert not any("shear" in kind for kind in wrong.kinds)
     assert len(wrong.maps) == max(places.stop for places in wrong.kinds.values())
+
+
+@pytest.mark.parametrize("power", [2, 4])
+def test_each_stretch_of_time_is_one_quarter(power: int) -> None:
+    """Of the frames; the rate is faster there and nowhere else."""
+    wrong = alternative_maps(PairModel(DECAY, PHASE, ShearFactor(0.5, power)))
+    f, off = field(DECAY, PHASE, power) ** 2, ~np.eye(M, dtype=bool)
+    for k in range(4):
+        low, high = 4 * k, 4 * k + 4
+        slower = field(faster(DECAY, low, high), PHASE, power) ** 2
+        sheared = field(DECAY, faster(PHASE, low, high), power) ** 2
+        for kind, other in (("diffusion over time", slower), ("shear over time", sheared)):
+            one = wrong.maps[wrong.kinds[kind]][k]
+            np.testing.assert_allclose(one[off], ((other - f) / STEP)[off], atol=2e-5)
+
+
+@pytest.mark.parametrize("m", [17, 6])
+def test_beats_have_periods_from_four_frames_to_the_whole(m: int) -> None:
+    """A field cos(2 pi l / p) of share STEP; of few frames the shortest period is half of them."""
+    lag = np.abs(FIRST - SECOND)[:m, :m]
+    wrong = alternative_maps(PairModel(DECAY[:m], PHASE[:m], ShearFactor(0.5, 2)))
+    maps, g = wrong.maps[wrong.kinds["a beat"]], field(DECAY, PHASE, 2)[:m, :m]
+    shortest = min(4.0, 0.5 * m)
+    off = ~np.eye(m, dtype=bool)
+    assert len(maps) == 8
+    for k, one in enumerate(maps):
+        period = shortest * (m / shortest) ** (k / 7.0)
+        beat = (1.0 - STEP) * g + STEP * np.cos(2.0 * np.pi * lag / period)
+        np.testing.assert_allclose(one[off], ((beat**2 - g**2) / STEP)[off], atol=2e-5)
+    assert not wrong.maps[:, np.arange(m), np.arange(m)].any()
