@@ -191,6 +191,12 @@ def _read(folder: RunFolder, memory: MemoryBudget | None, held: ExitStack) -> St
     convergence = folder.read("convergence_metrics.json", ConvergenceFile)
     maps = read_fitted_data(folder.file(_MAPS), memory, held)
     check_angles(folder, parameters, maps.dataset.n_phi)
+    if maps.dataset.gap is None and parameters.analysis_mode == "laminar_flow":
+        raise DataError(
+            "missing, and laminar_flow needs it",
+            path=folder.file(_MAPS),
+            dataset="stator_rotor_gap",
+        )
     rows = parameters.parameters
     solution = Solution({n: r.value for n, r in rows.items()}, maps.contrast, maps.offset)
     limits = parameters.scaling_bounds

@@ -216,3 +216,13 @@ def test_too_few_pairs_are_one_error(run: Path) -> None:
         outcome = outcome_of((command, str(run)))
         assert outcome.kind == "error"
         assert "2 pairs cannot determine 11 unknowns" in outcome.said
+
+
+def test_flow_without_a_gap_is_no_run(run: Path) -> None:
+    """Taken for a gap of zero it would be flow that nothing shows."""
+    with h5py.File(run / "fitted_data.h5", "r+") as file:
+        del file["stator_rotor_gap"]
+    with pytest.raises(DataError) as caught:
+        read_run(run)
+    assert "fitted_data.h5" in str(caught.value)
+    assert "stator_rotor_gap: missing" in str(caught.value)
