@@ -12,6 +12,7 @@ from homodyne_cli.assessments import CheckResult
 from homodyne_cli.core.checks.checklist import CheckInputs, run_checks
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import Dataset
+from homodyne_cli.parameters import NAMES
 from tests.support.problems import make_problem
 from tests.support.verified import fitted_inputs
 
@@ -88,3 +89,13 @@ def test_white_noise_is_judged_as_before() -> None:
     inputs, residuals = checked(simulate(EXPERIMENT, Noise(white=0.02), 1).dataset)
     assert inputs.speckles is None
     assert residuals.status == "pass"
+
+
+def test_a_map_that_sees_no_flow_is_judged_all_the_same() -> None:
+    """At right angles to the flow no pattern of the shear rate has any effect."""
+    blind = simulate(replace(EXPERIMENT, phi=np.array([94.0])), NOISE, 2).dataset
+    flow = ("gamma_dot_t0", "beta", "phi0")
+    held = {name: value for name, value in zip(NAMES, TRUTH.tolist(), strict=True) if name in flow}
+    _, residuals = checked(blind, {**HELD, **held})
+    assert residuals.status == "pass"
+    assert "beyond the noise of" in residuals.message

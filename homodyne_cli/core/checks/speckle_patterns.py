@@ -118,7 +118,7 @@ def _wrong_models(
         peak = peaks[chosen.start - first : chosen.stop - first]
         effect = float(np.max(np.where(np.isfinite(test.pulls), np.sqrt(excess) * peak, 0.0)))
         place = ""
-        if kind.endswith("over time") and np.any(np.isfinite(test.pulls)):
+        if kind.endswith("over time"):
             edges = np.linspace(t[0], t[-1], len(amplitude) + 1)
             k = int(np.nanargmax(np.abs(test.pulls)))
             place = f"t = {edges[k]:.3g} to {edges[k + 1]:.3g} s"
