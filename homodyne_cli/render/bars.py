@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from typing import Any, Literal
 
 import numpy as np
@@ -85,8 +87,10 @@ def chart_lines(width: int, height: int, draw: Callable[[Any], object]) -> list[
     figure.clear()
     plotext.terminal.limit(False, False)
     figure.plot_size(width, height)
-    draw(figure)
-    lines = str(figure.build().string(colorless=True)).splitlines()
+    # What it has to say of its axes is not for who reads the chart.
+    with redirect_stderr(io.StringIO()):
+        draw(figure)
+        lines = str(figure.build().string(colorless=True)).splitlines()
     figure.clear()
     return [line.rstrip() for line in lines]
 

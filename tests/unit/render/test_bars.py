@@ -99,6 +99,16 @@ def test_lag_profile_with_little_or_nothing_to_show(kept: int) -> None:
     assert ("no pair" in text) == (kept == 0)
 
 
+def test_values_that_cannot_be_told_apart_are_drawn_without_a_word(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    lag, data, fit = profile()
+    data[:] = fit[:] = 1.7077e28
+    chart = lag_profile(lag, data, fit, title="t", width=80, height=12, ascii_only=False)
+    assert "●" in chart
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(("ascii_only", "dot"), [(False, "●"), (True, "o")])
 def test_a_digit_is_drawn_where_it_tells_lines_apart(ascii_only: bool, dot: str) -> None:
     """The digit 1 alone would be read as a value."""
