@@ -200,11 +200,11 @@ BATCH_VERDICTS = {
 
 
 def verdict_counts(rows: Sequence[BatchRow]) -> str:
-    """Say how many fits of a batch have each verdict."""
+    """Say how many fits a batch has, and how many have each verdict."""
     counts = Counter(row.verdict for row in rows)
     told = [
         f"{counts[verdict]} {said[counts[verdict] != 1]}"
         for verdict, said in BATCH_VERDICTS.items()
         if counts[verdict]
     ]
-    return ", ".join(told) or "none"
+    return f"{len(rows)} {'fit' if len(rows) == 1 else 'fits'}: {', '.join(told) or 'none'}"

@@ -138,7 +138,7 @@ def test_the_screen_says_what_came_out_and_what_is_next(capsys: pytest.CaptureFi
     ):
         show_batch(shown, folder / "results.csv", folder / "index.html")
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1] == f"2 scans and rings: {count}"
+        assert lines[1] == f"2 fits: {count}"
         assert lines[-1] == f"Next: homodyne {command}"
 
 

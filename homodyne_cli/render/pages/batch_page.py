@@ -42,7 +42,7 @@ def batch_page(
     names = list(dict.fromkeys(name for row in rows for name in row.parameters))
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{len(rows)} scans and rings: {verdict_counts(rows)}.</p>",
+        f"<p>{verdict_counts(rows)}.</p>",
         _table(ordered, names, reports or {}),
         *(f"<h2>{escape(name)}</h2>{_panels(rows, name)}" for name in names),
     ]

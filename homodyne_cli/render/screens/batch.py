@@ -40,9 +40,8 @@ def _ordered(rows: Sequence[BatchRow]) -> list[BatchRow]:
 def _batch_table(rows: Sequence[BatchRow]) -> Table:
     """Return one line for each fit, those that need attention first."""
     ordered = _ordered(rows)
-    title = f"{len(rows)} scans and rings: {verdict_counts(rows)}"
     columns = ("fit", "verdict", "reduced chi2", "what")
-    table = plain_table(title, *columns, right=("reduced chi2",), words=("what",))
+    table = plain_table(verdict_counts(rows), *columns, right=("reduced chi2",), words=("what",))
     for row in ordered[:_SHOWN]:
         bad = [name for name, status in row.checks.items() if status in ("warn", "fail")]
         chi2 = MISSING if row.reduced_chi2 is None else format_number(row.reduced_chi2, 4)

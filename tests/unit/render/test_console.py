@@ -181,7 +181,7 @@ def test_what_is_to_be_typed_is_not_broken(
 
 
 def test_a_title_may_be_wider_than_its_table(capsys: pytest.CaptureFixture[str]) -> None:
-    title = "4 scans and rings: 3 with a check that fails, 1 that passes"
+    title = "4 fits: 3 with a check that fails, 1 that passes"
     table = plain_table(title, "fit", caption=title.upper())
     table.add_row("s1")
     make_console(width=80).print(table)
