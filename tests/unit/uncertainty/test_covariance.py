@@ -8,7 +8,7 @@ import pytest
 from homodyne_cli.core.numerics.arrow import Arrow
 from homodyne_cli.core.objective.projection import Projection
 from homodyne_cli.core.objective.scaling import ScalingDirections
-from homodyne_cli.core.uncertainty.covariance import covariance, describe_direction
+from homodyne_cli.core.uncertainty.covariance import ScoreNoise, covariance, describe_direction
 from homodyne_cli.dataset import FloatArray
 
 
@@ -87,3 +87,67 @@ def test_what_is_not_determined_is_as_free_as_its_bounds(units: float) -> None:
     # What is left is what the sum knows of them.
     assert np.abs(free).max() <= 1.01 * (units * SIGMA[0]) ** 2
     assert told.within_bounds[2, 2] == pytest.approx(SIGMA[2] ** 2)
+
+
+@pytest.mark.parametrize("width", [0.99, 1.01])
+def test_a_parameter_that_shows_nowhere_inside_its_bounds_is_not_determined(width: float) -> None:
+    """Even with all others known: its column is less than one deviation over the bounds."""
+    sigma = np.array([50.0, 1e-2])
+    told = covariance(at_minimum(np.diag(sigma**-2.0)), NAMES[:2], np.array([50.0 * width, 1.0]))
+    assert told.parameters[1, 1] == pytest.approx(1e-4)
+    if width > 1.0:
+        assert told.parameters[0, 0] == pytest.approx(2500.0)
+        assert told.directions == ()
+        return
+    assert np.isnan(told.parameters[0]).all()
+    (direction,) = told.directions
+    assert list(direction) == ["D0"]
+    assert told.within_bounds[0, 0] == pytest.approx((50.0 * width) ** 2 / 12.0)
+
+
+@pytest.mark.parametrize(("small", "is_part"), [(0.09, False), (0.11, True)])
+def test_parameters_have_a_part_in_a_direction_from_a_tenth_on(small: float, is_part: bool) -> None:
+    """Columns of length one with a c1 + a c2 + small c3 = 0."""
+    a = np.sqrt(0.5 * (1.0 - small**2))
+    t = 0.5 * small / a
+    s = np.sqrt(1.0 - t * t)
+    columns = np.array([[-t, s], [-t, -s], [1.0, 0.0]]).T / SIGMA
+    told = covariance(at_minimum(columns.T @ columns), NAMES, 1e3 * SIGMA)
+    (direction,) = told.directions
+    assert set(direction) == {"D0", "alpha", "phi0"} if is_part else {"D0", "alpha"}
+    assert np.isnan(told.parameters[2, 2]) == is_part
+    assert abs(direction["D0"]) == pytest.approx(a, rel=1e-6)
+
+
+def test_noise_of_its_own_makes_a_sandwich() -> None:
+    """H^-1 V H^-1 of parameters, contrast and offset together, which follow three coefficients."""
+    rng = np.random.default_rng(6)
+    root, other = rng.standard_normal((2, 8, 5))
+    each = rng.standard_normal((4, 2, 3))
+    none = np.zeros((0, 5, 2)), np.zeros((0, 2, 2))
+    hessian, variance = Arrow(root.T @ root, *none), Arrow(other.T @ other, *none)
+    at = Projection(
+        np.zeros(4), np.zeros(4), 5.0, hessian, np.zeros(2), ScalingDirections(each, None)
+    )
+    inverse = np.linalg.inv(root.T @ root)
+    curved = ScoreNoise(Arrow(4.0 * hessian.head, *none), variance)
+    for noise, exact in (
+        (None, inverse),
+        (ScoreNoise(hessian, variance), inverse @ variance.head @ inverse),
+        (curved, inverse @ variance.head @ inverse / 16.0),
+    ):
+        told = covariance(at, NAMES[:2], np.full(2, 1e6), noise)
+        np.testing.assert_allclose(told.parameters, exact[:2, :2], rtol=1e-9)
+        np.testing.assert_allclose(told.within_bounds, exact[:2, :2], rtol=1e-9)
+        for a in range(4):
+            own = each[a] @ exact[2:, 2:] @ each[a].T
+            assert told.contrast_uncertainty[a] == pytest.approx(np.sqrt(own[0, 0]))
+            assert told.offset_uncertainty[a] == pytest.approx(np.sqrt(own[1, 1]))
+
+
+def test_restricted_noise_is_that_of_some_unknowns() -> None:
+    head = np.arange(9.0).reshape(3, 3)
+    none = np.zeros((0, 3, 2)), np.zeros((0, 2, 2))
+    some = ScoreNoise(Arrow(head, *none), Arrow(10.0 * head, *none)).restricted([0, 2])
+    np.testing.assert_array_equal(some.curvature.head, [[0.0, 2.0], [6.0, 8.0]])
+    np.testing.assert_array_equal(some.variance.head, [[0.0, 20.0], [60.0, 80.0]])
