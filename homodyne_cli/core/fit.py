@@ -75,7 +75,7 @@ def fit(
     with log.until_interrupted():
         if lead is None:
             minimise(log, near=False, to_the_end=False)
-    log.relocate(canonical(log.state(), free, dataset, problem.convention))
+    log.relocate(canonical(log.state(), objective, dataset, problem.convention))
     noisy = None
     with log.until_interrupted():
         if not log.interrupted:

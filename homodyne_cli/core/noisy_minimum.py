@@ -67,13 +67,13 @@ def minimise_with_noise(
         beginning = _worthwhile_beginning(dataset, problem, pairs, log, speckles)
         if beginning is not None:
             objective = _minimise_best(dataset, pairs, log, speckles, beginning, on_covariance)
-            log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
+            log.relocate(canonical(log.state(), pairs, dataset, problem.convention))
             return with_best_weights(objective, speckles.report, log.state())
     equal = weigh_angles(dataset, pairs, log.state(), speckles)
     if equal.objective is not pairs:
         log.change_objective(equal.objective, equal.at)
     minimise(log, near=True)
-    log.relocate(canonical(log.state(), pairs.free, dataset, problem.convention))
+    log.relocate(canonical(log.state(), pairs, dataset, problem.convention))
     return with_equal_weights(dataset, equal, log.state())
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from homodyne_cli.core.minimise.state import MinimiserState
 from homodyne_cli.core.model.reference_time import reference_time
 from homodyne_cli.core.objective.free_parameters import FreeParameters
+from homodyne_cli.core.objective.objective import Objective
 from homodyne_cli.dataset import Dataset, FloatArray
-from homodyne_cli.parameters import Convention
+from homodyne_cli.parameters import NAMES, RATES, Convention
 
 #: Angles closer than this to each other modulo 90 degrees are equal, in degrees: closer than the
 #: angles of detector bins are known.
@@ -24,10 +25,10 @@ _SAME_ANGLE = 1e-3
 
 
 def canonical(
-    state: MinimiserState, free: FreeParameters, dataset: Dataset, convention: Convention
+    state: MinimiserState, objective: Objective, dataset: Dataset, convention: Convention
 ) -> MinimiserState:
     """Return the same minimum with phi0 nearest zero and a positive shear rate, within bounds."""
-    x, at = state.x.copy(), state.at
+    x, at, free = state.x.copy(), state.at, objective.free
     place = {name: k for k, name in enumerate(free.names)}
     if "phi0" in place:
         k = place["phi0"]
@@ -35,10 +36,9 @@ def canonical(
         x[k] = min([float(x[k]), *images], key=abs)
     flip = _flip(x, free, convention)
     if flip is not None:
-        rate, beta = place["gamma_dot_t0"], place.get("beta")
-        power = 0.0 if beta is None else float(x[beta])
-        level = x[rate] * reference_time(dataset.t) ** power + x[place["gamma_dot_t_offset"]]
-        if level < 0.0:
+        # The exponent may be held.
+        rate, beta, offset = objective.expand(x)[[NAMES.index(name) for name in RATES[1]]]
+        if rate * reference_time(dataset.t) ** beta + offset < 0.0:
             x = flip * x
             sign = np.concatenate([flip, np.ones(len(at.hessian.head) - len(flip))])
             hessian, gradient = at.hessian.scaled(sign), flip * at.gradient
@@ -56,9 +56,11 @@ def equivalents(
         value, low, high = float(x[k]), float(free.lower[k]), float(free.upper[k])
         others = _turned(value, low, high)
         apart = np.mod(dataset.phi - dataset.phi[0] + 45.0, 90.0) - 45.0
-        if np.all(np.abs(apart) < _SAME_ANGLE):
-            mirrored = 2.0 * float(dataset.phi[0]) - value
-            others += [v for v in [mirrored] if low <= v <= high and abs(v - value) > _SAME_ANGLE]
+        mirrored = 2.0 * float(dataset.phi[0]) - value
+        # Along a common axis of all angles, and across it, a mirror image is a half turn.
+        is_own = abs((mirrored - value + 90.0) % 180.0 - 90.0) < _SAME_ANGLE
+        if np.all(np.abs(apart) < _SAME_ANGLE) and not is_own:
+            others += [mirrored] if low <= mirrored <= high else []
             others += _turned(mirrored, low, high)
         out += [{"phi0": other} for other in others]
     flip = _flip(x, free, convention)

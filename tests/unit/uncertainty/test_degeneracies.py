@@ -199,7 +199,7 @@ def test_derivatives_turn_round_with_the_sign_of_the_rate() -> None:
     log = Minimisation(objective, SolverOptions(max_iterations=2), moves)
     run_trust_region(log)
     found = log.state()
-    turned = canonical(found, objective.free, seen, "he2024")
+    turned = canonical(found, objective, seen, "he2024")
     again = objective.derivatives(turned.x)
     assert turned.x[3] > 0.0
     turned_round, anew = dense(turned.at.hessian), dense(again.hessian)
