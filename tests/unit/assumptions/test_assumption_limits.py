@@ -12,7 +12,12 @@ import pytest
 from scipy import stats
 
 from homodyne_cli.core.assumptions import assumptions, flow
-from homodyne_cli.core.assumptions.assumptions import _of_weights, _white, broken_assumptions
+from homodyne_cli.core.assumptions.assumptions import (
+    _impossible_speckles,
+    _of_weights,
+    _white,
+    broken_assumptions,
+)
 from homodyne_cli.core.assumptions.flow import (
     _amplitudes,
     _beat_patterns,
@@ -314,3 +319,14 @@ def test_what_has_no_noise_or_no_contrast_is_not_asked(
     )  # fmt: skip
     assert list(told) == []
     assert questions == asked
+
+
+@pytest.mark.parametrize(("pixels", "told"), [(909.0, True), (911.0, False), (None, False)])
+def test_more_speckles_than_pixels_beyond_three_errors(pixels: float | None, told: bool) -> None:
+    """Of the angles' mean pixels."""
+    each = None if pixels is None else pixels + np.array([-500.0, 0.0, 500.0])
+    noise = replace(white_noise(3), n_speckles=1000.0, n_speckles_error=30.0)
+    findings = list(_impossible_speckles(replace(DATA, pixels=each), noise))
+    assert [f.code for f in findings] == [Code.TOO_MANY_SPECKLES] * told
+    unknown = replace(noise, n_speckles_error=float("nan"))
+    assert list(_impossible_speckles(replace(DATA, pixels=each), unknown)) == []

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from homodyne_cli.core.checks import residuals
+from homodyne_cli.core.checks import residual_maps, residuals
 from homodyne_cli.core.checks.lag_profiles import lag_profiles, lag_sums
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.core.checks.residuals import _accumulate, check_residuals, find_patterns
@@ -163,3 +163,42 @@ def test_lag_profiles_average_fitted_pairs_only() -> None:
     assert found.count[0, 1] == 197
     assert found.error[2, 1] == pytest.approx(0.02 / np.sqrt(198))
     assert np.isnan(found.data[1, 0])
+
+
+def test_residuals_that_are_all_alike_are_a_pattern_in_any_unit() -> None:
+    """Within blocks nothing varies: a millionth of the residuals themselves is then their noise."""
+    data = make_dataset(96, 1)
+    for unit in (1e-3, 1.0, 1e3):
+        z = np.full((1, 96, 96), unit)
+        patterns = find_patterns(Residuals(replace(data, c2=z), np.zeros_like(z), np.ones(1)))
+        assert patterns[0].kind == "means of the angles"
+        assert patterns[0].amplitude == pytest.approx(1e6, rel=0.2)
+    nothing = np.zeros((1, 96, 96))
+    quiet = find_patterns(Residuals(replace(data, c2=nothing), nothing, np.ones(1)))
+    assert all(p.amplitude == 0.0 for p in quiet)
+
+
+@pytest.mark.parametrize("most", [10, 100, 10_000])
+def test_profiles_over_lag_are_those_of_diagonals(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows are read at a time."""
+    monkeypatch.setattr(residual_maps, "_PAIRS", most)
+    rng = np.random.default_rng(9)
+    data, n = make_dataset(20, 2, masked=150, dt=0.2), 20
+    fit = rng.standard_normal((2, n, n))
+    profiles = lag_profiles(Residuals(data, fit, np.array([0.3, 0.4])))
+    np.testing.assert_allclose(profiles.lag, 0.2 * np.arange(1, n))
+    for a in range(2):
+        for lag in range(1, n):
+            y, known = np.diagonal(data.array[a], lag), np.isfinite(np.diagonal(data.array[a], lag))
+            assert profiles.count[a, lag - 1] == known.sum()
+            if known.any():
+                figures = (profiles.data, profiles.fit, profiles.error)
+                expected = (
+                    y[known].mean(), np.diagonal(fit[a], lag)[known].mean(),
+                    (0.3, 0.4)[a] / known.sum() ** 0.5,
+                )  # fmt: skip
+                assert [f[a, lag - 1] for f in figures] == pytest.approx(expected)
+            else:
+                assert np.isnan(profiles.data[a, lag - 1])

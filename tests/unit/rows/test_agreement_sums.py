@@ -14,6 +14,7 @@ from homodyne_cli.assessments import StoredRun
 from homodyne_cli.core.agreement import (
     _all_parameters,
     _around_mean,
+    _best_variances,
     _compared,
     _directions,
     _heterogeneity,
@@ -247,3 +248,21 @@ def test_maps_have_the_gradients_of_the_plain_jacobian(held: bool) -> None:
         expected = jacobian.T @ jacobian / np.outer(unit, unit)
         np.testing.assert_allclose(maps.hessians[a] / np.outer(unit, unit), expected, atol=1e-7)
     np.testing.assert_array_equal(maps.variances, maps.hessians)
+
+
+def test_gradients_with_best_weights_have_the_covariance_of_their_scores() -> None:
+    """A derivative of c2 is the contrast times that of f; contrast and offset stand for themselves.
+
+    A map that has no weights has no noise either.
+    """
+    best = np.array([positive(5), positive(5)])
+    angles = [SimpleNamespace(data=SimpleNamespace(angle=a)) for a in (2, 0)]
+    objective = SimpleNamespace(pairs=SimpleNamespace(full=np.zeros(3)), angles=angles)
+    sums = [SimpleNamespace(best=one) for one in best]
+    contrast = np.array([0.3, 0.4, 0.5])
+    variances = _best_variances(objective, sums, contrast)  # type: ignore[arg-type]
+    for place, a in enumerate((2, 0)):
+        scale = np.diag([contrast[a]] * 3 + [1.0, 1.0])
+        np.testing.assert_allclose(variances[a], scale @ best[place] @ scale)
+    assert not variances[1].any()
+    assert variances.shape == (3, 5, 5)
