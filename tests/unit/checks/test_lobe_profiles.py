@@ -13,12 +13,14 @@ from homodyne_cli.core.checks.lobe_scan import (
     _compare,
     _decays,
     _lag,
+    _Pairs,
     _pairs,
     _Profile,
     _profile,
     _strain,
     _stretches,
     look_again,
+    scan_lobes,
 )
 from homodyne_cli.core.checks.residual_maps import Residuals
 from homodyne_cli.dataset import FloatArray
@@ -197,3 +199,48 @@ def test_what_was_never_looked_at_has_no_lobes() -> None:
 def test_lobes_lower_chi2_by_thirty() -> None:
     assert not LobeScan(30.0, 1.0, "", None).has_lobes
     assert LobeScan(30.1, 1.0, "", None).has_lobes
+
+
+@pytest.mark.parametrize("best", [("whole", -1.0, 2), ("early", -0.7, 4), ("late", 0.5, 2)])
+def test_the_view_with_most_gain_over_all_angles_is_kept(
+    best: tuple[str, float, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five exponents in three stretches and both powers."""
+    data = make_dataset(100, 2)
+    looks: list[tuple[str, float, int]] = []
+    starts = {0: "whole", 15: "early", 40: "late"}
+
+    def profile(pairs: _Pairs, exponent: float, _: object) -> tuple[str, float] | None:
+        start = int(np.flatnonzero(data.t == pairs.t[0])[0])
+        return None if exponent == 0.0 and start == 40 else (starts[start], exponent)
+
+    def compare(view: tuple[str, float], power: int) -> tuple[FloatArray, FloatArray]:
+        looks.append((*view, power))
+        # The other angle has more in each of the others, but less of both.
+        gains = [20.0, 35.0] if looks[-1] == best else [5.0, 49.0]
+        return np.array(gains), np.array([2.0, 3.0])
+
+    monkeypatch.setattr(lobe_scan, "_strain_profile", profile)
+    monkeypatch.setattr(lobe_scan, "_compare", compare)
+    scan = scan_lobes(data, np.ones(2), (2, 4))
+    expected = [
+        (stretch, exponent, power)
+        for stretch in ("whole", "early", "late")
+        for exponent in (-1.0, -0.7, -0.4, 0.0, 0.5)
+        for power in (2, 4)
+        if (stretch, exponent) != ("late", 0.0)
+    ]
+    assert looks == expected
+    stretch = {"whole": slice(0, 100), "early": slice(15, 50), "late": slice(40, 100)}[best[0]]
+    assert scan.view == View(stretch, best[1], best[2], 1)
+    assert (scan.gain, scan.place) == (55.0, data.place(1))
+    middle = data.t[stretch][(stretch.stop - stretch.start) // 2]
+    assert scan.lag == pytest.approx(np.pi / 3.0 / middle ** best[1])
+    monkeypatch.setattr(lobe_scan, "_compare", lambda *_: (np.zeros(2), np.ones(2)))
+    assert scan_lobes(data, np.ones(2), (2,)).view is None
+    # A later look is at the same angle, though another one has more there.
+    other = np.array([9.0, 1.0]), np.array([2.0, 5.0])
+    monkeypatch.setattr(lobe_scan, "_compare", lambda *_: other)
+    later = look_again(Residuals(data, data.array, np.ones(2)), scan)
+    assert (later.gain, later.place, later.view) == (10.0, scan.place, scan.view)
+    assert later.lag == pytest.approx(0.6 * scan.lag)

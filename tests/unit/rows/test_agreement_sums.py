@@ -24,7 +24,9 @@ from homodyne_cli.core.agreement import (
     compare_fits,
 )
 from homodyne_cli.core.evaluation import evaluate_run
+from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import FloatArray
+from homodyne_cli.noise_report import NoiseReport, SpeckleWeights
 from homodyne_cli.parameters import NAMES
 from homodyne_cli.results import FitRecord, FitResult, Solution
 from tests.support.datasets import RESOLVED, make_dataset
@@ -266,3 +268,39 @@ def test_gradients_with_best_weights_have_the_covariance_of_their_scores() -> No
         np.testing.assert_allclose(variances[a], scale @ best[place] @ scale)
     assert not variances[1].any()
     assert variances.shape == (3, 5, 5)
+
+
+def test_maps_with_best_weights_add_up_to_the_objective() -> None:
+    """Gradient and Hessian of all maps are those that the fit minimises with, beta held."""
+    data = simulate(
+        Experiment(RESOLVED, np.array([0.0, 50.0]), 40, 0.0054, 2e6, 0.1, 0.3, 1.0),
+        Noise(speckles=300, counts=5.0), 4,
+    ).dataset  # fmt: skip
+    data = replace(data, sigma=np.full(2, 0.05))
+    weights = SpeckleWeights(
+        tuple(RESOLVED.tolist()), (0.3, 0.3), (0.2, 0.25), (300.0, 280.0), 2.0, 1.0
+    )
+    noise = NoiseReport(300.0, 10.0, weights=weights)
+    values = 1.02 * RESOLVED
+    problem = make_problem(start=tuple(values), fixed={"beta": float(values[4])})
+    solution = Solution(dict(zip(NAMES, values.tolist(), strict=True)), np.full(2, 0.3), np.ones(2))
+    run = StoredRun(problem, data, solution, FitRecord(noise=noise))
+    best = evaluate_run(run).at
+    run = replace(run, solution=replace(solution, contrast=best.contrast, offset=best.offset))
+    evaluated = evaluate_run(run)
+    assert evaluated.best is not None
+    maps, free = _maps(evaluated), [0, 1, 2, 3, 5, 6]
+    scale = np.sqrt(np.diag(evaluated.at.reduced_hessian))
+    hessian = maps.hessians.sum(axis=0)[np.ix_(free, free)]
+    np.testing.assert_allclose(
+        hessian / np.outer(scale, scale),
+        evaluated.at.reduced_hessian / np.outer(scale, scale), atol=1e-6,
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        maps.gradients.sum(axis=0)[free] / scale,
+        evaluated.at.gradient / scale,
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    assert np.abs(evaluated.at.gradient / scale).max() > 1.0
+    assert not np.allclose(maps.variances, maps.hessians, rtol=0.01)
