@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from homodyne_cli.assessments import StoredRun
+from homodyne_cli.core import agreement
 from homodyne_cli.core.agreement import (
     _all_parameters,
     _around_mean,
@@ -22,8 +23,11 @@ from homodyne_cli.core.agreement import (
     _Parts,
     _without_scaling,
     compare_fits,
+    find_agreement,
+    uncompared_kinds,
 )
 from homodyne_cli.core.evaluation import evaluate_run
+from homodyne_cli.core.objective.pair_objective import PairObjective
 from homodyne_cli.core.simulation import Experiment, Noise, simulate
 from homodyne_cli.dataset import FloatArray
 from homodyne_cli.noise_report import NoiseReport, SpeckleWeights
@@ -43,12 +47,10 @@ def positive(size: int) -> FloatArray:
 
 def around_common(values: list[FloatArray], covariances: list[FloatArray]) -> float:
     """Chi2 of estimates around what they have in common, as one whitened regression."""
-    p = len(values[0])
     rows = [np.linalg.inv(np.linalg.cholesky(c)) for c in covariances]
     x = np.concatenate(rows)
     y = np.concatenate([row @ v for row, v in zip(rows, values, strict=True)])
     best = np.linalg.lstsq(x, y, rcond=None)[0]
-    assert len(best) == p
     return float(np.sum((y - x @ best) ** 2))
 
 
@@ -304,3 +306,44 @@ def test_maps_with_best_weights_add_up_to_the_objective() -> None:
     )
     assert np.abs(evaluated.at.gradient / scale).max() > 1.0
     assert not np.allclose(maps.variances, maps.hessians, rtol=0.01)
+
+
+@pytest.mark.parametrize(("n_speckles", "times"), [(float("inf"), 1.0), (400.0, 2.0)])
+def test_speckles_that_a_fit_counted_widen_the_noise_of_its_maps(
+    n_speckles: float, times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for all parameters, free or not, of the noise that is white but for them."""
+    data = replace(make_dataset(30, 2, parameters=RESOLVED), sigma=np.full(2, 0.05))
+    solution = Solution(
+        dict(zip(NAMES, RESOLVED.tolist(), strict=True)), np.full(2, 0.3), np.ones(2)
+    )
+    problem = make_problem(start=tuple(RESOLVED), fixed={"beta": float(RESOLVED[4])})
+    record = FitRecord(noise=NoiseReport(n_speckles))
+
+    def scripted(_: object, objective: PairObjective, x: FloatArray, *__: object) -> object:
+        assert objective.free.names == tuple(NAMES)
+        np.testing.assert_array_equal(x, RESOLVED)
+        return SimpleNamespace(variances=lambda hessians: 2.0 * hessians)
+
+    monkeypatch.setattr(agreement, "speckles_in_residuals", lambda *_: None)
+    monkeypatch.setattr(agreement, "speckle_noise", scripted)
+    maps = _maps(evaluate_run(StoredRun(problem, data, solution, record)))
+    np.testing.assert_allclose(maps.variances, times * maps.hessians)
+
+
+@pytest.mark.parametrize(
+    ("rings", "repeats", "kinds"),
+    [(1, 1, ()), (2, 1, ("rings",)), (1, 2, ("repeats",)), (3, 2, ("rings", "repeats"))],
+)
+def test_what_there_are_several_of_is_compared_unless_the_loss_is_robust(
+    rings: int, repeats: int, kinds: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "_agreements", lambda _, asked: iter(asked))
+    rows = SimpleNamespace(rings=np.arange(rings), n_repeats=repeats)
+    for robust in (False, True):
+        run = SimpleNamespace(
+            run=SimpleNamespace(dataset=SimpleNamespace(rows=rows)),
+            objective=SimpleNamespace(robust=robust),
+        )
+        assert find_agreement(run) == (() if robust else kinds)  # type: ignore[arg-type,comparison-overlap]
+        assert uncompared_kinds(run) == (kinds if robust else ())  # type: ignore[arg-type]
