@@ -12,7 +12,7 @@ from homodyne_cli.core.noise import curve_products as slabs_module
 from homodyne_cli.core.noise.angle_columns import angle_columns
 from homodyne_cli.core.noise.angle_data import FrameBlocks, angle_data, sparse_data
 from homodyne_cli.core.noise.covariance_operator import SpeckleCovariance, block_sums
-from homodyne_cli.core.noise.curve_products import curve_maps, mask, slabs
+from homodyne_cli.core.noise.curve_products import curve_maps, f_products, mask, slabs
 from homodyne_cli.core.noise.weighed_angle import AngleNoise, weigh_angle
 from homodyne_cli.dataset import FloatArray, IndexArray
 from tests.unit.noise.test_covariance_operator import units
@@ -185,6 +185,15 @@ def test_columns_taken_apart_are_the_columns(
     unit = np.sqrt(np.outer(np.diag(sums), np.einsum("kij,kij->k", every, every)))
     np.testing.assert_allclose(apart.plain / unit, sums / unit, atol=1e-12)
     np.testing.assert_allclose(apart.even, columns[-1] + columns[-1].T, atol=1e-15)
+    vectors = rng.standard_normal((n, 4))
+    alone = f_products(model, vectors, values, known if lost else None)
+    np.testing.assert_allclose(alone.plain[0], sums[-1, -3:], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(alone.thin[0], apart.even @ vectors, atol=1e-13)
+    thin = (columns + columns.swapaxes(1, 2)) @ vectors
+    size_of = np.abs(thin).max(axis=(1, 2))[:, None, None]
+    found = apart.products(vectors)
+    np.testing.assert_allclose(found.thin / size_of, thin / size_of, atol=1e-11)
+    np.testing.assert_array_equal(found.plain, apart.plain)
     m = n // size
     whole = (columns + columns.swapaxes(1, 2))[:, : m * size, : m * size]
     blocks = whole.reshape(-1, m, size, m, size).sum(axis=(2, 4))
