@@ -141,12 +141,8 @@ def test_what_is_undetermined_is_said() -> None:
     result = diagnose(evaluate_run(run))
     assert any("gamma_dot" in sentence for sentence in result.undetermined)
     # Without a scale on record all parameters had one.
-    sensitivities = result.sensitivities
-    if np.all(sensitivities > 0.0):
-        expected = sensitivities.max() / sensitivities.min()
-        assert result.effective_ratio == pytest.approx(expected)
-    else:
-        assert result.effective_ratio == np.inf
+    expected = result.sensitivities.max() / result.sensitivities.min()
+    assert result.effective_ratio == pytest.approx(expected)
 
 
 def test_pairs_are_sorted_by_their_correlation() -> None:
@@ -179,3 +175,17 @@ def test_verdicts_in_words(premature: bool, imbalance: bool, first: str, then: s
     said, advice = verdict(result)
     assert said.startswith(first)
     assert then in advice
+
+
+def test_a_parameter_without_effect_has_no_gradient_in_units_of_noise() -> None:
+    """The exponent of a rate that is not there."""
+    values = RESOLVED * np.array([0.0, 1.0, 5.0, 1.0, 1.0, 1.0, 1.0])
+    problem = make_problem(start=tuple(values))
+    scaling = np.full(3, 0.3), np.full(3, 1.1)
+    solution = Solution(dict(zip(NAMES, values.tolist(), strict=True)), *scaling)
+    result = diagnose(evaluate_run(StoredRun(problem, DATA, solution, FitRecord())))
+    effect = np.array(NAMES) != "alpha"
+    assert np.all((result.sensitivities > 0.0) == effect)
+    assert np.all((result.z != 0.0) == effect)
+    assert result.effective_ratio == np.inf
+    assert any("alpha" in sentence for sentence in result.undetermined)
