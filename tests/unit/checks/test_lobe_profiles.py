@@ -53,6 +53,10 @@ def test_the_best_template_is_that_of_plain_regressions() -> None:
         each = [plain_chi2(template, weight[a], y[a]) for template in templates]
         assert chi2[a] == pytest.approx(min(each), rel=1e-9)
         assert best[a] == int(np.argmin(each))
+    # None but what falls, to data that rise: their scatter stays.
+    rising = _best_chi2(templates[:2], weight[1:2], 2.0 - y[:1])[0][0]
+    scatter = (2.0 - y[0]) - np.average(2.0 - y[0], weights=weight[1])
+    assert rising == pytest.approx(np.sum(weight[1] * scatter**2))
 
 
 def family(x: FloatArray, phase: FloatArray, power: int, kind: str) -> list[FloatArray]:

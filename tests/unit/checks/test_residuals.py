@@ -202,3 +202,24 @@ def test_profiles_over_lag_are_those_of_diagonals(
                 assert [f[a, lag - 1] for f in figures] == pytest.approx(expected)
             else:
                 assert np.isnan(profiles.data[a, lag - 1])
+
+
+@pytest.mark.parametrize(
+    ("n", "white", "correlated"),
+    [(12, [3], [3]), (23, [6], [6]), (24, [6, 3], [6]), (48, [12, 6, 3], [12, 6])],
+)
+def test_blocks_have_three_frames_and_four_of_them_a_side(
+    n: int, white: list[int], correlated: list[int]
+) -> None:
+    """Among correlated noise the finest are a measure of it, unless they are the only ones."""
+    data = make_dataset(n, 40)
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal((40, n, n + 2))
+    for share, sides in ((0.0, white), (1.0, correlated)):
+        z = noise[:, :, 2:] + share * noise[:, :, 1:-1]
+        *patterns, near = find_patterns(
+            Residuals(replace(data, c2=z), np.zeros_like(z), np.ones(40))
+        )
+        assert (near.p_value < 1e-4) == (share > 0.0)
+        kinds = [p.kind for p in patterns if p.kind.startswith("blocks")]
+        assert sorted(kinds) == sorted(f"blocks of {side} frames" for side in sides)
