@@ -206,7 +206,7 @@ def test_effects_are_in_percent_and_statistics_per_degree() -> None:
 
 def test_three_uncertainties_are_named() -> None:
     edges = np.array([0.1, 0.2, 0.4, 0.8])
-    test = ScoreTest(9.0, 4, 0.01, 0.1, np.array([-3.1, 2.9, 3.1]))
+    test = ScoreTest(9.0, 4, 0.01, 0.1, np.array([-3.1, 2.9, 3.3]))
     assert _stretches(test, edges, "lags", "s") == "lags below 0.2 s, lags above 0.4 s"
 
 
