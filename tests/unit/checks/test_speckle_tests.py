@@ -200,6 +200,7 @@ def test_frames_that_are_all_alike_have_no_scale() -> None:
 def test_effects_are_in_percent_and_statistics_per_degree() -> None:
     test = ScoreTest(12.0, 4, 0.02, 0.1, np.zeros(4))
     assert _pattern("k", test, 0.031, "p") == SpecklePattern("k", 0.02, 3.1, 3.0, "p")
+    assert _pattern("k", replace(test, freedom=1), 0.0, "").reduced == 12.0
     nothing = ScoreTest(0.0, 0, 1.0, 0.0, np.zeros(0))
     assert _pattern("k", nothing, 0.0, "").reduced == 0.0
 
