@@ -195,6 +195,8 @@ def test_fixed_scaling_is_held_and_needs_values() -> None:
     assert np.all(result.contrast_uncertainty == 0.0)
     with pytest.raises(ConfigError, match="per_angle_scaling"):
         fit(DATA, make_problem(per_angle_mode="fixed"))
+    with pytest.raises(ConfigError, match="per_angle_scaling"):
+        fit(DATA, make_problem(per_angle_mode="fixed", contrast=(0.3,)))
     with pytest.raises(ConfigError, match="3 values for 4 angles"):
         fit(DATA, make_problem(per_angle_mode="fixed", contrast=(1, 1, 1), offset=(1,)))
 

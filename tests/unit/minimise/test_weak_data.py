@@ -84,6 +84,12 @@ def test_coordinates_of_a_law_are_its_rates(exponent: float) -> None:
         np.testing.assert_allclose(jacobian[:, k], slope, rtol=1e-5, atol=1e-9 * abs(slope).max())
 
 
+def test_a_law_whose_power_is_a_constant_keeps_what_it_is_made_of() -> None:
+    """Amplitude and offset are not told apart by the rates, which would ask for infinite ones."""
+    law, x = OpenLaw(0, 1, 2, (0.1, 4.6)), np.array([5e3, 0.4, 300.0])
+    np.testing.assert_array_equal(law.moved(x, np.array([900.0, 700.0]), 0.0), [5e3, 0.0, 300.0])
+
+
 def test_a_descent_keeps_to_the_bounds_and_finds_the_minimum() -> None:
     data = make_dataset(60, 5, parameters=RESOLVED, noise=0.01)
     problem = make_problem(start=tuple(RESOLVED))
