@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from homodyne_cli.core.gram_pass.field_sums import field_sums, gram_matrices
 from homodyne_cli.core.gram_pass.pass_spec import AngleGrams, PassSpec
 from homodyne_cli.core.maps.pair_noise import pair_weights, rms_sigma
-from homodyne_cli.core.maps.tiling import add_moments
+from homodyne_cli.core.maps.tiling import add_moments, sum_moments, typical
 from homodyne_cli.core.model.curves import ModelCurves, model_curves
 from homodyne_cli.core.model.pair_model import PairModel, pair_models
 from homodyne_cli.core.numerics.threads import core_threads
@@ -78,19 +78,23 @@ def host_pairs(dataset: Dataset, frames: IndexArray | None = None) -> HostPairs:
         noise = dataset.sigma[:, index[:, None], index]
         rms = rms_sigma(dataset.array, dataset.sigma)
     some = slice(None, None, max(len(i) // _TYPICAL, 1))
-    shift = _means(maps[:, i[some], j[some]])
+    shift = typical(maps[None, :, i[some], j[some], None])
     size = max(_STRETCH // dataset.n_phi, 1)
 
     def cut(first: int) -> tuple[_Stretch, Moments]:
         rows, columns = i[first : first + size], j[first : first + size]
         y: MapArray = maps[:, rows, columns].T.copy()
-        fitted = np.isfinite(y)
-        weight = None if fitted.all() else fitted
+        weight = None
         if noise is not None and rms is not None:
             weight = pair_weights(y, noise[:, rows, columns].T, rms)
-            fitted = weight > 0.0
+            y[weight == 0.0] = np.nan
+        block = y.T[..., None], None if weight is None else weight.T[..., None]
+        moments = sum_moments([block], shift)
+        fitted = np.isfinite(y)
         y[~fitted] = 0.0
-        return _Stretch(rows, columns, y, weight), _moments(y, fitted, weight, shift)
+        if weight is None and not fitted.all():
+            weight = fitted
+        return _Stretch(rows, columns, y, weight), moments
 
     with core_threads() as threads:
         parts = list(threads.map(cut, range(0, len(i), size)))
@@ -98,32 +102,6 @@ def host_pairs(dataset: Dataset, frames: IndexArray | None = None) -> HostPairs:
     moments = add_moments([moments for _, moments in parts])
     stretches = tuple(stretch for stretch, _ in parts)
     return HostPairs(stretches, dataset.t, index, dataset.phi, dataset.q, gap, moments)
-
-
-def _means(y: MapArray) -> FloatArray:
-    """Return (n_phi,) means of what is known of (n_phi, m) data."""
-    known = np.isfinite(y)
-    total = np.where(known, y, 0.0).sum(axis=1, dtype=float)
-    return np.asarray(total / np.maximum(known.sum(axis=1), 1))
-
-
-def _moments(
-    y: MapArray,
-    fitted: NDArray[np.bool_],
-    weight: FloatArray | NDArray[np.bool_] | None,
-    shift: FloatArray,
-) -> Moments:
-    """Return the sums over a stretch of data counted from a shift."""
-    known = y - shift
-    weighted = known if weight is None else known * weight
-    n_points = fitted.sum(axis=0).astype(float)
-    return Moments(
-        n_points if weight is None else weight.sum(axis=0, dtype=float),
-        weighted.sum(axis=0),
-        np.einsum("ma,ma->a", weighted, known),
-        shift,
-        n_points,
-    )
 
 
 def evaluate_on_host(pairs: HostPairs, kind: PassSpec, parameters: FloatArray) -> AngleGrams:

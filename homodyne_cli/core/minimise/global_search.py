@@ -226,8 +226,10 @@ def _with_forward_transport(
     minima = _apart(reversed_minima(level, best.x, law), (law,))[: policy.RIVALS]
     ends = [descend(whole, x, (law,)) for x, _ in minima]
     forward = [end for end in ends if law.mean_rate(end[0]) >= 0.0]
+    if not forward:
+        return best, rivals
     lowest = descend(whole, best.x, (law,))[1]
-    x, chi2 = min(forward, key=lambda end: end[1], default=(best.x, np.inf))
+    x, chi2 = min(forward, key=lambda end: end[1])
     if chi2 - lowest >= policy.BACKWARD:
         return best, rivals
     others = tuple(

@@ -165,8 +165,11 @@ def _along(
 ) -> list[FloatArray]:
     """Return points with exponents over all that the bounds allow.
 
-    The rates are the same, or the early one has the other sign: |dA| hardly tells them apart where
-    the rate is small early on.
+    Parameters
+    ----------
+    signs
+        Of the rates, early and late. Where the rate is small early on, |dA| hardly tells its signs
+        apart.
     """
     lower = max(free.lower[law.exponent], -policy.WALKED_EXPONENT)
     upper = min(free.upper[law.exponent], policy.WALKED_EXPONENT)
