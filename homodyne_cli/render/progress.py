@@ -33,13 +33,14 @@ from homodyne_cli.results import IterationRecord, Phase
 _EVERY = 5.0
 #: Columns from which on there is room for a bar beside the words.
 _WIDE = 100
+ASSUMPTIONS = "asking whether the model's assumptions hold"
 #: What is said of a phase; how much of it is done follows.
 _PHASES: Mapping[Phase, str] = {
     "search": "fit: starts tried",
     "noise": "fit: looking at the noise that it leaves",
     "weights": "fit: covariance of the noise",
     "profile": "profiles followed",
-    "assumptions": "asking whether the model's assumptions hold",
+    "assumptions": ASSUMPTIONS,
     "saving": "writing the run directory",
     "pictures": "writing pictures: drawn",
 }

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from homodyne_cli.findings.codes import Code
+from homodyne_cli.io.files.suffixes import CONFIG_SUFFIXES, DATA_SUFFIXES
 from homodyne_cli.parameters import NAMES
 
 #: Folders below the typed one that are looked into, so that ``fit`` in a folder of runs is offered
 #: the runs themselves.
 _DEPTH = 2
 _HEAD_BYTES = 65536
-_CONFIG_SUFFIXES = (".yaml", ".yml")
-_DATA_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".npz", ".npy")
 
 Wanted = Callable[[Path], bool]
 
@@ -39,7 +38,7 @@ def fix_files(incomplete: str) -> list[str]:
 
 def data_files(incomplete: str) -> list[str]:
     """Offer HDF5 and npz files."""
-    return _below(incomplete, lambda path: path.suffix in _DATA_SUFFIXES and path.is_file())
+    return _below(incomplete, lambda path: path.suffix in DATA_SUFFIXES and path.is_file())
 
 
 def parameter_names(incomplete: str) -> list[str]:
@@ -94,7 +93,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _is_yaml(path: Path) -> bool:
-    return path.suffix in _CONFIG_SUFFIXES and path.is_file()
+    return path.suffix in CONFIG_SUFFIXES and path.is_file()
 
 
 def _is_fix(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from typer.core import TyperGroup, TyperOption
 
 from homodyne_cli.errors import UsageError
+from homodyne_cli.io.files.suffixes import CONFIG_SUFFIXES, DATA_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from typer._click import Context
     from typer._click.core import Command
 
-_CONFIGS, _DATA = (".yaml", ".yml"), (".h5", ".hdf5", ".hdf", ".nxs", ".npz", ".npy")
+#: Which command a file of a name is for.
+_READER_OF = dict.fromkeys(CONFIG_SUFFIXES, "fit") | dict.fromkeys(DATA_SUFFIXES, "inspect")
 
 
 def no_option(context: Context, word: str) -> UsageError:
@@ -40,7 +42,7 @@ def not_taken(context: Context, words: Sequence[str], rest: Sequence[str]) -> Us
     flags = [one for one in command.params if isinstance(one, TyperOption) and one.is_flag]
     if any(before in option.opts for option in flags):
         said.append(f"{before} takes no value")
-    elif Path(word).suffix in _DATA and "--data" in _options(command):
+    elif Path(word).suffix in DATA_SUFFIXES and "--data" in _options(command):
         kept = [one for one in words if one not in rest]
         said.append(shlex.join([*context.command_path.split(), *kept, "--data", word]))
     return _wrong(context, f"{shlex.join(rest)}: more than the command takes", said)
@@ -51,10 +53,7 @@ def no_command(word: str) -> UsageError | None:
     path = Path(word)
     if not path.exists():
         return None
-    if path.is_dir():
-        command = "show"
-    else:
-        command = "inspect" if path.suffix in _DATA else "fit" if path.suffix in _CONFIGS else ""
+    command = "show" if path.is_dir() else _READER_OF.get(path.suffix, "")
     hint = shlex.join(["homodyne", command, word]) if command else "homodyne --help lists them"
     return UsageError(f"{word}: no command", hint=hint)
 

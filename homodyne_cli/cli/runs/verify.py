@@ -23,8 +23,6 @@ from homodyne_cli.cli.options.shared import (
 )
 from homodyne_cli.errors import ExitCode
 
-_ASSUMPTIONS = "asking whether the model's assumptions hold"
-
 
 @dataclass(frozen=True)
 class VerifyRequest:
@@ -83,7 +81,7 @@ def run_verify(request: VerifyRequest) -> int:
         from homodyne_cli.core.verification import verify
         from homodyne_cli.io.files.outputs import check_file
         from homodyne_cli.render.console import make_console, print_json, print_next, print_note
-        from homodyne_cli.render.progress import StepsProgress
+        from homodyne_cli.render.progress import ASSUMPTIONS, StepsProgress
         from homodyne_cli.render.screens.verification import checks_answer, next_words, show_checks
 
         wait_for_trial()
@@ -101,10 +99,10 @@ def run_verify(request: VerifyRequest) -> int:
             checks = verify(evaluated, older[0] if older else None, agreements)
             beside = make_comparisons(evaluated, request.rheometer, request.test or ())
             checks = (*checks, *beside.checks)
-            steps.show(_ASSUMPTIONS)
+            steps.show(ASSUMPTIONS)
             dataset = with_assumptions(
                 run.dataset, run.problem, run.solution, evaluated.residuals.sigma, run.record.noise,
-                on_map=partial(steps.show, f"{_ASSUMPTIONS}: maps"),
+                on_map=partial(steps.show, f"{ASSUMPTIONS}: maps"),
             )  # fmt: skip
             run = replace(run, dataset=dataset)
         bad = ("fail", "warn") if request.strict else ("fail",)

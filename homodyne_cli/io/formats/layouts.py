@@ -11,6 +11,7 @@ from typing import Final
 from homodyne_cli.errors import DataError
 from homodyne_cli.findings.codes import Code
 from homodyne_cli.io.files.missing import no_file
+from homodyne_cli.io.files.suffixes import CONFIG_SUFFIXES
 from homodyne_cli.io.formats.aps import read_aps_legacy, read_aps_u
 from homodyne_cli.io.formats.guard import check_regular
 from homodyne_cli.io.formats.hdf5_access import Hdf5File, open_hdf5
@@ -28,7 +29,6 @@ ACCEPTED: Final = (
 
 
 _NPY: Final = b"\x93NUMPY"
-CONFIG_SUFFIXES: Final = (".yaml", ".yml")
 _APS_U: Final = "/xpcs/twotime/correlation_map"
 _OUTPUT: Final = "/xpcs/output_data"
 

@@ -16,7 +16,7 @@ from homodyne_cli.findings.codes import Code
 from homodyne_cli.findings.finding import Finding
 from homodyne_cli.io.files.printable import printable
 from homodyne_cli.io.files.staging import clear_leftovers
-from homodyne_cli.io.formats.layouts import CONFIG_SUFFIXES
+from homodyne_cli.io.files.suffixes import CONFIG_SUFFIXES
 from homodyne_cli.io.maps.memory import MemoryBudget
 from homodyne_cli.io.run.read_fitted_data import read_fitted_data, trial_of_fitted_data
 from homodyne_cli.io.run.read_legacy_run import read_legacy_run
